@@ -38,6 +38,10 @@ type Request struct {
 	Received      time.Time
 	Size          int // bytes of the whole frame, without its four length bytes
 
+	// Throttle, set before Reply, mutes the connection: it handles no further request until this
+	// long after the answer was given (KIP-219).
+	Throttle time.Duration
+
 	// Body is what follows the request header. It aliases the connection's frame buffer and is valid
 	// until Handle returns; whoever needs a part of it later copies that part.
 	Body []byte

@@ -1,0 +1,307 @@
+package wire
+
+import (
+	"sync"
+
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// FetchResponse is the answer to a Fetch, version 0 to 17, whose records are sections of log files
+// that the connection sends without reading them.
+//
+//	resp := wire.NewFetchResponse(version)
+//	resp.SessionID = id
+//	resp.Topic(name, id)
+//	p := resp.Partition(0) // has Kafka's defaults
+//	p.HighWatermark, p.Section = hw, section
+//	r.Reply(resp)
+//
+// It is pooled: once replied, the connection recycles it. Whoever does not reply calls Discard.
+type FetchResponse struct {
+	Throttle  int32 // ms, v1+
+	ErrorCode int16 // v7+
+	SessionID int32 // v7+
+	Endpoints []NodeEndpoint
+
+	version    int16
+	topics     []fetchedTopic
+	partitions []FetchedPartition
+	cuts       []request.Cut
+	handedOver bool // Cuts was called: the connection releases the sections
+}
+
+type fetchedTopic struct {
+	name string
+	id   topic.ID
+	end  int // of its partitions
+}
+
+// FetchedPartition is the answer for one partition. Fields that the version lacks are not written.
+type FetchedPartition struct {
+	Index            int32
+	ErrorCode        int16
+	HighWatermark    int64
+	LastStableOffset int64 // v4+
+	LogStartOffset   int64 // v5+
+	// Aborted transactions (v4+): nil is written as null, which read_uncommitted gets.
+	Aborted              []AbortedTransaction
+	PreferredReadReplica int32 // v11+
+	// The records are Section if that is not nil, otherwise Records. No records are written as
+	// empty, never as null.
+	Section request.Section
+	Records []byte
+	// Diverging is written (v12+) unless it is NoEpochEnd: where the follower's log departs.
+	Diverging EpochEnd
+	// Leader is written (v12+) unless it is NoLeader (KIP-951).
+	Leader LeaderEpoch
+}
+
+// AbortedTransaction is a transaction whose records a read_committed consumer skips.
+type AbortedTransaction struct {
+	ProducerID  int64
+	FirstOffset int64
+}
+
+// EpochEnd is a leader epoch and its end offset.
+type EpochEnd struct {
+	Epoch     int32
+	EndOffset int64
+}
+
+// LeaderEpoch is a partition's leader and its epoch.
+type LeaderEpoch struct {
+	ID    int32
+	Epoch int32
+}
+
+// The values that stand for "none" and are not written.
+var (
+	NoEpochEnd = EpochEnd{-1, -1}
+	NoLeader   = LeaderEpoch{-1, -1}
+)
+
+// NodeEndpoint is where a leader named in a response is reached (KIP-951): Fetch v16, Produce v10.
+type NodeEndpoint struct {
+	ID   int32
+	Host string
+	Port int32
+	Rack string // "" is written as null
+}
+
+var fetchResponses = sync.Pool{New: func() any { return new(FetchResponse) }}
+
+// NewFetchResponse returns an empty response for version.
+func NewFetchResponse(version int16) *FetchResponse {
+	r := fetchResponses.Get().(*FetchResponse)
+	r.version = version
+	return r
+}
+
+// Topic begins the next topic: the name is written up to version 12, the id from 13 on.
+func (r *FetchResponse) Topic(name string, id topic.ID) {
+	r.topics = append(r.topics, fetchedTopic{name, id, len(r.partitions)})
+}
+
+// Partition adds a partition to the topic begun last: no error, no records, and every offset and id
+// -1. The pointer is valid until the next call.
+func (r *FetchResponse) Partition(index int32) *FetchedPartition {
+	r.partitions = append(r.partitions, FetchedPartition{
+		Index: index, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
+		PreferredReadReplica: -1, Diverging: NoEpochEnd, Leader: NoLeader,
+	})
+	r.topics[len(r.topics)-1].end = len(r.partitions)
+	return &r.partitions[len(r.partitions)-1]
+}
+
+// Version returns the version that r is written in.
+func (r *FetchResponse) Version() int16 { return r.version }
+
+// Partitions returns all partitions added, in order. The slice is r's.
+func (r *FetchResponse) Partitions() []FetchedPartition { return r.partitions }
+
+// RecordBytes returns the number of bytes of records in r.
+func (r *FetchResponse) RecordBytes() int {
+	n := 0
+	for i := range r.partitions {
+		n += r.partitions[i].recordBytes()
+	}
+	return n
+}
+
+func (p *FetchedPartition) recordBytes() int {
+	if p.Section != nil {
+		return int(p.Section.Size())
+	}
+	return len(p.Records)
+}
+
+// AppendTo implements request.Body. What it appends lacks the bytes of the sections.
+func (r *FetchResponse) AppendTo(dst []byte) []byte {
+	start, v := len(dst), r.version
+	flexible := v >= 12
+	r.cuts = r.cuts[:0]
+	if v >= 1 {
+		dst = appendInt32(dst, r.Throttle)
+	}
+	if v >= 7 {
+		dst = appendInt16(dst, r.ErrorCode)
+		dst = appendInt32(dst, r.SessionID)
+	}
+	dst = appendCount(dst, flexible, len(r.topics))
+	first := 0
+	for i := range r.topics {
+		t := &r.topics[i]
+		if v >= 13 {
+			dst = append(dst, t.id[:]...)
+		} else {
+			dst = appendString(dst, flexible, t.name)
+		}
+		dst = appendCount(dst, flexible, t.end-first)
+		for j := first; j < t.end; j++ {
+			dst = r.appendPartition(dst, start, &r.partitions[j])
+		}
+		first = t.end
+		if flexible {
+			dst = append(dst, 0)
+		}
+	}
+	if flexible {
+		dst = appendEndpoints(dst, r.Endpoints, v >= 16)
+	}
+	return dst
+}
+
+func (r *FetchResponse) appendPartition(dst []byte, start int, p *FetchedPartition) []byte {
+	v, flexible := r.version, r.version >= 12
+	dst = appendInt32(dst, p.Index)
+	dst = appendInt16(dst, p.ErrorCode)
+	dst = appendInt64(dst, p.HighWatermark)
+	if v >= 4 {
+		dst = appendInt64(dst, p.LastStableOffset)
+	}
+	if v >= 5 {
+		dst = appendInt64(dst, p.LogStartOffset)
+	}
+	if v >= 4 {
+		dst = appendAborted(dst, flexible, p.Aborted)
+	}
+	if v >= 11 {
+		dst = appendInt32(dst, p.PreferredReadReplica)
+	}
+	dst = appendCount(dst, flexible, p.recordBytes())
+	if p.Section != nil {
+		r.cuts = append(r.cuts, request.Cut{At: len(dst) - start, Section: p.Section})
+	} else {
+		dst = append(dst, p.Records...)
+	}
+	if flexible {
+		dst = appendPartitionTags(dst, p)
+	}
+	return dst
+}
+
+func appendAborted(dst []byte, flexible bool, aborted []AbortedTransaction) []byte {
+	if aborted == nil {
+		return appendCount(dst, flexible, -1)
+	}
+	dst = appendCount(dst, flexible, len(aborted))
+	for _, t := range aborted {
+		dst = appendInt64(dst, t.ProducerID)
+		dst = appendInt64(dst, t.FirstOffset)
+		if flexible {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+func appendPartitionTags(dst []byte, p *FetchedPartition) []byte {
+	diverging, leader := p.Diverging != NoEpochEnd, p.Leader != NoLeader
+	n := byte(0)
+	if diverging {
+		n++
+	}
+	if leader {
+		n++
+	}
+	dst = append(dst, n)
+	if diverging {
+		dst = append(dst, 0, 4+8+1)
+		dst = appendInt32(dst, p.Diverging.Epoch)
+		dst = appendInt64(dst, p.Diverging.EndOffset)
+		dst = append(dst, 0)
+	}
+	if leader {
+		dst = appendLeader(dst, 1, p.Leader)
+	}
+	return dst
+}
+
+// appendLeader appends a tagged leader: tag, size, the two fields and no tags of its own.
+func appendLeader(dst []byte, tag byte, l LeaderEpoch) []byte {
+	dst = append(dst, tag, 4+4+1)
+	dst = appendInt32(dst, l.ID)
+	dst = appendInt32(dst, l.Epoch)
+	return append(dst, 0)
+}
+
+// appendEndpoints appends the tagged fields of a whole response: endpoints as tag 0 if there are any
+// and the version knows them.
+func appendEndpoints(dst []byte, endpoints []NodeEndpoint, known bool) []byte {
+	if !known || len(endpoints) == 0 {
+		return append(dst, 0)
+	}
+	size := uvarintLen(uint32(len(endpoints)) + 1)
+	for i := range endpoints {
+		e := &endpoints[i]
+		size += 4 + uvarintLen(uint32(len(e.Host))+1) + len(e.Host) + 4 + 1
+		if e.Rack == "" {
+			size++
+		} else {
+			size += uvarintLen(uint32(len(e.Rack))+1) + len(e.Rack)
+		}
+	}
+	dst = append(dst, 1, 0)
+	dst = appendUvarint(dst, uint32(size))
+	dst = appendCount(dst, true, len(endpoints))
+	for i := range endpoints {
+		e := &endpoints[i]
+		dst = appendInt32(dst, e.ID)
+		dst = appendString(dst, true, e.Host)
+		dst = appendInt32(dst, e.Port)
+		dst = appendNullable(dst, true, e.Rack)
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// Cuts implements request.Sectioned: from here on the sections are the caller's to release.
+func (r *FetchResponse) Cuts() []request.Cut {
+	r.handedOver = true
+	return r.cuts
+}
+
+// Recycle implements request.Recycler. Sections that were not handed over by Cuts are released.
+func (r *FetchResponse) Recycle() {
+	if !r.handedOver {
+		for i := range r.partitions {
+			if s := r.partitions[i].Section; s != nil {
+				s.Release()
+			}
+		}
+	}
+	topics, partitions, cuts, endpoints := r.topics, r.partitions, r.cuts, r.Endpoints
+	*r = FetchResponse{}
+	if cap(partitions) <= pooledPartitions && cap(topics) <= pooledPartitions && cap(endpoints) <= pooledPartitions {
+		clear(topics)
+		clear(partitions)
+		clear(cuts)
+		clear(endpoints)
+		r.topics, r.partitions, r.cuts, r.Endpoints = topics[:0], partitions[:0], cuts[:0], endpoints[:0]
+	}
+	fetchResponses.Put(r)
+}
+
+// Discard gives back a response that is not replied, and its sections.
+func (r *FetchResponse) Discard() { r.Recycle() }

@@ -1,0 +1,136 @@
+package wire
+
+import "encoding/binary"
+
+// reader takes fields off the front of src and remembers that one was missing: after that every
+// field is zero and nothing is left. Check bad once, at the end.
+type reader struct {
+	src []byte
+	bad bool
+}
+
+func (r *reader) fail() { r.bad, r.src = true, nil }
+
+// span returns the next n bytes, aliasing the source; its capacity is cut to its length.
+func (r *reader) span(n int) []byte {
+	if n < 0 || n > len(r.src) {
+		r.fail()
+		return nil
+	}
+	b := r.src[:n:n]
+	r.src = r.src[n:]
+	return b
+}
+
+func (r *reader) int8() int8 {
+	if len(r.src) < 1 {
+		r.fail()
+		return 0
+	}
+	v := int8(r.src[0])
+	r.src = r.src[1:]
+	return v
+}
+
+func (r *reader) int16() int16 {
+	if len(r.src) < 2 {
+		r.fail()
+		return 0
+	}
+	v := binary.BigEndian.Uint16(r.src)
+	r.src = r.src[2:]
+	return int16(v)
+}
+
+func (r *reader) int32() int32 {
+	if len(r.src) < 4 {
+		r.fail()
+		return 0
+	}
+	v := binary.BigEndian.Uint32(r.src)
+	r.src = r.src[4:]
+	return int32(v)
+}
+
+func (r *reader) int64() int64 {
+	if len(r.src) < 8 {
+		r.fail()
+		return 0
+	}
+	v := binary.BigEndian.Uint64(r.src)
+	r.src = r.src[8:]
+	return int64(v)
+}
+
+// uvarint reads an unsigned varint of at most 32 bits in five bytes, Kafka's UNSIGNED_VARINT.
+func (r *reader) uvarint() uint32 {
+	var v uint32
+	for i := range min(len(r.src), 5) {
+		b := r.src[i]
+		if i == 4 && b > 0x0f {
+			break // more than 32 bits, or a sixth byte
+		}
+		v |= uint32(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			r.src = r.src[i+1:]
+			return v
+		}
+	}
+	r.fail()
+	return 0
+}
+
+// length reads the length of a string (wide false) or of bytes and arrays (wide true); -1 is null.
+// What is below -1 counts as null too, as in Kafka.
+func (r *reader) length(flexible, wide bool) int {
+	switch {
+	case flexible:
+		return int(r.uvarint()) - 1
+	case wide:
+		return max(int(r.int32()), -1)
+	}
+	return max(int(r.int16()), -1)
+}
+
+// string reads a string that may be null (nil). It aliases the source.
+func (r *reader) string(flexible bool) []byte {
+	n := r.length(flexible, false)
+	if n < 0 || r.bad {
+		return nil
+	}
+	return r.span(n)
+}
+
+// nonNull reads a string that may not be null.
+func (r *reader) nonNull(flexible bool) []byte {
+	n := r.length(flexible, false)
+	return r.span(n) // fails for -1
+}
+
+// bytes reads bytes that may be null (nil). They alias the source.
+func (r *reader) bytes(flexible bool) []byte {
+	n := r.length(flexible, true)
+	if n < 0 || r.bad {
+		return nil
+	}
+	return r.span(n)
+}
+
+// array reads the number of elements of an array whose elements take at least size bytes each; null
+// is -1. A count that cannot fit into what is left fails.
+func (r *reader) array(flexible bool, size int) int {
+	n := r.length(flexible, true)
+	if n > len(r.src)/size {
+		r.fail()
+		return 0
+	}
+	return n
+}
+
+// skipTags skips a tagged field section.
+func (r *reader) skipTags() {
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		r.uvarint()
+		r.span(int(r.uvarint()))
+	}
+}
