@@ -1,0 +1,43 @@
+// Package storage keeps the logs of a broker: log directories and, in each, one log per replica.
+//
+// A Manager owns the directories that log.dirs names (Kafka's LogManager). Open locks them, loads
+// every log they hold, several at a time, and recovers those of a directory that was not stopped
+// cleanly. A Log is one replica's records (Kafka's UnifiedLog): a list of segments of which only the
+// last, the active one, is written. An append goes
+//
+//	replica.Partition -> Log.AppendLeader -> record.Policy.Validate   (no lock)
+//	                  -> producer check, offsets, roll if due         (Log.mu)
+//	                  -> segment.Append: one write, index             (Log.mu)
+//	                  -> epochs, producer state, end offset           (Log.mu)
+//
+// and a read takes the immutable segment list, finds the position and returns a section of the
+// segment's file, without a lock and without touching the bytes.
+//
+// # What is durable when
+//
+// An append is in the page cache when it returns; replication makes it safe, fsync comes when a
+// segment is rolled, by flush.messages and flush.ms, and at Close. The recovery point of a log is the
+// offset below which everything, indexes included, is on disk; recovery after a crash checks only
+// what lies above it. Before the first batch of a leader epoch is written, the epoch stands in a
+// durable leader-epoch-checkpoint, and before the first batch of a log partition.metadata is durable.
+//
+// # Failure
+//
+// Any I/O error marks its whole directory offline: every log in it answers ErrStorage from then on,
+// Options.OnDirFailure is called once for the directory, and Options.OnAllDirsFailed once no
+// directory is left. An offline directory stays so until the broker restarts.
+//
+// # Goroutines
+//
+// A Manager runs two goroutines, however many logs it has: the scheduler, for everything that is due
+// at a time (checkpoints, flush.ms, retention, producer expiry, delayed deletions), and the flusher,
+// which syncs rolled segments. Close joins both. A log has no goroutine, timer or open file of its own.
+//
+// # Lock order
+//
+//	Manager.mu, Log.flushMu, Log.mu, dir.checkpointMu, dir.mu, Log.tail
+//
+// Log.mu is held while an append is written and while segments are rolled, cut or removed, but never
+// during an fsync of a rolled segment and never while a reader reads. Log.tail and dir.mu are held for
+// a few instructions, never during I/O. Hooks are called without any lock.
+package storage

@@ -1,0 +1,81 @@
+package storage
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// Options configure a Manager; a zero field takes the default named beside it.
+type Options struct {
+	Dirs []string // log.dirs; required, absolute or relative to the working directory
+	FS   vfs.FS   // vfs.OS
+
+	// Defaults is the configuration of topics without one of their own; the zero value takes
+	// DefaultLogConfig.
+	Defaults LogConfig
+	// TopicConfig returns the configuration of a topic whose log is found at start; nil: Defaults for
+	// all. It is called by several goroutines at once.
+	TopicConfig func(topic string) LogConfig
+
+	RecoveryThreads int // num.recovery.threads.per.data.dir: 1
+	MaxOpenFiles    int // most files kept open between uses, over all logs: 1024
+
+	CheckpointInterval              time.Duration // log.flush.offset.checkpoint.interval.ms: 60 s
+	StartOffsetCheckpointInterval   time.Duration // log.flush.start.offset.checkpoint.interval.ms: 60 s
+	HighWatermarkCheckpointInterval time.Duration // replica.high.watermark.checkpoint.interval.ms: 5 s
+	RetentionCheckInterval          time.Duration // log.retention.check.interval.ms: 5 min
+	FlushCheckInterval              time.Duration // log.flush.scheduler.interval.ms: never
+	InitialTaskDelay                time.Duration // log.initial.task.delay.ms: 30 s; negative: none
+
+	ProducerExpiry              time.Duration // producer.id.expiration.ms: 1 day
+	ProducerExpiryCheckInterval time.Duration // producer.id.expiration.check.interval.ms: 10 min
+	MaxTransactionTimeout       time.Duration // transaction.max.timeout.ms: 15 min
+
+	// Now is the wall clock that timestamps, retention and expiry are judged by: time.Now.
+	Now func() time.Time
+
+	// OnDirFailure is called once for each directory that fails, with its first error;
+	// OnAllDirsFailed once the last one has. They run on a goroutine of their own, without a lock,
+	// possibly before Open returns, and must not call Close, which waits for them.
+	OnDirFailure    func(dir string, err error)
+	OnAllDirsFailed func(err error)
+
+	Logger logrus.FieldLogger // required
+}
+
+func (o *Options) setDefaults() error {
+	if len(o.Dirs) == 0 || o.Logger == nil {
+		return errors.New("storage: Options needs Dirs and Logger")
+	}
+	if o.FS == nil {
+		o.FS = vfs.OS
+	}
+	if o.Defaults.SegmentBytes == 0 {
+		o.Defaults = DefaultLogConfig()
+	}
+	if o.TopicConfig == nil {
+		defaults := o.Defaults
+		o.TopicConfig = func(string) LogConfig { return defaults }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.RecoveryThreads = max(1, o.RecoveryThreads)
+	o.MaxOpenFiles = cmp.Or(o.MaxOpenFiles, 1024)
+	o.CheckpointInterval = cmp.Or(o.CheckpointInterval, time.Minute)
+	o.StartOffsetCheckpointInterval = cmp.Or(o.StartOffsetCheckpointInterval, time.Minute)
+	o.HighWatermarkCheckpointInterval = cmp.Or(o.HighWatermarkCheckpointInterval, 5*time.Second)
+	o.RetentionCheckInterval = cmp.Or(o.RetentionCheckInterval, 5*time.Minute)
+	o.FlushCheckInterval = cmp.Or(o.FlushCheckInterval, time.Duration(math.MaxInt64))
+	o.InitialTaskDelay = max(0, cmp.Or(o.InitialTaskDelay, 30*time.Second))
+	o.ProducerExpiry = cmp.Or(o.ProducerExpiry, 24*time.Hour)
+	o.ProducerExpiryCheckInterval = cmp.Or(o.ProducerExpiryCheckInterval, 10*time.Minute)
+	o.MaxTransactionTimeout = cmp.Or(o.MaxTransactionTimeout, 15*time.Minute)
+	return nil
+}
