@@ -1,0 +1,323 @@
+// Package config holds the broker's properties: one table of all that Kafka 3.9 knows, with types,
+// defaults, limits and what Gregor does with each.
+//
+// Everything comes from that table: reading TOML and Java properties files, checking them, what
+// DescribeConfigs answers, and config.toml. Names, defaults and the texts of errors are Kafka's.
+//
+//	file, overrides -> Load -> Config -> typed values, one component at a time
+//	                                  -> Topic: a topic's own properties over the broker's
+//	                                  -> DescribeBroker, DescribeTopic
+//
+// A Config is immutable. A component does not get it whole: broker/server reads the values and fills
+// in each component's options.
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is a set of valid properties: those of a file and its overrides, over the defaults.
+// Its methods that take a property's name panic if the table does not have that property with that
+// type, since that is a mistake in the program.
+type Config struct {
+	set    map[string]string // what was set, and the other name of broker.id; as written
+	values map[string]any    // every property of the table by name; nil for null
+	derived
+}
+
+// derived are the values that several properties make together.
+type derived struct {
+	listeners   []Endpoint
+	advertised  []Endpoint
+	protocols   map[string]SecurityProtocol
+	interBroker string
+	maxPerIP    map[string]int
+	version     Version
+}
+
+// A Problem is one reason why a configuration is not accepted.
+type Problem struct {
+	Property string // "" if it is not about one property
+	Text     string // Kafka's own where Kafka has one
+	// Refused: Kafka would accept it, and Gregor lacks what it asks for.
+	Refused bool
+}
+
+// Error returns the text.
+func (p *Problem) Error() string { return p.Text }
+
+// An Error lists all that is wrong with a configuration.
+type Error struct {
+	File     string // "" without a file
+	Problems []Problem
+}
+
+// Error returns one line for each problem.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "configuration")
+	if e.File != "" {
+		fmt.Fprintf(&b, " %s", e.File)
+	}
+	if len(e.Problems) == 1 {
+		fmt.Fprintf(&b, ": %s", e.Problems[0].Text)
+		return b.String()
+	}
+	fmt.Fprintf(&b, ": %d problems", len(e.Problems))
+	for _, p := range e.Problems {
+		fmt.Fprintf(&b, "\n  %s", p.Text)
+	}
+	return b.String()
+}
+
+// A Warning is something about a configuration that does not keep the broker from starting.
+type Warning string
+
+// New returns the configuration in which the given properties are set, as texts. The error, if any,
+// is an *Error.
+func New(set map[string]string) (*Config, []Warning, error) {
+	c, problems := build(set)
+	if len(problems) > 0 {
+		return nil, nil, &Error{Problems: problems}
+	}
+	return c, c.warnings(), nil
+}
+
+// build parses, checks and derives; the configuration is whole only if there are no problems.
+func build(set map[string]string) (*Config, []Problem) {
+	c := &Config{set: maps.Clone(set), values: make(map[string]any, len(table))}
+	if c.set == nil {
+		c.set = make(map[string]string)
+	}
+	c.pairIDs()
+	problems := c.parse()
+	if len(problems) == 0 {
+		problems = c.derive()
+	}
+	return c, append(problems, c.refused()...)
+}
+
+// pairIDs makes broker.id and node.id one setting (KafkaConfig.populateSynonyms).
+func (c *Config) pairIDs() {
+	broker, hasBroker := c.set["broker.id"]
+	node, hasNode := c.set["node.id"]
+	switch {
+	case hasBroker && !hasNode:
+		c.set["node.id"] = broker
+	case hasNode && !hasBroker:
+		c.set["broker.id"] = node
+	}
+}
+
+// parse fills in values from what is set and from the defaults.
+func (c *Config) parse() []Problem {
+	var problems []Problem
+	for p := range Properties() {
+		text, isSet := c.set[p.Name]
+		switch {
+		case isSet && p.Scope == DynamicOnly:
+			problems = append(problems, Problem{Property: p.Name, Refused: true,
+				Text: p.Name + " cannot be set in a file, only in ZooKeeper"})
+		case isSet:
+			value, problem := p.read(text)
+			if problem != nil {
+				problems = append(problems, *problem)
+			}
+			c.values[p.Name] = value
+		case p.HasDefault():
+			c.values[p.Name], _ = p.Type.parse(p.Default)
+		default:
+			c.values[p.Name] = nil
+		}
+	}
+	return problems
+}
+
+// refused lists the properties whose values ask for something that is not built.
+func (c *Config) refused() []Problem {
+	var problems []Problem
+	for p := range Properties() {
+		text, isSet := c.set[p.Name]
+		if !isSet || p.Status != Refused || p.isDefault(text) {
+			continue
+		}
+		problems = append(problems, Problem{Property: p.Name, Refused: true,
+			Text: fmt.Sprintf("%s=%s is not supported: %s; remove the line", p.Name, p.shown(text), p.Doc)})
+	}
+	return problems
+}
+
+func (p *Property) isDefault(text string) bool {
+	value, problem := p.Type.parse(text)
+	if problem != "" {
+		return false
+	}
+	if !p.HasDefault() {
+		return format(value) == ""
+	}
+	byDefault, _ := p.Type.parse(p.Default)
+	return format(value) == format(byDefault)
+}
+
+func (p *Property) shown(text string) string {
+	if p.Sensitive() {
+		return "[hidden]"
+	}
+	return trim(text)
+}
+
+// warnings lists what is accepted and not acted on.
+func (c *Config) warnings() []Warning {
+	var unknown []string
+	for name := range c.set {
+		if _, ok := Lookup(name); !ok {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	return []Warning{Warning("these properties are not known and have no effect: " + strings.Join(unknown, ", "))}
+}
+
+// value returns the parsed value of name, which must be in the table with one of the types.
+func (c *Config) value(name string, types ...Type) any {
+	p, ok := table[name]
+	if !ok || !slices.Contains(types, p.Type) {
+		panic("config: no property " + name + " of the type asked for")
+	}
+	return c.values[name]
+}
+
+// IsSet reports whether name was set in the file or an override.
+func (c *Config) IsSet(name string) bool {
+	_, ok := c.set[name]
+	return ok
+}
+
+// Has reports whether name has a value, set or by default: those whose default is null may not.
+func (c *Config) Has(name string) bool {
+	if _, ok := table[name]; !ok {
+		panic("config: no property " + name)
+	}
+	return c.values[name] != nil
+}
+
+// Bool returns a boolean property.
+func (c *Config) Bool(name string) bool {
+	v, _ := c.value(name, Bool).(bool)
+	return v
+}
+
+// Int returns a property of 16, 32 or 64 bits; 0 for null.
+func (c *Config) Int(name string) int { return int(c.Int64(name)) }
+
+// Int64 returns a property of 16, 32 or 64 bits; 0 for null.
+func (c *Config) Int64(name string) int64 {
+	v, _ := c.value(name, Short, Int, Long).(int64)
+	return v
+}
+
+// Float returns a floating-point property.
+func (c *Config) Float(name string) float64 {
+	v, _ := c.value(name, Double).(float64)
+	return v
+}
+
+// Text returns a string, class or password; "" for null.
+func (c *Config) Text(name string) string {
+	v, _ := c.value(name, String, Class, Password).(string)
+	return v
+}
+
+// List returns a list, which is nil for null. The caller must not change it.
+func (c *Config) List(name string) []string {
+	v, _ := c.value(name, List).([]string)
+	return v
+}
+
+// Millis returns a property that counts milliseconds, as one whose name ends in .ms does. Values
+// beyond the range of a Duration, which is 292 years, become its longest; null becomes 0, and
+// negative values, which commonly mean "never", stay negative.
+func (c *Config) Millis(name string) time.Duration { return Milliseconds(c.Int64(name)) }
+
+// Milliseconds turns a count of milliseconds into a Duration, the nearest one there is.
+func Milliseconds(ms int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(min(max(ms, -most), most)) * time.Millisecond
+}
+
+// chain returns a setting that has several names, in milliseconds: the first name that has a value
+// counts.
+func (c *Config) chain(first string) int64 {
+	for _, chain := range chains {
+		if chain.names[0] != first {
+			continue
+		}
+		for i, name := range chain.names {
+			if c.values[name] != nil {
+				return c.Int64(name) * chain.millis[i]
+			}
+		}
+	}
+	panic("config: no chain of properties begins with " + first)
+}
+
+// LogDirs returns log.dirs or, if that is not set, log.dir, as a list.
+func (c *Config) LogDirs() []string {
+	if c.Has("log.dirs") {
+		return splitNonEmpty(c.Text("log.dirs"))
+	}
+	return splitNonEmpty(c.Text("log.dir"))
+}
+
+// BrokerID returns broker.id, -1 if one is to be generated.
+func (c *Config) BrokerID() int32 { return int32(c.Int("broker.id")) }
+
+// ZooKeeperConnectionTimeout returns zookeeper.connection.timeout.ms or, if that is not set, the
+// session timeout.
+func (c *Config) ZooKeeperConnectionTimeout() time.Duration {
+	if c.Has("zookeeper.connection.timeout.ms") {
+		return c.Millis("zookeeper.connection.timeout.ms")
+	}
+	return c.Millis("zookeeper.session.timeout.ms")
+}
+
+// AlterLogDirsThreads returns num.replica.alter.log.dirs.threads, one per log directory if not set.
+func (c *Config) AlterLogDirsThreads() int {
+	if c.Has("num.replica.alter.log.dirs.threads") {
+		return c.Int("num.replica.alter.log.dirs.threads")
+	}
+	return len(c.LogDirs())
+}
+
+// InterBrokerProtocol returns inter.broker.protocol.version.
+func (c *Config) InterBrokerProtocol() Version { return c.version }
+
+// MaxConnectionsPerIP returns max.connections.per.ip.overrides: limits by host name or address.
+// The caller must not change it.
+func (c *Config) MaxConnectionsPerIP() map[string]int { return c.maxPerIP }
+
+// ListenerInt returns listener.name.LISTENER.NAME, a number that a listener has of its own, and
+// whether it is set. The listener's name is in upper case.
+func (c *Config) ListenerInt(listener, name string) (int, bool) {
+	p, ok := table[name]
+	if !ok || (p.Type != Int && p.Type != Long && p.Type != Short) {
+		panic("config: no number " + name)
+	}
+	text, ok := c.set[listenerPrefix+strings.ToLower(listener)+"."+name]
+	if !ok {
+		return 0, false
+	}
+	value, problem := p.read(text)
+	if problem != nil {
+		panic("config: " + problem.Text) // checked when the configuration was built
+	}
+	return int(value.(int64)), true
+}
