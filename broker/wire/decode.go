@@ -13,25 +13,31 @@ import (
 //
 // A body that ends early, or whose decoded form would take more than decodedBytesMax, is refused
 // before kmsg sees it; Kafka's reaction to the former is to close the connection (Request.Drop).
-// Bytes after the message are ignored, as by Kafka. For Produce and Fetch there are decoders without
-// allocations in this package.
+// Bytes after the message are ignored, as by Kafka. Fetch is refused: FetchRequest decodes it, and
+// ProduceRequest decodes Produce, without allocations.
 func Decode(r *request.Request, into kmsg.Request) error {
 	return DecodeBody(into, r.Key, r.Version, r.Body)
 }
 
 // DecodeBody is Decode for a body that came without a request.Request.
-func DecodeBody(into kmsg.Request, key, version int16, body []byte) (err error) {
+func DecodeBody(into kmsg.Request, key, version int16, body []byte) error {
 	api := Lookup(key)
 	switch {
 	case api == nil:
 		return fmt.Errorf("decode request with key %d: %w", key, ErrUnknownKey)
 	case into.Key() != key:
 		return fmt.Errorf("decode %s v%d into a request with key %d", api.Name, version, into.Key())
+	case key == KeyFetch:
+		return fmt.Errorf("decode %s v%d: kmsg's decoder is not safe for it, use FetchRequest", api.Name, version)
 	case !api.Supports(version):
 		return fmt.Errorf("decode %s v%d: %w", api.Name, version, ErrUnsupportedVersion)
 	}
+	n, err := checkBody(api, version, body)
+	if err != nil {
+		return fmt.Errorf("decode %s v%d: %w", api.Name, version, err)
+	}
 	into.SetVersion(version)
-	body = bytes.Clone(body) // kmsg's bytes fields alias what they are read from
+	body = bytes.Clone(body[:n]) // kmsg's bytes fields alias what they are read from
 	if stop, ok := into.(*kmsg.StopReplicaRequest); ok {
 		fixed := StopReplicaRequest{*stop}
 		err = fixed.ReadFrom(body)
