@@ -1,0 +1,67 @@
+package client
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+	"github.com/gregor-mq/gregor/tools/internal/tool"
+)
+
+// address is host:port as Kafka reads it: a listener name before it and brackets around an IPv6 address
+// are left out.
+var address = regexp.MustCompile(`^(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)$`)
+
+// SplitAddress returns host and port of an address; ok is false if it has not both.
+func SplitAddress(text string) (host string, port int, ok bool) {
+	match := address.FindStringSubmatch(text)
+	if match == nil {
+		return "", 0, false
+	}
+	port, err := strconv.Atoi(match[2])
+	return match[1], port, err == nil
+}
+
+// CheckAddresses returns a Usage error unless list holds addresses with ports, separated by commas.
+func CheckAddresses(list string) error {
+	if strings.TrimSpace(list) == "" {
+		return tool.Usagef("Error while validating the bootstrap address\n")
+	}
+	for text := range strings.SplitSeq(strings.TrimRight(list, ","), ",") {
+		if _, _, ok := SplitAddress(text); !ok {
+			return tool.Usagef("Please provide valid host:port like host1:9091,host2:9092\n")
+		}
+	}
+	return nil
+}
+
+// bootstrap returns the addresses of bootstrap.servers that have an IP address.
+func bootstrap(env *tool.Env, config *clientconf.Config) ([]string, error) {
+	list := config.List("bootstrap.servers")
+	if len(list) == 0 && config.Client() == clientconf.Admin {
+		return nil, throwable.New(throwable.Config, "You must set either bootstrap.servers or bootstrap.controllers")
+	}
+	var servers []string
+	for _, text := range list {
+		host, port, ok := SplitAddress(text)
+		if !ok || host == "" {
+			return nil, throwable.New(throwable.Config, "Invalid url in bootstrap.servers: "+text)
+		}
+		if port > 65535 {
+			return nil, throwable.New(throwable.Config, "Invalid port in bootstrap.servers: "+text)
+		}
+		if _, err := net.LookupHost(host); err != nil {
+			env.Log("WARN", "org.apache.kafka.clients.ClientUtils", "Couldn't resolve server "+text+
+				" from bootstrap.servers as DNS resolution failed for "+host)
+			continue
+		}
+		servers = append(servers, net.JoinHostPort(host, strconv.Itoa(port)))
+	}
+	if len(servers) == 0 {
+		return nil, throwable.New(throwable.Config, "No resolvable bootstrap urls given in bootstrap.servers")
+	}
+	return servers, nil
+}

@@ -1,0 +1,133 @@
+// Package filter selects topics and partitions as Kafka's tools do: topics by a list of regular
+// expressions, partitions by number or range.
+package filter
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+)
+
+// Topics selects topics by name.
+type Topics struct{ pattern *regexp.Regexp }
+
+// ParseTopics reads a regular expression that must match the whole name; commas separate alternatives,
+// spaces and surrounding quotes are left out. What only Java's expressions can say is an error.
+func ParseTopics(text string) (*Topics, error) {
+	text = strings.ReplaceAll(strings.TrimSpace(text), ",", "|")
+	text = strings.Trim(strings.ReplaceAll(text, " ", ""), `"'`)
+	pattern, err := regexp.Compile("^(?:" + text + ")$")
+	if err != nil {
+		return nil, throwable.New(throwable.Runtime, text+" is an invalid regex.")
+	}
+	return &Topics{pattern}, nil
+}
+
+// Match reports whether the topic is selected.
+func (t *Topics) Match(name string) bool { return t.pattern.MatchString(name) }
+
+// Partitions selects partitions: those that match one of its rules.
+type Partitions struct{ rules []rule }
+
+// rule selects partitions low to high-1 of topics, or those in ids if there are any.
+type rule struct {
+	topics    *Topics
+	low, high int64
+	ids       []int64
+}
+
+// ParseIDs selects the partitions with the given numbers (all for "") of the topics that match ("" for
+// all topics).
+func ParseIDs(topics, ids string) (*Partitions, error) {
+	if topics == "" {
+		topics = ".*"
+	}
+	matching, err := ParseTopics(topics)
+	if err != nil {
+		return nil, err
+	}
+	r := rule{topics: matching, high: math.MaxInt32}
+	if ids == "" {
+		return &Partitions{[]rule{r}}, nil
+	}
+	for text := range strings.SplitSeq(ids, ",") {
+		id, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return nil, throwable.New(throwable.Terse,
+				"--partitions expects a comma separated list of numeric partition ids, but received: "+ids)
+		}
+		r.ids = append(r.ids, id)
+	}
+	return &Partitions{[]rule{r}}, nil
+}
+
+// rulePattern is TOPIC:NUMBER, TOPIC:LOW-HIGH, where TOPIC, LOW and HIGH may be left out, or TOPIC.
+var rulePattern = regexp.MustCompile(`^([^:,]*)(?::(?:([0-9]*)|(?:([0-9]*)-([0-9]*))))?$`)
+
+// ParseRules reads topic:partitions rules separated by commas. Topics are regular expressions, partitions
+// a number or a range: 3, 0-3 (0, 1 and 2), 5- or -3; either may be left out.
+func ParseRules(text string) (*Partitions, error) {
+	p := &Partitions{}
+	for spec := range strings.SplitSeq(text, ",") {
+		match := rulePattern.FindStringSubmatch(spec)
+		if match == nil {
+			cause := throwable.New(throwable.Terse, "Invalid rule specification: "+spec)
+			return nil, &throwable.Exception{Class: throwable.Runtime, Message: throwable.String(cause), Cause: cause}
+		}
+		r, err := parseRule(match)
+		if err != nil {
+			return nil, err
+		}
+		p.rules = append(p.rules, r)
+	}
+	return p, nil
+}
+
+func parseRule(match []string) (rule, error) {
+	name := match[1]
+	if name == "" {
+		name = ".*"
+	}
+	topics, err := ParseTopics(name)
+	if err != nil {
+		return rule{}, err
+	}
+	r := rule{topics: topics, high: math.MaxInt32}
+	for i, target := range []*int64{&r.low, &r.low, &r.high} {
+		number := match[2+i]
+		if number == "" {
+			continue
+		}
+		if *target, err = strconv.ParseInt(number, 10, 32); err != nil {
+			return rule{}, throwable.New(throwable.NumberFormat, `For input string: "`+number+`"`)
+		}
+		if i == 0 {
+			r.high = r.low + 1
+		}
+	}
+	return r, nil
+}
+
+// MatchTopic reports whether partitions of the topic may be selected.
+func (p *Partitions) MatchTopic(name string) bool {
+	return slices.ContainsFunc(p.rules, func(r rule) bool { return r.topics.Match(name) })
+}
+
+// Match reports whether the partition is selected.
+func (p *Partitions) Match(partition topic.Partition) bool {
+	index := int64(partition.Index)
+	return slices.ContainsFunc(p.rules, func(r rule) bool {
+		if !r.topics.Match(partition.Topic) {
+			return false
+		}
+		if r.ids != nil {
+			return slices.Contains(r.ids, index)
+		}
+		return index >= r.low && index < r.high
+	})
+}

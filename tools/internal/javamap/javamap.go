@@ -1,0 +1,44 @@
+// Package javamap orders keys as a java.util.HashMap lists them. Some of Kafka's tools print in that
+// order; who compares their output with ours finds the lines where they were.
+package javamap
+
+import (
+	"math/bits"
+	"slices"
+	"unicode/utf16"
+)
+
+const defaultCapacity = 16
+
+// HashString returns String.hashCode().
+func HashString(s string) int32 {
+	var hash int32
+	for _, unit := range utf16.Encode([]rune(s)) {
+		hash = 31*hash + int32(unit)
+	}
+	return hash
+}
+
+// HashPartition returns TopicPartition.hashCode().
+func HashPartition(topic string, partition int32) int32 {
+	return 31*(31+partition) + HashString(topic)
+}
+
+// Sort puts keys, which must be in the order they were inserted and without duplicates, into the order
+// of a HashMap that was made for capacity entries (new HashMap<>(capacity)); a capacity below 0 means
+// that none was asked for. Buckets of eight and more keys, which Java turns into trees, keep the order
+// of insertion.
+func Sort[K any](keys []K, capacity int, hash func(K) int32) {
+	buckets := defaultCapacity
+	if capacity >= 0 {
+		buckets = 1 << bits.Len(uint(max(capacity, 1)-1))
+	}
+	for len(keys) > buckets*3/4 {
+		buckets *= 2
+	}
+	bucket := func(key K) int {
+		h := uint32(hash(key))
+		return int(h^h>>16) & (buckets - 1)
+	}
+	slices.SortStableFunc(keys, func(a, b K) int { return bucket(a) - bucket(b) })
+}

@@ -1,0 +1,174 @@
+// Package jopt reads command lines as Kafka's tools read them, which is as joptsimple 5 does:
+// --name value, --name=value, -name value and -name=value are the same; what belongs to no option is
+// ignored; an option with a required argument takes the next word whatever it looks like; options are
+// never abbreviated. Values are converted when they are asked for, so a wrong number is an error of the
+// command that wanted it, not of the command line.
+//
+// A Parser describes the options, Parse returns a Set of what was given, and the errors of both carry
+// the class and text that the Java tools print.
+package jopt
+
+import (
+	"math"
+	"slices"
+	"strconv"
+)
+
+// Arity says whether an option takes an argument.
+type Arity int8
+
+// The three arities of an option.
+const (
+	Flag     Arity = iota // takes none
+	Required              // takes one
+	Optional              // takes one if the next word does not look like an option
+)
+
+// Kind is the type of an option's argument.
+type Kind int8
+
+// The kinds of arguments, with Java's ranges.
+const (
+	String Kind = iota
+	Integer
+	Long
+)
+
+func (k Kind) String() string { return [...]string{"String", "Integer", "Long"}[k] }
+
+// Option is one option of a command.
+type Option struct {
+	Name    string // without dashes
+	Arity   Arity
+	Kind    Kind
+	Value   string // what the argument is, for the help text
+	Default string // used if the option is not given; "" for none
+	Doc     string // a sentence for the help text; newlines are kept
+
+	Help           bool   // --help and --version: given, no option is required
+	RequiredUnless string // required unless this option is given; "" for not required
+}
+
+// Parser holds the options of a command. Every Parser knows --help and --version.
+type Parser struct {
+	options []Option // by name
+}
+
+// New returns a parser of options, --help and --version.
+func New(options ...Option) *Parser {
+	all := append(slices.Clone(options),
+		Option{Name: "help", Help: true, Doc: "Print what the command does and its options."},
+		Option{Name: "version", Help: true, Doc: "Print the version of Kafka whose tools these are."})
+	slices.SortFunc(all, func(a, b Option) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return &Parser{options: all}
+}
+
+// Options returns the options by name. The caller must not change them.
+func (p *Parser) Options() []Option { return p.options }
+
+func (p *Parser) lookup(name string) (Option, bool) {
+	i, found := slices.BinarySearchFunc(p.options, name, func(o Option, name string) int {
+		switch {
+		case o.Name < name:
+			return -1
+		case o.Name > name:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return Option{}, false
+	}
+	return p.options[i], true
+}
+
+// Set is what a command line gave.
+type Set struct {
+	parser *Parser
+	given  map[string][]string // by option name; a flag has no values
+	n      int
+}
+
+// Words returns how many words the command line had.
+func (s *Set) Words() int { return s.n }
+
+// Has reports whether the option was given; a default does not count.
+func (s *Set) Has(name string) bool {
+	_, ok := s.given[name]
+	return ok
+}
+
+// Any reports whether one of the options was given.
+func (s *Set) Any(names ...string) bool { return slices.ContainsFunc(names, s.Has) }
+
+// Values returns all the values given for an option, in order.
+func (s *Set) Values(name string) []string { return s.given[name] }
+
+// Value returns the value given for an option, or else its default. Two values are an error.
+func (s *Set) Value(name string) (string, error) {
+	switch values := s.given[name]; len(values) {
+	case 0:
+		option, _ := s.parser.lookup(name)
+		return option.Default, nil
+	case 1:
+		return values[0], nil
+	}
+	return "", &Error{Exception: "MultipleArgumentsForOptionException",
+		Message: "Found multiple arguments for option " + name + ", but you asked for only one"}
+}
+
+// Int32 returns the value of an Integer option and whether there is one.
+func (s *Set) Int32(name string) (int32, bool, error) {
+	value, ok, err := s.number(name, 32)
+	return int32(value), ok, err
+}
+
+// Int64 returns the value of a Long option and whether there is one.
+func (s *Set) Int64(name string) (int64, bool, error) { return s.number(name, 64) }
+
+func (s *Set) number(name string, bits int) (int64, bool, error) {
+	text, err := s.Value(name)
+	if err != nil || text == "" && !s.Has(name) {
+		return 0, false, err
+	}
+	value, err := strconv.ParseInt(text, 10, bits)
+	if err != nil {
+		return 0, false, &Error{Exception: "OptionArgumentConversionException",
+			Message: "Cannot parse argument '" + text + "' of option " + name,
+			Cause:   "java.lang.NumberFormatException: For input string: \"" + text + `"` + radix(text, bits)}
+	}
+	return value, true, nil
+}
+
+// radix returns what Java adds to the message about a number that has digits only but does not fit.
+func radix(text string, bits int) string {
+	if value, err := strconv.ParseFloat(text, 64); bits == 32 && err == nil && math.Abs(value) > math.MaxInt32 {
+		return " under radix 10"
+	}
+	return ""
+}
+
+// Error is a command line that cannot be read.
+type Error struct {
+	Exception string // the class in package joptsimple
+	Message   string
+	Cause     string // class and message; "" for none
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Class returns the full name of the Java class.
+func (e *Error) Class() string { return "joptsimple." + e.Exception }
+
+// CauseText returns the causes that Java prints below the error, outermost first.
+func (e *Error) CauseText() []string {
+	if e.Cause == "" {
+		return nil
+	}
+	return []string{"joptsimple.internal.ReflectionException: " + e.Cause, e.Cause}
+}

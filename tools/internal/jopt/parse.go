@@ -1,0 +1,97 @@
+package jopt
+
+import "strings"
+
+// Parse reads a command line, without the command's name.
+func (p *Parser) Parse(args []string) (*Set, error) {
+	s := &Set{parser: p, given: map[string][]string{}, n: len(args)}
+	for len(args) > 0 {
+		word := args[0]
+		args = args[1:]
+		if word == "--" {
+			break
+		}
+		if !looksLikeOption(word) {
+			continue // Kafka's tools ignore what belongs to no option
+		}
+		var err error
+		if args, err = p.option(s, word, args); err != nil {
+			return nil, err
+		}
+	}
+	return s, p.checkRequired(s)
+}
+
+func looksLikeOption(word string) bool { return strings.HasPrefix(word, "-") && word != "-" }
+
+// option handles the option in word and returns what is left of rest.
+func (p *Parser) option(s *Set, word string, rest []string) ([]string, error) {
+	name, value, _ := strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
+	option, ok := p.lookup(name)
+	if !ok && !strings.HasPrefix(word, "--") && name != "" {
+		return p.cluster(s, word[1:], rest)
+	}
+	if !ok {
+		return nil, unrecognized(name)
+	}
+	return p.take(s, option, value, rest)
+}
+
+// cluster handles -abc as the options a, b and c, of which the first that takes an argument ends it.
+func (p *Parser) cluster(s *Set, letters string, rest []string) ([]string, error) {
+	for i, letter := range letters {
+		option, ok := p.lookup(string(letter))
+		if !ok {
+			return nil, unrecognized(string(letter))
+		}
+		if option.Arity != Flag {
+			return p.take(s, option, letters[i+len(string(letter)):], rest)
+		}
+		s.given[option.Name] = s.given[option.Name]
+	}
+	return rest, nil
+}
+
+// take records option with its value, or the next word if it has none.
+func (p *Parser) take(s *Set, option Option, value string, rest []string) ([]string, error) {
+	switch {
+	case option.Arity == Flag:
+		s.given[option.Name] = nil
+		return rest, nil
+	case value != "":
+	case option.Arity == Optional:
+		if len(rest) == 0 || looksLikeOption(rest[0]) {
+			s.given[option.Name] = s.given[option.Name]
+			return rest, nil
+		}
+		value, rest = rest[0], rest[1:]
+	case len(rest) == 0:
+		return nil, &Error{Exception: "OptionMissingRequiredArgumentException",
+			Message: "Option " + option.Name + " requires an argument"}
+	default:
+		value, rest = rest[0], rest[1:]
+	}
+	s.given[option.Name] = append(s.given[option.Name], value)
+	return rest, nil
+}
+
+func (p *Parser) checkRequired(s *Set) error {
+	var missing []string
+	for _, option := range p.options {
+		if option.Help && s.Has(option.Name) {
+			return nil
+		}
+		if option.RequiredUnless != "" && !s.Has(option.Name) && !s.Has(option.RequiredUnless) {
+			missing = append(missing, option.Name)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return &Error{Exception: "MissingRequiredOptionsException",
+		Message: "Missing required option(s) [" + strings.Join(missing, ", ") + "]"}
+}
+
+func unrecognized(name string) error {
+	return &Error{Exception: "UnrecognizedOptionException", Message: name + " is not a recognized option"}
+}

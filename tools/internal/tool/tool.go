@@ -1,0 +1,176 @@
+// Package tool is what the commands of gregorctl have in common: the streams and the name they are run
+// with, how they print usage, log lines and errors, and how they end.
+//
+// A Command is one tool. It is run in one of two manners: as "gregorctl topics", or by the name of
+// Kafka's script, as "kafka-topics". The options, the output and the exit status are the same; called
+// by Kafka's name, usage and errors too are laid out as Kafka lays them out.
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gregor-mq/gregor/tools/internal/jopt"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+)
+
+// Version is the version of Kafka whose tools these are.
+const Version = "3.9.2"
+
+// Env is what a command runs with.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Now            func() time.Time
+	Name           string // as the user called it: "gregorctl topics" or "kafka-topics"
+	Kafka          bool   // called by the name of Kafka's script
+}
+
+// Command is one tool.
+type Command struct {
+	Name     string // after gregorctl: "topics"
+	Script   string // Kafka's name, without .sh: "kafka-topics"
+	Short    string // one line: "Create, list, describe, change and delete topics"
+	About    string // what Kafka prints above the options for --help
+	Examples string // a few command lines, each starting with NAME
+	Options  *jopt.Parser
+
+	// Run does the work and returns nil, or an error for Fail.
+	Run func(ctx context.Context, env *Env, options *jopt.Set) error
+	// Fail reports an error of Run, or of the command line, and returns the exit status; nil: Failed.
+	Fail func(env *Env, c *Command, err error) int
+	// Empty is printed above the options if there are no arguments at all; "": as About, once the
+	// command line has been read.
+	Empty string
+}
+
+// Exit is an error that only sets the exit status: all has been said already.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Usage is an error of the command line that is answered with the list of options.
+type Usage struct{ Message string }
+
+func (u *Usage) Error() string { return u.Message }
+
+// Usagef returns a Usage error.
+func Usagef(format string, args ...any) error { return &Usage{fmt.Sprintf(format, args...)} }
+
+// Main runs the command and returns its exit status.
+func (c *Command) Main(ctx context.Context, env *Env, args []string) int {
+	err := c.run(ctx, env, args)
+	if err == nil {
+		return 0
+	}
+	if exit, ok := errors.AsType[Exit](err); ok {
+		return int(exit)
+	}
+	if usage, ok := errors.AsType[*Usage](err); ok {
+		c.printUsage(env, usage.Message)
+		return 1
+	}
+	if c.Fail == nil {
+		return Failed(env, c, err)
+	}
+	return c.Fail(env, c, err)
+}
+
+func (c *Command) run(ctx context.Context, env *Env, args []string) error {
+	if !env.Kafka && len(args) > 0 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+		c.PrintHelp(env.Stdout, env.Name)
+		return nil
+	}
+	if len(args) == 0 && (c.Empty != "" || !env.Kafka) {
+		return &Usage{c.Empty}
+	}
+	options, err := c.Options.Parse(args)
+	switch {
+	case err != nil:
+		return err
+	case len(args) == 0 || options.Has("help"):
+		return &Usage{c.About}
+	case options.Has("version"):
+		fmt.Fprintln(env.Stdout, Version)
+		return nil
+	}
+	return c.Run(ctx, env, options)
+}
+
+// Failed prints the message of err, and called by Kafka's name also its class and causes.
+func Failed(env *Env, c *Command, err error) int {
+	fmt.Fprintln(env.Stderr, throwable.From(err).Message)
+	if env.Kafka {
+		throwable.Print(env.Stderr, err)
+	} else if _, ok := errors.AsType[*jopt.Error](err); ok {
+		fmt.Fprintf(env.Stderr, "%s --help lists the options.\n", env.Name)
+	}
+	return 1
+}
+
+// printUsage answers a wrong command line: as Kafka does, or with a pointer to the help.
+func (c *Command) printUsage(env *Env, message string) {
+	switch {
+	case env.Kafka:
+		fmt.Fprintln(env.Stderr, message)
+		c.Options.PrintHelp(env.Stderr)
+	case message == "" || message == c.Empty || message == c.About:
+		c.PrintHelp(env.Stderr, env.Name)
+	default:
+		fmt.Fprintf(env.Stderr, "%s\n%s --help lists the options.\n", strings.TrimSpace(message), env.Name)
+	}
+}
+
+// PrintHelp writes the help of "gregorctl NAME --help".
+func (c *Command) PrintHelp(w io.Writer, name string) {
+	fmt.Fprintf(w, "%s.\n\nUsage:\n  %s --bootstrap-server HOST:PORT [option]...\n", c.Short, name)
+	if c.Examples != "" {
+		fmt.Fprintf(w, "\nExamples:\n")
+		for line := range strings.Lines(c.Examples) {
+			fmt.Fprintf(w, "  %s", strings.Replace(line, "NAME", name, 1))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "\nOptions:\n")
+	c.Options.PrintHelp(w)
+	fmt.Fprintf(w, "\nThe options are those of Kafka's %s. Called by that name, through a symbolic link or as\n"+
+		"gregorctl %s, the command also words its errors as Kafka does.\n", c.Script, c.Script)
+}
+
+// Log writes a line as Kafka's tools log it, to standard error. class is the Java class that logs.
+func (e *Env) Log(level, class, message string) {
+	fmt.Fprintf(e.Stderr, "[%s] %s %s (%s)\n", e.Now().Format("2006-01-02 15:04:05,000"), level, message, class)
+}
+
+// LogError writes a line as Kafka's tools log it with an exception: the trace stands below the line.
+func (e *Env) LogError(class, message string, err error) {
+	e.Log("ERROR", class, message)
+	throwable.Print(e.Stderr, err)
+}
+
+// CheckRequired returns a Usage error naming the first of names that was not given.
+func CheckRequired(options *jopt.Set, names ...string) error {
+	for _, name := range names {
+		if !options.Has(name) {
+			return Usagef("Missing required argument \"[%s]\"", name)
+		}
+	}
+	return nil
+}
+
+// CheckExcluded returns a Usage error if used was given together with one of excluded.
+func CheckExcluded(options *jopt.Set, used string, excluded ...string) error {
+	if !options.Has(used) {
+		return nil
+	}
+	for _, name := range excluded {
+		if options.Has(name) {
+			return Usagef("Option \"[%s]\" can't be used with option \"[%s]\"", used, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+// Package offsets is gregorctl get-offsets, Kafka's kafka-get-offsets: it prints the offsets of
+// partitions at their start, at their end or at a time.
+package offsets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/client"
+	"github.com/gregor-mq/gregor/tools/internal/filter"
+	"github.com/gregor-mq/gregor/tools/internal/jopt"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+	"github.com/gregor-mq/gregor/tools/internal/tool"
+)
+
+const about = "An interactive shell for getting topic-partition offsets."
+
+// Command returns the tool.
+func Command() *tool.Command {
+	value := func(name, kind, doc string) jopt.Option {
+		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
+	}
+	bootstrap := value("bootstrap-server", "HOST1:PORT1,...,HOST3:PORT3", "REQUIRED: brokers to ask first.")
+	bootstrap.RequiredUnless = "broker-list"
+	when := value("time", "<timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / "+
+		"-5 or latest-tiered", "Which offset: that of the first record with this timestamp (milliseconds) or a later "+
+		"one, or one of the names. Partitions that have none are left out.")
+	when.Default = "latest"
+	return &tool.Command{
+		Name:   "get-offsets",
+		Script: "kafka-get-offsets",
+		Short:  "Print the first, last or timed offsets of partitions",
+		About:  about,
+		Empty:  about,
+		Examples: "NAME --bootstrap-server localhost:9092 --topic orders\n" +
+			"NAME --bootstrap-server localhost:9092 --topic-partitions orders:0-3,logs --time earliest",
+		Options: jopt.New(
+			bootstrap,
+			value("broker-list", "HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED name of --bootstrap-server."),
+			value("topic-partitions", "topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3",
+				"Topics (regular expressions) with partitions: a number, or a range without its upper end."),
+			value("topic", "topic", "The topic, a regular expression. All topics if not given."),
+			value("partitions", "partition ids", "Partitions of --topic, separated by commas. All if not given."),
+			when,
+			value("command-config", "config file", "File with properties of the admin client."),
+			jopt.Option{Name: "exclude-internal-topics", Doc: "Leave the brokers' own topics out."},
+		),
+		Run:  run,
+		Fail: fail,
+	}
+}
+
+func fail(env *tool.Env, _ *tool.Command, err error) int {
+	fmt.Fprintln(env.Stderr, "Error occurred: "+throwable.From(err).Message)
+	_, parsing := errors.AsType[*jopt.Error](err)
+	terse := throwable.From(err).Class == throwable.Terse || parsing && !isLate(err)
+	if env.Kafka && !terse {
+		throwable.Print(env.Stderr, err)
+	}
+	return 1
+}
+
+// isLate reports whether err came up when the value of an option was asked for.
+func isLate(err error) bool {
+	parsing, ok := errors.AsType[*jopt.Error](err)
+	return ok && parsing.Exception == "MultipleArgumentsForOptionException"
+}
+
+// request is what the options ask for.
+type request struct {
+	servers, config string
+	filter          *filter.Partitions
+	timestamp       int64
+	internal        bool
+}
+
+func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
+	req, err := parse(options)
+	if err != nil {
+		return err
+	}
+	admin, err := client.NewAdmin(env, req.servers, req.config, "GetOffsetShell")
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	partitions, err := selectPartitions(ctx, admin, req)
+	if err != nil {
+		return err
+	}
+	offsets, failed := list(ctx, admin, partitions, req.timestamp)
+	slices.SortFunc(partitions, func(a, b topic.Partition) int { return strings.Compare(a.String(), b.String()) })
+	for _, p := range partitions {
+		if err := failed[p]; err != nil {
+			fmt.Fprintf(env.Stderr, "Skip getting offsets for topic-partition %s due to error: %s\n", p, throwable.String(err))
+		}
+	}
+	for _, p := range partitions {
+		if offset, ok := offsets[p]; ok && offset >= 0 && failed[p] == nil {
+			fmt.Fprintf(env.Stdout, "%s:%d:%d\n", p.Topic, p.Index, offset)
+		}
+	}
+	return nil
+}
+
+func parse(options *jopt.Set) (*request, error) {
+	texts := map[string]string{}
+	servers := "broker-list"
+	if options.Has("bootstrap-server") {
+		servers = "bootstrap-server"
+	}
+	for _, name := range []string{servers, "topic-partitions", "topic", "partitions", "time", "command-config"} {
+		text, err := options.Value(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = text
+	}
+	if err := client.CheckAddresses(texts[servers]); err != nil {
+		return nil, err
+	}
+	if options.Has("topic-partitions") && options.Any("topic", "partitions") {
+		return nil, throwable.New(throwable.Terse, "--topic-partitions cannot be used with --topic or --partitions")
+	}
+	req := &request{servers: texts[servers], config: texts["command-config"], internal: !options.Has("exclude-internal-topics")}
+	var err error
+	if req.timestamp, err = ParseTime(texts["time"]); err != nil {
+		return nil, err
+	}
+	if options.Has("topic-partitions") {
+		req.filter, err = filter.ParseRules(texts["topic-partitions"])
+	} else {
+		req.filter, err = filter.ParseIDs(texts["topic"], texts["partitions"])
+	}
+	return req, err
+}
+
+// ParseTime returns the timestamp that ListOffsets takes for the argument of --time.
+func ParseTime(text string) (int64, error) {
+	names := map[string]int64{"latest": -1, "earliest": -2, "max-timestamp": -3, "earliest-local": -4, "latest-tiered": -5}
+	if timestamp, ok := names[text]; ok {
+		return timestamp, nil
+	}
+	timestamp, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, throwable.Newf(throwable.Terse, "Malformed time argument %s. Please use -1 or latest / -2 or earliest / "+
+			"-3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered, or a specified long format timestamp", text)
+	}
+	return timestamp, nil
+}
+
+// selectPartitions returns the partitions that the filter selects; none is an error.
+func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([]topic.Partition, error) {
+	metadata := kmsg.NewPtrMetadataRequest()
+	metadata.Topics = nil // all
+	resp, err := admin.Metadata(ctx, "listTopics", metadata)
+	if err != nil {
+		// Kafka's tool meets the error inside a future.
+		return nil, &throwable.Exception{Class: throwable.Execution, Message: throwable.String(err), Cause: throwable.From(err)}
+	}
+	var partitions []topic.Partition
+	for _, t := range resp.Topics {
+		if t.Topic == nil || !req.internal && t.IsInternal {
+			continue
+		}
+		for _, p := range t.Partitions {
+			if partition := (topic.Partition{Topic: *t.Topic, Index: p.Partition}); req.filter.Match(partition) {
+				partitions = append(partitions, partition)
+			}
+		}
+	}
+	if partitions == nil {
+		return nil, throwable.New(throwable.Terse, "Could not match any topic-partitions with the specified filters")
+	}
+	return partitions, nil
+}
+
+// list asks the leaders for the offsets of partitions at a timestamp; -1 means that there is none.
+func list(ctx context.Context, admin *client.Admin, partitions []topic.Partition, timestamp int64) (
+	map[topic.Partition]int64, map[topic.Partition]error) {
+	offsets := map[topic.Partition]int64{}
+	ask := func(ctx context.Context, leader *kgo.Broker, asked []topic.Partition) (map[topic.Partition]error, error) {
+		resp, err := leader.RetriableRequest(ctx, newListOffsets(asked, timestamp))
+		if err != nil {
+			return nil, err
+		}
+		failed := map[topic.Partition]error{}
+		for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				partition := topic.Partition{Topic: t.Topic, Index: p.Partition}
+				failed[partition] = throwable.FromCode(p.ErrorCode, nil)
+				offsets[partition] = p.Offset
+				if len(p.OldStyleOffsets) > 0 {
+					offsets[partition] = p.OldStyleOffsets[0]
+				}
+			}
+		}
+		return failed, nil
+	}
+	failed := admin.EachLeader(ctx, "listOffsets", partitions, ask)
+	return offsets, failed
+}
+
+func newListOffsets(partitions []topic.Partition, timestamp int64) *kmsg.ListOffsetsRequest {
+	byTopic := map[string][]int32{}
+	for _, p := range partitions {
+		byTopic[p.Topic] = append(byTopic[p.Topic], p.Index)
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = name
+		for _, index := range byTopic[name] {
+			p := kmsg.NewListOffsetsRequestTopicPartition()
+			p.Partition, p.Timestamp, p.CurrentLeaderEpoch, p.MaxNumOffsets = index, timestamp, -1, 1
+			t.Partitions = append(t.Partitions, p)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	return req
+}
