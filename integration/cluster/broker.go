@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/magiconair/properties"
+
+	"github.com/gregor-mq/gregor/integration/kafka"
+)
+
+// Props are properties of a broker, by Kafka's names.
+type Props map[string]string
+
+// How long brokers get. A JVM on a machine that is busy with other tests is slow.
+const (
+	brokerStart = 60 * time.Second
+	brokerStop  = 60 * time.Second
+)
+
+// BrokerOptions describe a broker to be started.
+type BrokerOptions struct {
+	ID        int32
+	Dir       string // for its configuration, data and log
+	ZooKeeper string // host:port/chroot
+	Props     Props  // over those that the harness sets
+	// Kafka starts an Apache Kafka broker in place of Gregor's.
+	Kafka bool
+	// KafkaOptions say how its JVM is started.
+	KafkaOptions kafka.Options
+}
+
+// A Broker is one broker in a process of its own. Its port and data stay the same over restarts.
+type Broker struct {
+	opts    BrokerOptions
+	port    int
+	process process
+}
+
+// NewBroker starts a broker on a free port and waits until it is registered in ZooKeeper and takes
+// connections. The caller ends it with Stop or Kill.
+func NewBroker(o BrokerOptions) (*Broker, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	b := &Broker{opts: o, port: port}
+	b.process.name = fmt.Sprintf("broker %d", o.ID)
+	b.process.logFile = filepath.Join(o.Dir, "broker.log")
+	b.process.command = b.command
+	return b, b.Start()
+}
+
+// ID returns the broker's id.
+func (b *Broker) ID() int32 { return b.opts.ID }
+
+// Addr returns the address that clients connect to, host:port.
+func (b *Broker) Addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
+
+// DataDir returns the directory of the broker's logs, unless Props name another.
+func (b *Broker) DataDir() string { return filepath.Join(b.opts.Dir, "data") }
+
+// PID returns the id of the process, 0 if it does not run.
+func (b *Broker) PID() int { return b.process.pid() }
+
+// Log returns the end of what the broker has logged since it was created.
+func (b *Broker) Log() string { return b.process.logTail() }
+
+// Exited returns a channel that is closed when the running process has ended, nil if none runs.
+func (b *Broker) Exited() <-chan struct{} { return b.process.exited() }
+
+// Start starts the broker, for the first time or again, on the same port and data.
+func (b *Broker) Start() error {
+	if err := b.writeConfig(); err != nil {
+		return err
+	}
+	registry, err := openRegistry(b.opts.ZooKeeper)
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
+	before := registry.epoch(b.opts.ID) // of a life that ended without ZooKeeper having noticed
+	return b.process.launch(brokerStart, func() bool {
+		epoch := registry.epoch(b.opts.ID)
+		return epoch != 0 && epoch != before && b.accepts()
+	})
+}
+
+// Stop ends the broker with SIGTERM, waits, and reports an end that was not in order.
+func (b *Broker) Stop() error { return b.process.end(syscall.SIGTERM, brokerStop) }
+
+// Kill ends the broker with SIGKILL and waits until it is gone.
+func (b *Broker) Kill() { b.process.end(syscall.SIGKILL, brokerStop) }
+
+// Pause freezes the broker (SIGSTOP): its connections stay open and silent.
+func (b *Broker) Pause() { b.process.signal(syscall.SIGSTOP) }
+
+// Resume continues a paused broker.
+func (b *Broker) Resume() { b.process.signal(syscall.SIGCONT) }
+
+// Set changes a property from the next start on.
+func (b *Broker) Set(name, value string) {
+	b.opts.Props = maps.Clone(b.opts.Props)
+	if b.opts.Props == nil {
+		b.opts.Props = make(Props)
+	}
+	b.opts.Props[name] = value
+}
+
+// props returns the whole configuration.
+func (b *Broker) props() Props {
+	p := Props{
+		"broker.id":                    strconv.Itoa(int(b.opts.ID)),
+		"zookeeper.connect":            b.opts.ZooKeeper,
+		"zookeeper.session.timeout.ms": "6000",
+		"listeners":                    "PLAINTEXT://" + b.Addr(),
+		"log.dirs":                     b.DataDir(),
+	}
+	maps.Copy(p, b.opts.Props)
+	return p
+}
+
+// writeConfig writes the configuration: TOML for Gregor, a properties file for Kafka.
+func (b *Broker) writeConfig() error {
+	var text []byte
+	if b.opts.Kafka {
+		p := properties.LoadMap(b.props())
+		p.DisableExpansion = true
+		text = []byte(p.String())
+	} else {
+		var err error
+		if text, err = toml.Marshal(map[string]string(b.props())); err != nil {
+			return fmt.Errorf("configuration of broker %d: %w", b.opts.ID, err)
+		}
+	}
+	return os.WriteFile(b.configFile(), text, 0o644)
+}
+
+func (b *Broker) configFile() string {
+	if b.opts.Kafka {
+		return filepath.Join(b.opts.Dir, "server.properties")
+	}
+	return filepath.Join(b.opts.Dir, "broker.toml")
+}
+
+func (b *Broker) command() (*exec.Cmd, error) {
+	if b.opts.Kafka {
+		return kafka.Command(context.Background(), b.opts.KafkaOptions, "kafka-server-start", b.configFile())
+	}
+	program, err := Binary("gregor")
+	if err != nil {
+		return nil, err
+	}
+	return exec.Command(program, b.configFile()), nil
+}
+
+// accepts reports whether the broker takes connections.
+func (b *Broker) accepts() bool {
+	conn, err := net.DialTimeout("tcp", b.Addr(), time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
