@@ -186,6 +186,19 @@ func (c *Config) warnings() []Warning {
 	return []Warning{Warning("these properties are not known and have no effect: " + strings.Join(unknown, ", "))}
 }
 
+// Summary returns what was set, for the log, without secrets: name=value by name, separated by commas.
+func (c *Config) Summary() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		p, known := Lookup(name)
+		if !known {
+			p = &Property{Type: Unknown}
+		}
+		parts = append(parts, name+"="+p.shown(c.set[name]))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // value returns the parsed value of name, which must be in the table with one of the types.
 func (c *Config) value(name string, types ...Type) any {
 	p, ok := table[name]

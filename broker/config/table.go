@@ -34,8 +34,9 @@ var sections = []section{
 	{"KRaft", kraftProperties},
 }
 
-// internalNames are the properties that Kafka keeps to itself: DescribeConfigs lists one only if it is set.
+// internalNames are the properties that Kafka keeps to itself, or does not have: DescribeConfigs lists one only if it is set.
 var internalNames = []string{
+	"gregor.log.level",
 	"group.consumer.migration.policy",
 	"group.coordinator.new.enable",
 	"group.share.enable",

@@ -70,6 +70,8 @@ var brokerProperties = []Property{
 		"The pause before handing over is tried again, in milliseconds."},
 	{"inter.broker.protocol.version", String, "3.9-IV0", version, Medium, ReadOnly, Refused,
 		"only the protocol of 3.9 is spoken among brokers; set 3.9"},
+	{"gregor.log.level", String, "INFO", oneOfAnyCase{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}, Low, ReadOnly, Built,
+		"The least severe events that are logged: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."},
 	{"unstable.api.versions.enable", Bool, "false", nil, High, ReadOnly, Refused,
 		"API versions that are still being designed are not built"},
 	{"unstable.feature.versions.enable", Bool, "false", nil, High, ReadOnly, Refused,

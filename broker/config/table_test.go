@@ -46,8 +46,14 @@ func shownValid(p *Property) string {
 
 func TestBrokerTableIsKafkas(t *testing.T) {
 	rows := golden(t, "broker-configs.tsv")
-	if got := len(table); got != len(rows) {
-		t.Errorf("the table has %d properties, Kafka has %d", got, len(rows))
+	kafkas := 0
+	for p := range Properties() {
+		if !strings.HasPrefix(p.Name, "gregor.") {
+			kafkas++
+		}
+	}
+	if kafkas != len(rows) {
+		t.Errorf("the table has %d of Kafka's properties, Kafka has %d", kafkas, len(rows))
 	}
 	for _, row := range rows {
 		p, ok := table[row["name"]]

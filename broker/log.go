@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+// newLogger returns a logger that writes one line for each event, in the form and with the levels
+// that Kafka's default log4j configuration has.
+func newLogger(out io.Writer, level string) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(out)
+	log.SetFormatter(lineFormatter{})
+	log.SetLevel(levels[strings.ToUpper(level)])
+	return log
+}
+
+var levels = map[string]logrus.Level{
+	"TRACE": logrus.TraceLevel, "DEBUG": logrus.DebugLevel, "INFO": logrus.InfoLevel,
+	"WARN": logrus.WarnLevel, "ERROR": logrus.ErrorLevel, "FATAL": logrus.FatalLevel,
+}
+
+// levelNames are the words in the log, by logrus's numbers.
+var levelNames = [...]string{"FATAL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
+
+// lineFormatter writes an event as
+//
+//	[2026-11-22 10:00:00,123] INFO message name=value (component)
+//
+// with the fields sorted by name, except for the error, which comes last.
+type lineFormatter struct{}
+
+// Format returns the line. It keeps nothing of the entry.
+func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
+	b := e.Buffer
+	if b == nil {
+		b = new(bytes.Buffer)
+	}
+	b.WriteByte('[')
+	b.WriteString(e.Time.Format("2006-01-02 15:04:05,000"))
+	b.WriteString("] ")
+	b.WriteString(levelNames[e.Level])
+	b.WriteByte(' ')
+	b.WriteString(oneLine(e.Message))
+	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
+		if name != "component" && name != logrus.ErrorKey {
+			writeField(b, name, e.Data[name])
+		}
+	}
+	if err, ok := e.Data[logrus.ErrorKey]; ok {
+		writeField(b, logrus.ErrorKey, err)
+	}
+	if component, ok := e.Data["component"]; ok {
+		fmt.Fprintf(b, " (%v)", component)
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+func writeField(b *bytes.Buffer, name string, value any) {
+	text := fmt.Sprint(value)
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' }) {
+		text = strconv.Quote(text)
+	}
+	b.WriteByte(' ')
+	b.WriteString(name)
+	b.WriteByte('=')
+	b.WriteString(text)
+}
+
+var lineBreaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
+func oneLine(s string) string { return lineBreaks.Replace(s) }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+func TestArguments(t *testing.T) {
+	wrong := filepath.Join(t.TempDir(), "wrong.toml")
+	if err := os.WriteFile(wrong, []byte("\"num.partitions\" = 0\n\"num.io.threads\" = \"many\"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name           string
+		args           []string
+		status         int
+		stdout, stderr []string // parts of what is printed
+	}{
+		{name: "help", args: []string{"--help"}, stdout: []string{"gregor [FILE] [--override name=value ...]", "server.properties"}},
+		{name: "version", args: []string{"--version"}, stdout: []string{"gregor ", "Apache Kafka 3.9"}},
+		{name: "unknown flag", args: []string{"--port", "1"}, status: 1, stderr: []string{"unknown flag: --port", "gregor --help"}},
+		{name: "two files", args: []string{"a", "b"}, status: 1, stderr: []string{"gregor --help"}},
+		{name: "no such file", args: []string{"/nowhere/broker.toml"}, status: 1, stderr: []string{"/nowhere/broker.toml: no such file"}},
+		{name: "override without value", args: []string{"--override", "broker.id"}, status: 1, stderr: []string{`"broker.id" is not of the form name=value`}},
+		{name: "wrong values", args: []string{wrong}, status: 1, stderr: []string{
+			"Invalid value 0 for configuration num.partitions: Value must be at least 1",
+			"Invalid value many for configuration num.io.threads: Not a number of type INT"}},
+		{name: "not built", args: []string{"--override", "process.roles=broker"}, status: 1, stderr: []string{"process.roles=broker is not supported"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if got := execute(tt.args, &stdout, &stderr); got != tt.status {
+				t.Errorf("exit status %d, want %d", got, tt.status)
+			}
+			for _, part := range tt.stdout {
+				if !strings.Contains(stdout.String(), part) {
+					t.Errorf("standard output lacks %q:\n%s", part, &stdout)
+				}
+			}
+			for _, part := range tt.stderr {
+				if !strings.Contains(stderr.String(), part) {
+					t.Errorf("standard error lacks %q:\n%s", part, &stderr)
+				}
+			}
+		})
+	}
+}
+
+func TestLogLines(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 123_000_000, time.UTC)
+	tests := []struct {
+		name string
+		with func(*logrus.Entry)
+		want string
+	}{
+		{"plain", func(e *logrus.Entry) { e.Info("started") }, "INFO started"},
+		{"fields are sorted, the error is last", func(e *logrus.Entry) {
+			e.WithFields(logrus.Fields{"topic": "orders", "partition": 3, "component": "replica", "zone": "a"}).
+				WithError(errors.New("disk full")).Error("append failed")
+		}, `ERROR append failed partition=3 topic=orders zone=a error="disk full" (replica)`},
+		{"one line", func(e *logrus.Entry) { e.WithField("text", "a\nb").Warn("two\r\nlines") }, `WARN two\r\nlines text="a\nb"`},
+		{"empty value", func(e *logrus.Entry) { e.WithField("file", "").Info("starting") }, `INFO starting file=""`},
+		{"below the level", func(e *logrus.Entry) { e.Debug("hidden") }, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			tt.with(newLogger(&out, "info").WithTime(at))
+			want := ""
+			if tt.want != "" {
+				want = "[2026-11-22 10:00:00,123] " + tt.want + "\n"
+			}
+			if got := out.String(); got != want {
+				t.Errorf("got  %qwant %q", got, want)
+			}
+		})
+	}
+}
