@@ -3,8 +3,181 @@ package record
 import "iter"
 
 // Records yields the records of b in order, decompressing them as it goes: memory is bounded by the
-// largest record, not by the batch. A record is valid until the next one is asked for. An error, an
-// *Error wrapping ErrInvalidRecord, ErrCorrupt or ErrDecompress, is yielded last and with no record.
+// largest record (MaxRecordBytes), not by the batch. A record is valid until the next one is asked
+// for. An error, an *Error wrapping ErrInvalidRecord, ErrCorrupt or ErrDecompress, is yielded last,
+// with no record.
+//
+// While it goes over a compressed batch, the loop must not go over another one: see heavyPermits.
 func (b Batch) Records() iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {}
+	return func(yield func(Record, error) bool) {
+		stopped := false
+		each := func(r Record) error {
+			if !yield(r, nil) {
+				stopped = true
+				return errStopped
+			}
+			return nil
+		}
+		var err error
+		switch {
+		case b.Magic() >= MagicV2:
+			err = b.each(each)
+		case b.Codec() == None:
+			err = b.eachPlain(each)
+		default:
+			err = b.eachInner(each)
+		}
+		if err != nil && !stopped {
+			yield(Record{}, err)
+		}
+	}
+}
+
+// errStopped ends an iteration that nobody wants the rest of. Nobody sees it.
+var errStopped = errorf(ErrShort, "")
+
+// each goes over the records of a v2 batch.
+func (b Batch) each(f func(Record) error) error {
+	count := b.Count()
+	if count < 0 {
+		return errorf(ErrInvalidRecord, "Found invalid record count %d in magic v%d batch", count, b.Magic())
+	}
+	if count == 0 {
+		return nil
+	}
+	codec := b.Codec()
+	s, err := openStream(b.records(), codec, b.Magic())
+	if err != nil {
+		return err
+	}
+	defer s.close(codec)
+	d := newDecoder(b)
+	for range count {
+		body, err := s.record()
+		if err != nil {
+			return err
+		}
+		r, err := d.decode(body)
+		if err != nil {
+			return err
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+		s.r += len(body)
+	}
+	if len(s.unread()) > 0 || s.fill() {
+		return errRemaining()
+	}
+	return s.failed()
+}
+
+// record reads a record's length and returns its body without consuming it.
+func (s *stream) record() ([]byte, error) {
+	size, err := s.varint()
+	if err != nil {
+		return nil, err
+	}
+	if size < 0 {
+		return nil, errStructure()
+	}
+	if size > MaxRecordBytes && s.src != nil {
+		return nil, errTooLong(size)
+	}
+	body := s.whole(int(size))
+	if body == nil {
+		if err := s.failed(); err != nil {
+			return nil, err
+		}
+		return nil, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
+	}
+	return body, nil
+}
+
+// decoder makes Records of the bodies of a v2 batch's records.
+type decoder struct {
+	offset   int64
+	time     int64
+	timed    bool // all have the timestamp allTime
+	allTime  int64
+	sequence int32
+}
+
+func newDecoder(b Batch) decoder {
+	return decoder{b.BaseOffset(), b.BaseTimestamp(), b.TimestampType() == LogAppendTime, b.MaxTimestamp(), b.BaseSequence()}
+}
+
+func (d *decoder) decode(body []byte) (Record, error) {
+	timeDelta, i := varlong(body, 1)
+	offsetDelta, i := varint(body, i)
+	key, i := bytesAt(body, i)
+	value, i := bytesAt(body, i)
+	headers, i := varint(body, i)
+	end := i
+	if headers != 0 {
+		end = skipHeaders(body, i, headers)
+	}
+	if end != len(body) {
+		return Record{}, errStructure()
+	}
+	r := Record{
+		Offset:    d.offset + int64(offsetDelta),
+		Timestamp: d.time + timeDelta,
+		Sequence:  NoSequence,
+		Key:       key,
+		Value:     value,
+		Headers:   Headers{count: headers, data: body[i:end:end]},
+	}
+	if d.timed {
+		r.Timestamp = d.allTime
+	}
+	if d.sequence >= 0 {
+		r.Sequence = IncrementSequence(d.sequence, offsetDelta)
+	}
+	return r, nil
+}
+
+// eachPlain gives the one record of a plain message of format v0 or v1.
+func (b Batch) eachPlain(f func(Record) error) error {
+	m, err := parseMessage(b)
+	if err != nil {
+		return err
+	}
+	return f(Record{Offset: m.offset, Timestamp: m.time, Sequence: NoSequence, Key: m.key, Value: m.value})
+}
+
+// eachInner goes over the records of a compressed message of format v0 or v1. It goes twice over those
+// of format v1, whose offsets are relative to one that depends on the last.
+func (b Batch) eachInner(f func(Record) error) error {
+	base := int64(0)
+	if b.Magic() == MagicV1 {
+		last := int64(0)
+		err := b.inner(func(m message, _ []byte) error {
+			last = m.offset
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if base, err = b.innerBase(last); err != nil {
+			return err
+		}
+	}
+	return b.inner(func(m message, _ []byte) error {
+		return f(Record{
+			Offset:    base + m.offset,
+			Timestamp: b.innerTime(m),
+			Sequence:  NoSequence,
+			Key:       m.key,
+			Value:     m.value,
+		})
+	})
+}
+
+// innerTime returns the timestamp of the message m inside the compressed message b.
+func (b Batch) innerTime(m message) int64 {
+	if m.magic == MagicV1 && b.TimestampType() == LogAppendTime {
+		return b.MaxTimestamp()
+	}
+	return m.time
 }

@@ -8,9 +8,10 @@ const (
 	// Client is a producer: all is checked.
 	Client Origin = iota
 	// Coordinator is a group or transaction coordinator, and whoever writes transaction markers:
-	// control batches and any sequence numbers are allowed.
+	// control batches, and producer ids without sequence numbers, are allowed.
 	Coordinator
-	// Replication is a follower; what it appends goes through CheckReplicated.
+	// Replication is a follower. What it appends goes through CheckReplicated; Validate treats it as
+	// Coordinator.
 	Replication
 )
 
@@ -31,43 +32,59 @@ type Policy struct {
 	BeforeMax, AfterMax int64
 	// Compacted says that records need a key: cleanup.policy holds compact.
 	Compacted bool
-	// MaxMessageBytes is max.message.bytes, the largest batch in bytes, header included.
+	// MaxMessageBytes is max.message.bytes, the size of the largest batch in bytes, header included.
 	MaxMessageBytes int
 }
 
-// level returns the level to compress codec with.
+// level returns the level to compress codec with, 0 for the default.
 func (p *Policy) level(codec Codec) int {
-	level := 0
 	switch codec {
 	case Gzip:
-		level = p.GzipLevel
+		return p.GzipLevel
 	case LZ4:
-		level = p.LZ4Level
+		return p.LZ4Level
 	case Zstd:
-		level = p.ZstdLevel
+		return p.ZstdLevel
 	}
-	if level == 0 {
-		return codec.DefaultLevel()
-	}
-	return level
+	return 0
 }
 
-// Validate checks the batches of records as the leader of a partition does before it appends them
-// (LogValidator, UnifiedLog.analyzeAndValidateRecords) at the time now, in ms, and makes them what the
-// topic stores. It needs no lock and no offset: Assign gives the offsets later.
-//
-// Records that can stay as they are stay where they are, and a few header fields are changed in
-// place; otherwise they are rebuilt as one batch of format v2. A batch at the end of records that is
-// not whole is left out. If records holds nothing that is whole, Validated is empty and there is no
-// error. An error is an *Error, and nothing of records must be written then.
-//
-// It is stricter than Kafka in what no consumer could read: a compressed record whose fields do not
-// add up to its length, or whose length is beyond MaxRecordBytes; bytes after the end of a compressed stream.
-func (p *Policy) Validate(records []byte, origin Origin, now int64) (Validated, error) {
-	return Validated{}, ErrShort
+// rules are the parts of a Policy that apply to each record, and what they depend on.
+type rules struct {
+	partition  string
+	now        int64
+	beforeMax  int64
+	afterMax   int64
+	createTime bool // the topic's timestamp type
+	compacted  bool
+	flagged    bool // the batch claims LogAppendTime, which producers should not do
 }
 
-// CheckReplicated checks what a follower fetched from its leader (UnifiedLog.appendAsFollower):
-// structure, checksums and increasing offsets. Records and offsets stay as they are. A batch at the
-// end that is not whole is left out of Validated.Records. Of a size there is no limit.
-func CheckReplicated(records []byte) (Validated, error) { return Validated{}, ErrShort }
+// rules returns p's rules for a batch with the timestamp type t.
+func (p *Policy) rules(now int64, t TimestampType) rules {
+	return rules{
+		partition:  p.Partition,
+		now:        now,
+		beforeMax:  p.BeforeMax,
+		afterMax:   p.AfterMax,
+		createTime: p.TimestampType == CreateTime,
+		compacted:  p.Compacted,
+		flagged:    t == LogAppendTime,
+	}
+}
+
+// refuse reports whether a record may not be stored; faults.add then tells why.
+func (r *rules) refuse(noKey bool, time int64) bool {
+	return noKey && r.compacted || r.refuseTime(time)
+}
+
+// refuseTime reports whether a record's timestamp is out of range, or of a type that it may not have.
+// A quirk of Kafka's: on a topic with CreateTime a claim of LogAppendTime only matters if there is no
+// timestamp.
+func (r *rules) refuseTime(time int64) bool {
+	if r.createTime && time != NoTimestamp {
+		age := r.now - time // wraps around as Kafka's does
+		return age > r.beforeMax || -age > r.afterMax
+	}
+	return r.flagged
+}

@@ -43,10 +43,12 @@ func (h Headers) Len() int { return int(h.count) }
 // All yields the headers in order: key and value (nil is null), both aliasing the record.
 func (h Headers) All() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		c := cursor{data: h.data}
+		i := 0
 		for range h.count {
-			key, value := c.bytes(), c.bytes()
-			if c.bad || !yield(key, value) {
+			var key, value []byte
+			key, i = bytesAt(h.data, i)
+			value, i = bytesAt(h.data, i)
+			if i > len(h.data) || !yield(key, value) {
 				return
 			}
 		}

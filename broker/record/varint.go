@@ -10,84 +10,67 @@ const (
 	maxVarlong = 10
 )
 
-// cursor reads a record's fields from data. After a read that data is too short for, or a number
-// that does not end, bad is set and whatever is read means nothing.
-type cursor struct {
-	data []byte
-	pos  int
-	bad  bool
-}
-
-func (c *cursor) remaining() int { return len(c.data) - c.pos }
-
-func (c *cursor) varint() int32 {
+// varint reads an int from b at position i, and returns the position after it, which is beyond len(b)
+// if there is no such number. Reading goes on from there in the same way, so that a sequence of reads
+// needs only one check at its end. i may be anything.
+func varint(b []byte, i int) (v int32, next int) {
 	// One byte in nearly all cases: deltas, headers, lengths below 64.
-	if c.pos < len(c.data) {
-		if b := c.data[c.pos]; b < 0x80 {
-			c.pos++
-			return int32(b>>1) ^ -int32(b&1)
-		}
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return int32(b[i]>>1) ^ -int32(b[i]&1), i + 1
 	}
-	return c.longVarint()
+	return longVarint(b, i)
 }
 
-func (c *cursor) longVarint() int32 {
+func longVarint(b []byte, i int) (int32, int) {
 	var u uint32
-	for i := range maxVarint {
-		if c.pos >= len(c.data) {
+	for n := range maxVarint {
+		if uint(i) >= uint(len(b)) {
 			break
 		}
-		b := c.data[c.pos]
-		c.pos++
-		u |= uint32(b&0x7f) << (7 * i)
-		if b < 0x80 {
-			return int32(u>>1) ^ -int32(u&1)
+		c := b[i]
+		i++
+		u |= uint32(c&0x7f) << (7 * n)
+		if c < 0x80 {
+			return int32(u>>1) ^ -int32(u&1), i
 		}
 	}
-	c.bad = true
-	return 0
+	return 0, len(b) + 1
 }
 
-func (c *cursor) varlong() int64 {
-	if c.pos < len(c.data) {
-		if b := c.data[c.pos]; b < 0x80 {
-			c.pos++
-			return int64(b>>1) ^ -int64(b&1)
-		}
+// varlong is varint for a long.
+func varlong(b []byte, i int) (v int64, next int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return int64(b[i]>>1) ^ -int64(b[i]&1), i + 1
 	}
-	return c.longVarlong()
+	return longVarlong(b, i)
 }
 
-func (c *cursor) longVarlong() int64 {
+func longVarlong(b []byte, i int) (int64, int) {
 	var u uint64
-	for i := range maxVarlong {
-		if c.pos >= len(c.data) {
+	for n := range maxVarlong {
+		if uint(i) >= uint(len(b)) {
 			break
 		}
-		b := c.data[c.pos]
-		c.pos++
-		u |= uint64(b&0x7f) << (7 * i)
-		if b < 0x80 {
-			return int64(u>>1) ^ -int64(u&1)
+		c := b[i]
+		i++
+		u |= uint64(c&0x7f) << (7 * n)
+		if c < 0x80 {
+			return int64(u>>1) ^ -int64(u&1), i
 		}
 	}
-	c.bad = true
-	return 0
+	return 0, len(b) + 1
 }
 
-// bytes reads a length and that many bytes; a negative length is null.
-func (c *cursor) bytes() []byte {
-	n := int(c.varint())
-	if n < 0 || c.bad {
-		return nil
+// bytesAt reads a length and that many bytes as varint does; a negative length is null.
+func bytesAt(b []byte, i int) (v []byte, next int) {
+	n, i := varint(b, i)
+	if n < 0 {
+		return nil, i
 	}
-	if n > c.remaining() {
-		c.bad = true
-		return nil
+	if i > len(b) || int(n) > len(b)-i {
+		return nil, len(b) + 1
 	}
-	b := c.data[c.pos : c.pos+n : c.pos+n]
-	c.pos += n
-	return b
+	return b[i : i+int(n) : i+int(n)], i + int(n)
 }
 
 func appendVarint(dst []byte, v int32) []byte {
