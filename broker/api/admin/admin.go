@@ -1,0 +1,99 @@
+// Package admin serves the APIs that create, change and describe topics and configurations.
+//
+// Topics are made by writing znodes; the controller, whichever broker it is, sees them and does the
+// rest, and the handler waits until this broker's metadata shows the outcome. Handlers wait for
+// ZooKeeper, so their routes block.
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Store is what the handlers need of ZooKeeper.
+type Store interface {
+	// TopicNames lists all topics.
+	TopicNames(ctx context.Context) ([]string, error)
+	// MarkedForDeletion lists the topics whose deletion is pending.
+	MarkedForDeletion(ctx context.Context) ([]string, error)
+	// CreateTopics writes the configuration, then the assignment of each topic, and returns an
+	// error per topic: ErrTopicExists if it is there already.
+	CreateTopics(ctx context.Context, topics []NewTopic) []error
+	// DeleteTopics marks topics for deletion, with an error per topic. Marking twice is no error.
+	DeleteTopics(ctx context.Context, names []string) []error
+	// Assignment reads a topic's partitions.
+	Assignment(ctx context.Context, name string) (Assignment, error)
+	// SetPartitions replaces a topic's partitions.
+	SetPartitions(ctx context.Context, name string, a Assignment) error
+	// TopicConfigs reads the own properties of each topic; a missing node is an empty map.
+	TopicConfigs(ctx context.Context, names []string) ([]map[string]string, error)
+}
+
+// NewTopic is a topic to be created. Replicas holds the replicas of partition i at index i.
+type NewTopic struct {
+	Name     string
+	ID       topic.ID
+	Replicas [][]int32
+	Config   map[string]string
+}
+
+// Assignment says which brokers hold each partition of a topic.
+type Assignment struct {
+	ID          topic.ID
+	Replicas    map[int32][]int32
+	Reassigning bool // some partition has replicas to add or to remove
+}
+
+// Errors of a Store.
+var (
+	ErrTopicExists = kerr.TopicAlreadyExists
+	ErrNoTopic     = kerr.UnknownTopicOrPartition
+)
+
+// Options configure Handlers. All fields are required.
+type Options struct {
+	BrokerID int32
+	Config   *config.Config
+	Cluster  *metadata.Cache
+	Store    Store
+	// IsController reports whether this broker is the active controller: others refuse to create,
+	// delete and grow topics.
+	IsController func() bool
+	// Context ends when the broker stops; what waits for ZooKeeper or the controller then gives up.
+	Context context.Context
+	Logger  logrus.FieldLogger
+}
+
+// Handlers serve the APIs of the package.
+type Handlers struct{ Options }
+
+// New returns Handlers.
+func New(opts Options) *Handlers { return &Handlers{opts} }
+
+// within returns a context that ends after timeoutMs or with the broker.
+func (h *Handlers) within(timeoutMs int32) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(h.Context, time.Duration(max(0, timeoutMs))*time.Millisecond)
+}
+
+// storeTimeout bounds a request's own reads and writes of ZooKeeper, which its timeout does not cover.
+const storeTimeout = 30 * time.Second
+
+func (h *Handlers) storeContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(h.Context, storeTimeout)
+}
+
+// failed maps err for a response, and logs it if it is the broker's fault.
+func (h *Handlers) failed(api, subject string, err error) (code int16, message *string) {
+	if err != nil && status.Unexpected(err) {
+		h.Logger.WithField("resource", subject).WithError(err).Error(api + " failed")
+	}
+	return status.Code(err), status.Message(err)
+}

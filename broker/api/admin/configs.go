@@ -1,0 +1,147 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Resource types of the config APIs (ConfigResource.Type).
+const (
+	topicResource         = 2
+	brokerResource        = 4
+	brokerLoggerResource  = 8
+	clientMetricsResource = 16
+)
+
+// DescribeConfigs shows the properties of topics and of this broker, versions 0 to 4.
+func (h *Handlers) DescribeConfigs(r *request.Request) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	ctx, cancel := h.storeContext()
+	defer cancel()
+	for i := range req.Resources {
+		asked := &req.Resources[i]
+		out := kmsg.NewDescribeConfigsResponseResource()
+		out.ResourceType, out.ResourceName, out.ErrorMessage = asked.ResourceType, asked.ResourceName, kmsg.StringPtr("")
+		entries, err := h.describe(ctx, asked)
+		if err != nil {
+			code, message := h.failed("DescribeConfigs", asked.ResourceName, err)
+			out.ErrorCode = code
+			if message != nil {
+				out.ErrorMessage = message
+			}
+		}
+		out.Configs = shown(req, asked, entries)
+		resp.Resources = append(resp.Resources, out)
+	}
+	r.Reply(resp)
+}
+
+func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
+	switch asked.ResourceType {
+	case topicResource:
+		return h.describeTopic(ctx, asked.ResourceName)
+	case brokerResource:
+		return h.describeBroker(asked.ResourceName)
+	case brokerLoggerResource:
+		return h.describeLoggers(asked.ResourceName)
+	case clientMetricsResource:
+		return nil, status.New(kerr.InvalidRequest, "Config type client-metrics is only supported on KRaft clusters")
+	}
+	return nil, status.New(kerr.InvalidRequest, invalidRequestText)
+}
+
+// invalidRequestText is the default text of INVALID_REQUEST (Errors.java).
+const invalidRequestText = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
+
+func (h *Handlers) describeTopic(ctx context.Context, name string) ([]config.Entry, error) {
+	if err := topic.ValidateName(name); err != nil {
+		return nil, status.New(kerr.InvalidTopicException, err.Error())
+	}
+	if h.Cluster.Load().Topic(name) == nil {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	own, err := h.Store.TopicConfigs(ctx, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	effective, err := h.Config.Topic(own[0])
+	if err != nil {
+		return nil, err
+	}
+	return effective.Describe(h.Config), nil
+}
+
+func (h *Handlers) describeBroker(name string) ([]config.Entry, error) {
+	if name == "" {
+		return nil, nil // the cluster-wide dynamic defaults: none are set
+	}
+	if err := h.ownID(name, ", expected %d or empty string, but received %d"); err != nil {
+		return nil, err
+	}
+	return h.Config.DescribeBroker(), nil
+}
+
+func (h *Handlers) ownID(name, text string) error {
+	id, err := strconv.ParseInt(name, 10, 32)
+	switch {
+	case err != nil:
+		return status.New(kerr.InvalidRequest, "Broker id must be an integer, but it is: "+name)
+	case int32(id) != h.BrokerID:
+		return status.New(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id"+text, h.BrokerID, id))
+	}
+	return nil
+}
+
+// describeLoggers shows the one logger that there is and its level.
+func (h *Handlers) describeLoggers(name string) ([]config.Entry, error) {
+	if name == "" {
+		return nil, status.New(kerr.InvalidRequest, "Broker id must not be empty")
+	}
+	if err := h.ownID(name, ", expected %d but received %d"); err != nil {
+		return nil, err
+	}
+	return nil, nil
+}
+
+// shown turns the entries asked for into the response's form.
+func shown(req *kmsg.DescribeConfigsRequest, asked *kmsg.DescribeConfigsRequestResource, entries []config.Entry) []kmsg.DescribeConfigsResponseResourceConfig {
+	configs := make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
+	for _, e := range entries {
+		if len(asked.ConfigNames) > 0 && !slices.Contains(asked.ConfigNames, e.Name) {
+			continue
+		}
+		out := kmsg.NewDescribeConfigsResponseResourceConfig()
+		out.Name, out.Value, out.ReadOnly, out.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
+		out.Source = kmsg.ConfigSource(e.Source)
+		out.IsDefault = e.Source == config.FromDefault
+		out.ConfigType = kmsg.ConfigType(e.Type)
+		if req.IncludeSynonyms {
+			for _, s := range e.Synonyms {
+				synonym := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
+				synonym.Name, synonym.Value, synonym.Source = s.Name, s.Value, kmsg.ConfigSource(s.Source)
+				out.ConfigSynonyms = append(out.ConfigSynonyms, synonym)
+			}
+		}
+		if req.IncludeDocumentation && e.Doc != "" {
+			out.Documentation = &e.Doc
+		}
+		configs = append(configs, out)
+	}
+	return configs
+}

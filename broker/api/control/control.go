@@ -1,0 +1,158 @@
+// Package control serves what the controller orders: LeaderAndIsr, UpdateMetadata, StopReplica.
+package control
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Handlers serve the three APIs. All fields are required.
+type Handlers struct {
+	Replicas *replica.Manager
+	Metadata *metadata.Cache
+}
+
+// LeaderAndIsr makes this broker lead or follow partitions.
+func (h *Handlers) LeaderAndIsr(r *request.Request) {
+	req := kmsg.NewPtrLeaderAndISRRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
+	states := partitionStates(req)
+	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
+	errs, err := h.Replicas.Apply(command, states)
+	resp.ErrorCode = status.Code(err)
+	if err != nil {
+		r.Reply(resp)
+		return
+	}
+	if req.Version < 5 {
+		for i, s := range states {
+			p := kmsg.NewLeaderAndISRResponseTopicPartition()
+			p.Topic, p.Partition, p.ErrorCode = s.Topic, s.Index, status.Code(errs[i])
+			resp.Partitions = append(resp.Partitions, p)
+		}
+		r.Reply(resp)
+		return
+	}
+	at := map[topic.ID]int{}
+	for i, s := range states {
+		n, ok := at[s.TopicID]
+		if !ok {
+			n = len(resp.Topics)
+			at[s.TopicID] = n
+			t := kmsg.NewLeaderAndISRResponseTopic()
+			t.TopicID = s.TopicID
+			resp.Topics = append(resp.Topics, t)
+		}
+		p := kmsg.NewLeaderAndISRResponseTopicPartition()
+		p.Partition, p.ErrorCode = s.Index, status.Code(errs[i])
+		resp.Topics[n].Partitions = append(resp.Topics[n].Partitions, p)
+	}
+	r.Reply(resp)
+}
+
+// partitionStates flattens the two shapes of the request: by partition before version 2, by topic since.
+func partitionStates(req *kmsg.LeaderAndISRRequest) []replica.PartitionState {
+	n := len(req.PartitionStates)
+	for i := range req.TopicStates {
+		n += len(req.TopicStates[i].PartitionStates)
+	}
+	states := make([]replica.PartitionState, 0, n)
+	for i := range req.PartitionStates {
+		p := &req.PartitionStates[i]
+		states = append(states, partitionState(p.Topic, topic.ID{}, p))
+	}
+	for i := range req.TopicStates {
+		t := &req.TopicStates[i]
+		for j := range t.PartitionStates {
+			states = append(states, partitionState(t.Topic, t.TopicID, &t.PartitionStates[j]))
+		}
+	}
+	return states
+}
+
+func partitionState(name string, id topic.ID, p *kmsg.LeaderAndISRRequestTopicPartition) replica.PartitionState {
+	return replica.PartitionState{
+		Partition:       topic.Partition{Topic: name, Index: p.Partition},
+		TopicID:         id,
+		ControllerEpoch: p.ControllerEpoch,
+		Leader:          p.Leader,
+		LeaderEpoch:     p.LeaderEpoch,
+		PartitionEpoch:  p.ZKVersion,
+		ISR:             p.ISR,
+		Replicas:        p.Replicas,
+		IsNew:           p.IsNew,
+	}
+}
+
+// UpdateMetadata replaces what this broker knows of the cluster.
+func (h *Handlers) UpdateMetadata(r *request.Request) {
+	req := kmsg.NewPtrUpdateMetadataRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
+	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
+	if err := h.Replicas.Admit(command); err != nil {
+		resp.ErrorCode = status.Code(err)
+	} else {
+		h.Metadata.Apply(req)
+	}
+	r.Reply(resp)
+}
+
+// StopReplica ends replicas of this broker, and deletes their logs where it says so.
+func (h *Handlers) StopReplica(r *request.Request) {
+	req := kmsg.NewPtrStopReplicaRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
+	stops := stopsOf(req)
+	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
+	errs, err := h.Replicas.StopReplicas(command, stops)
+	resp.ErrorCode = status.Code(err)
+	for i, e := range errs {
+		p := kmsg.NewStopReplicaResponsePartition()
+		p.Topic, p.Partition, p.ErrorCode = stops[i].Topic, stops[i].Index, status.Code(e)
+		resp.Partitions = append(resp.Partitions, p)
+	}
+	r.Reply(resp)
+}
+
+// stopsOf flattens the three shapes of the request (versions 0, 1-2 and 3 on).
+func stopsOf(req *kmsg.StopReplicaRequest) []replica.Stop {
+	var stops []replica.Stop
+	add := func(name string, index, epoch int32, remove bool) {
+		stops = append(stops, replica.Stop{
+			Partition: topic.Partition{Topic: name, Index: index}, LeaderEpoch: epoch, Delete: remove,
+		})
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		switch {
+		case req.Version == 0:
+			add(t.Topic, t.Partition, -1, req.DeletePartitions)
+		case req.Version < 3:
+			for _, p := range t.Partitions {
+				add(t.Topic, p, -1, req.DeletePartitions)
+			}
+		default:
+			for _, p := range t.PartitionStates {
+				add(t.Topic, p.Partition, p.LeaderEpoch, p.Delete)
+			}
+		}
+	}
+	return stops
+}

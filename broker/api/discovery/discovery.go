@@ -1,0 +1,193 @@
+// Package discovery serves the APIs by which clients find their way: ApiVersions, Metadata,
+// DescribeCluster, FindCoordinator.
+package discovery
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Handlers serve the APIs of the package. All fields but Routes are required; Routes is set before
+// the first request, once the table of routes is complete.
+type Handlers struct {
+	ClusterID  string
+	Cluster    *metadata.Cache
+	AutoCreate AutoCreator // nil: auto.create.topics.enable is false
+	Features   func() Features
+	Routes     []request.Route // what ApiVersions lists
+}
+
+// AutoCreator creates topics that clients ask for by name (Kafka's AutoTopicCreationManager).
+type AutoCreator interface {
+	// Create begins the creation of a topic and returns the code that Metadata answers meanwhile:
+	// LEADER_NOT_AVAILABLE, or why it cannot be created.
+	Create(name string) int16
+}
+
+// Features are the cluster's finalized features (KIP-584), from the /feature znode.
+type Features struct {
+	Epoch  int64 // version of the znode; -1: none
+	Levels map[string]int16
+}
+
+// The two bounds that a client's software name and version satisfy (KIP-511).
+var software = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
+
+// latestAPIVersions is the newest version of ApiVersions; a newer request is answered in version 0,
+// which every client can read, so that it can ask again.
+const latestAPIVersions = 4
+
+// APIVersions lists what this broker serves. It takes requests of any version.
+func (h *Handlers) APIVersions(r *request.Request) {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	if r.Version < 0 || r.Version > latestAPIVersions {
+		resp.ErrorCode = kerr.UnsupportedVersion.Code
+		resp.ApiKeys = []kmsg.ApiVersionsResponseApiKey{{ApiKey: r.Key, MinVersion: 0, MaxVersion: latestAPIVersions}}
+		r.Reply(resp)
+		return
+	}
+	req := kmsg.NewPtrApiVersionsRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp.SetVersion(r.Version)
+	if r.Version >= 3 && !(software.MatchString(req.ClientSoftwareName) && software.MatchString(req.ClientSoftwareVersion)) {
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		r.Reply(resp)
+		return
+	}
+	resp.ApiKeys = make([]kmsg.ApiVersionsResponseApiKey, 0, len(h.Routes))
+	for i := range h.Routes {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = h.Routes[i].Key, h.Routes[i].Min, h.Routes[i].Max
+		resp.ApiKeys = append(resp.ApiKeys, k)
+	}
+	features := h.Features()
+	resp.FinalizedFeaturesEpoch = features.Epoch
+	for name, level := range features.Levels {
+		f := kmsg.NewApiVersionsResponseFinalizedFeature()
+		f.Name, f.MaxVersionLevel, f.MinVersionLevel = name, level, level
+		resp.FinalizedFeatures = append(resp.FinalizedFeatures, f)
+	}
+	r.Reply(resp)
+}
+
+// node is a live broker as a client on one listener sees it.
+type node struct {
+	id   int32
+	host string
+	port int32
+	rack *string
+}
+
+// nodes lists the live brokers that have listener, by id.
+func nodes(s *metadata.Snapshot, listener string) []node {
+	list := make([]node, 0, len(s.Brokers))
+	for id, b := range s.Brokers {
+		if at, ok := b.Endpoint(listener); ok {
+			n := node{id: id, host: at.Host, port: at.Port}
+			if b.Rack != "" {
+				n.rack = &b.Rack
+			}
+			list = append(list, n)
+		}
+	}
+	slices.SortFunc(list, func(a, b node) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// Endpoint types of DescribeCluster (KIP-919).
+const (
+	brokerEndpoints     = 1
+	controllerEndpoints = 2
+)
+
+// DescribeCluster lists the brokers (KIP-700), versions 0 and 1.
+func (h *Handlers) DescribeCluster(r *request.Request) {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
+	resp.ControllerID = -1
+	switch {
+	case req.Version == 0 || req.EndpointType == brokerEndpoints:
+	case req.EndpointType == controllerEndpoints:
+		resp.ErrorCode = kerr.MismatchedEndpointType.Code
+		resp.ErrorMessage = kmsg.StringPtr("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER")
+	default:
+		resp.ErrorCode = kerr.UnsupportedEndpointType.Code
+		resp.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("Unsupported endpoint type %d", req.EndpointType))
+	}
+	if resp.ErrorCode != 0 {
+		r.Reply(resp)
+		return
+	}
+	s := h.Cluster.Load()
+	resp.ClusterID = h.ClusterID
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations
+	}
+	for _, n := range nodes(s, r.Conn.Listener) {
+		if n.id == s.ControllerID {
+			resp.ControllerID = n.id
+		}
+		b := kmsg.NewDescribeClusterResponseBroker()
+		b.NodeID, b.Host, b.Port, b.Rack = n.id, n.host, n.port, n.rack
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	r.Reply(resp)
+}
+
+// Sets of operations, 1<<code each, that an unauthenticated client of a broker without an
+// authorizer may do (AclEntry.supportedOperations).
+const (
+	topicOperations   = 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<11
+	clusterOperations = 1<<5 | 1<<7 | 1<<8 | 1<<9 | 1<<10 | 1<<11 | 1<<12
+)
+
+// Coordinator types of FindCoordinator.
+const (
+	groupCoordinator = 0
+	shareCoordinator = 2 // KIP-932
+)
+
+// FindCoordinator answers COORDINATOR_NOT_AVAILABLE for every group and transaction, versions 0 to 6:
+// clients ask again later.
+func (h *Handlers) FindCoordinator(r *request.Request) {
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	code, message := kerr.CoordinatorNotAvailable.Code, ""
+	if req.CoordinatorType < groupCoordinator || req.CoordinatorType > shareCoordinator {
+		code, message = kerr.InvalidRequest.Code, invalidRequestText
+	}
+	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	if req.Version < 4 {
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Port = code, &message, -1, -1
+		r.Reply(resp)
+		return
+	}
+	for _, key := range req.CoordinatorKeys {
+		c := kmsg.NewFindCoordinatorResponseCoordinator()
+		c.Key, c.ErrorCode, c.ErrorMessage, c.NodeID, c.Port = key, code, &message, -1, -1
+		resp.Coordinators = append(resp.Coordinators, c)
+	}
+	r.Reply(resp)
+}
+
+// invalidRequestText is the default text of INVALID_REQUEST (Errors.java).
+const invalidRequestText = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."

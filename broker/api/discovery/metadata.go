@@ -1,0 +1,175 @@
+package discovery
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Versions at which Metadata changes (MetadataRequest.java).
+const (
+	allByNullVersion     = 1 // null: all topics, empty: none; before: empty is all
+	autoCreateVersion    = 4 // the client decides whether a topic may be created
+	listenerErrorVersion = 6 // LISTENER_NOT_FOUND exists
+	idVersion            = 12
+	operationsVersion    = 8 // authorized operations on demand
+)
+
+// Metadata describes brokers and topics, versions 0 to 12, and creates topics where it may.
+func (h *Handlers) Metadata(r *request.Request) {
+	req := kmsg.NewPtrMetadataRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	s := h.Cluster.Load()
+	resp := req.ResponseKind().(*kmsg.MetadataResponse)
+	v := view{snapshot: s, listener: r.Conn.Listener, version: req.Version, operations: req.IncludeTopicAuthorizedOperations}
+	if misnamed(req) {
+		resp.Topics = refuseTopics(req)
+	} else {
+		resp.Topics = h.topics(&v, req)
+	}
+	resp.ControllerID = -1
+	for _, n := range nodes(s, r.Conn.Listener) {
+		if n.id == s.ControllerID {
+			resp.ControllerID = n.id
+		}
+		b := kmsg.NewMetadataResponseBroker()
+		b.NodeID, b.Host, b.Port, b.Rack = n.id, n.host, n.port, n.rack
+		resp.Brokers = append(resp.Brokers, b)
+	}
+	resp.ClusterID = &h.ClusterID
+	if req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = clusterOperations
+	}
+	r.Reply(resp)
+}
+
+// misnamed reports whether a request before version 12 asks for topics by id, which Kafka refuses.
+func misnamed(req *kmsg.MetadataRequest) bool {
+	return req.Version < idVersion && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool {
+		return t.Topic == nil || t.TopicID != topic.ID{}
+	})
+}
+
+func refuseTopics(req *kmsg.MetadataRequest) []kmsg.MetadataResponseTopic {
+	topics := make([]kmsg.MetadataResponseTopic, len(req.Topics))
+	for i := range topics {
+		topics[i] = failedTopic(req.Topics[i].Topic, req.Topics[i].TopicID, kerr.InvalidRequest.Code)
+		if topics[i].Topic == nil {
+			topics[i].Topic = kmsg.StringPtr("")
+		}
+	}
+	return topics
+}
+
+func failedTopic(name *string, id topic.ID, code int16) kmsg.MetadataResponseTopic {
+	t := kmsg.NewMetadataResponseTopic()
+	t.Topic, t.TopicID, t.ErrorCode = name, id, code
+	t.IsInternal = name != nil && topic.IsInternal(*name)
+	return t
+}
+
+// topics answers for the topics that req asks for.
+func (h *Handlers) topics(v *view, req *kmsg.MetadataRequest) []kmsg.MetadataResponseTopic {
+	if req.Topics == nil || req.Version < allByNullVersion && len(req.Topics) == 0 {
+		all := make([]kmsg.MetadataResponseTopic, 0, v.snapshot.NumTopics())
+		for t := range v.snapshot.Topics() {
+			all = append(all, v.topic(t))
+		}
+		slices.SortFunc(all, func(a, b kmsg.MetadataResponseTopic) int { return cmp.Compare(*a.Topic, *b.Topic) })
+		return all
+	}
+	topics := make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
+	seen := make(map[string]bool, len(req.Topics))
+	for i := range req.Topics {
+		asked := &req.Topics[i]
+		switch {
+		case asked.Topic == nil:
+			if t := v.snapshot.TopicByID(asked.TopicID); t != nil {
+				topics = append(topics, v.topic(t))
+			} else {
+				topics = append(topics, failedTopic(nil, asked.TopicID, kerr.UnknownTopicID.Code))
+			}
+		case seen[*asked.Topic]:
+		default:
+			seen[*asked.Topic] = true
+			topics = append(topics, h.named(v, req, *asked.Topic))
+		}
+	}
+	return topics
+}
+
+// named answers for one topic by name, creating it if it is not there and may be.
+func (h *Handlers) named(v *view, req *kmsg.MetadataRequest, name string) kmsg.MetadataResponseTopic {
+	if t := v.snapshot.Topic(name); t != nil {
+		return v.topic(t)
+	}
+	code := kerr.UnknownTopicOrPartition.Code
+	switch {
+	case topic.ValidateName(name) != nil:
+		code = kerr.InvalidTopicException.Code
+	case h.AutoCreate != nil && (req.Version < autoCreateVersion || req.AllowAutoTopicCreation):
+		code = h.AutoCreate.Create(name)
+	}
+	return failedTopic(&name, topic.ID{}, code)
+}
+
+// view is the cluster as one client sees it.
+type view struct {
+	snapshot   *metadata.Snapshot
+	listener   string
+	version    int16
+	operations bool
+}
+
+func (v *view) topic(t *metadata.Topic) kmsg.MetadataResponseTopic {
+	out := failedTopic(&t.Name, t.ID, 0)
+	if v.operations && v.version >= operationsVersion {
+		out.AuthorizedOperations = topicOperations
+	}
+	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i, p := range t.Partitions {
+		out.Partitions[i] = v.partition(p)
+	}
+	return out
+}
+
+func (v *view) partition(p *metadata.Partition) kmsg.MetadataResponseTopicPartition {
+	out := kmsg.NewMetadataResponseTopicPartition()
+	out.Partition, out.Leader, out.LeaderEpoch = p.Index, p.Leader, p.LeaderEpoch
+	out.Replicas, out.ISR, out.OfflineReplicas = p.Replicas, p.ISR, p.Offline
+	leader := v.snapshot.Broker(p.Leader)
+	if _, listens := v.snapshot.Endpoint(p.Leader, v.listener); !listens {
+		out.Leader = metadata.NoLeader
+		out.ErrorCode = kerr.LeaderNotAvailable.Code
+		if leader != nil && v.version >= listenerErrorVersion {
+			out.ErrorCode = kerr.ListenerNotFound.Code
+		}
+	}
+	if v.version == 0 { // clients of version 0 know no dead replicas
+		out.Replicas, out.ISR = v.alive(p.Replicas), v.alive(p.ISR)
+		if out.ErrorCode == 0 && (len(out.Replicas) < len(p.Replicas) || len(out.ISR) < len(p.ISR)) {
+			out.ErrorCode = kerr.ReplicaNotAvailable.Code
+		}
+	}
+	return out
+}
+
+func (v *view) alive(ids []int32) []int32 {
+	var alive []int32
+	for _, id := range ids {
+		if _, ok := v.snapshot.Endpoint(id, v.listener); ok {
+			alive = append(alive, id)
+		}
+	}
+	return alive
+}

@@ -1,0 +1,26 @@
+// Package hint tells clients whom to ask instead, within the answer that refuses them (KIP-951).
+package hint
+
+import (
+	"slices"
+
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Leader returns who leads p and appends where that broker listens on listener to nodes, unless it is there
+// already. NoLeader: the cluster's metadata does not tell.
+func Leader(s *metadata.Snapshot, p topic.Partition, listener string, nodes []wire.NodeEndpoint) (wire.LeaderEpoch, []wire.NodeEndpoint) {
+	state := s.Partition(p)
+	if state == nil || state.Leader < 0 {
+		return wire.NoLeader, nodes
+	}
+	leader := wire.LeaderEpoch{ID: state.Leader, Epoch: state.LeaderEpoch}
+	known := func(n wire.NodeEndpoint) bool { return n.ID == leader.ID }
+	at, listens := s.Endpoint(leader.ID, listener)
+	if !listens || slices.ContainsFunc(nodes, known) {
+		return leader, nodes
+	}
+	return leader, append(nodes, wire.NodeEndpoint{ID: leader.ID, Host: at.Host, Port: at.Port, Rack: s.Broker(leader.ID).Rack})
+}

@@ -1,0 +1,111 @@
+package offsets
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// DeleteRecords raises the start of partitions' logs (KIP-107), versions 0 to 2. It answers once
+// every live replica has done so.
+func (h *Handlers) DeleteRecords(r *request.Request) {
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	d := &delayedDelete{handlers: h, request: r, response: req.ResponseKind().(*kmsg.DeleteRecordsResponse)}
+	for i := range req.Topics {
+		t := kmsg.NewDeleteRecordsResponseTopic()
+		t.Topic = req.Topics[i].Topic
+		for j, q := range req.Topics[i].Partitions {
+			tp := topic.Partition{Topic: t.Topic, Index: q.Partition}
+			out := kmsg.NewDeleteRecordsResponseTopicPartition()
+			out.Partition, out.LowWatermark = q.Partition, -1
+			p, wanted, err := h.deleteRecords(tp, q.Offset)
+			if out.ErrorCode = h.code("DeleteRecords", tp, err); err == nil {
+				d.waiting = append(d.waiting, pendingDelete{partition: p, wanted: wanted, topic: i, at: j})
+			}
+			t.Partitions = append(t.Partitions, out)
+		}
+		d.response.Topics = append(d.response.Topics, t)
+	}
+	for _, w := range d.waiting {
+		h.Replicas.Appended(w.partition.Partition)
+	}
+	timeout := time.Duration(max(0, req.TimeoutMillis)) * time.Millisecond
+	h.Replicas.Deletes.Wait(d, time.Now().Add(timeout), d.keys()...)
+}
+
+func (h *Handlers) deleteRecords(tp topic.Partition, offset int64) (*replica.Partition, int64, error) {
+	if topic.IsInternal(tp.Topic) {
+		return nil, -1, errInternalTopic
+	}
+	p, err := h.partition(tp)
+	if err != nil {
+		return nil, -1, err
+	}
+	wanted, err := p.DeleteRecords(offset)
+	return p, wanted, err
+}
+
+// delayedDelete waits until the low watermarks of partitions have passed what was deleted.
+type delayedDelete struct {
+	handlers *Handlers
+	request  *request.Request
+	response *kmsg.DeleteRecordsResponse
+	waiting  []pendingDelete
+}
+
+type pendingDelete struct {
+	partition *replica.Partition
+	wanted    int64
+	topic, at int // place in the response
+}
+
+func (d *delayedDelete) keys() []topic.Partition {
+	keys := make([]topic.Partition, len(d.waiting))
+	for i, w := range d.waiting {
+		keys[i] = w.partition.Partition
+	}
+	return keys
+}
+
+// TryComplete implements purgatory.Operation.
+func (d *delayedDelete) TryComplete() bool {
+	alive := d.handlers.Metadata.Load()
+	left := d.waiting[:0]
+	for _, w := range d.waiting {
+		low, err := w.partition.LowWatermark(func(id int32) bool { return alive.Broker(id) != nil })
+		out := d.out(w)
+		switch {
+		case err != nil:
+			out.ErrorCode = status.Code(err)
+		case low >= w.wanted:
+			out.LowWatermark = low
+		default:
+			left = append(left, w)
+		}
+	}
+	d.waiting = left
+	return len(left) == 0
+}
+
+// Finish implements purgatory.Operation.
+func (d *delayedDelete) Finish(bool) {
+	for _, w := range d.waiting {
+		d.out(w).ErrorCode = kerr.RequestTimedOut.Code
+	}
+	d.request.Reply(d.response)
+}
+
+func (d *delayedDelete) out(w pendingDelete) *kmsg.DeleteRecordsResponseTopicPartition {
+	return &d.response.Topics[w.topic].Partitions[w.at]
+}

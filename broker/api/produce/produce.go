@@ -1,0 +1,222 @@
+// Package produce serves Produce, versions 0 to 11.
+//
+// A handler appends each partition's records before it returns, so that the connection's order is
+// the log's order. With acks=all it then hands the answer to the purgatory, which completes it when
+// every partition's high watermark has passed the records; the connection meanwhile reads on.
+package produce
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gregor-mq/gregor/broker/api/hint"
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// adminClient is the client id that may write to internal topics (AdminUtils.ADMIN_CLIENT_ID).
+const adminClient = "__admin_client"
+
+// Versions at which the rules change (ProduceRequest.java).
+const (
+	batchesVersion   = 3 // exactly one batch of format v2 per partition
+	zstdVersion      = 7
+	leaderVersion    = 10 // NOT_LEADER names the leader
+	abortableVersion = 11 // TRANSACTION_ABORTABLE instead of INVALID_TXN_STATE
+)
+
+// Handler serves Produce. All fields are required.
+type Handler struct {
+	Replicas *replica.Manager
+	Metadata *metadata.Cache
+	Logger   logrus.FieldLogger
+	Now      func() time.Time
+}
+
+// Handle implements request.Handler.
+func (h *Handler) Handle(r *request.Request) {
+	req := wire.AcquireProduceRequest()
+	defer req.Release()
+	if err := req.Parse(r.Version, r.Body); err != nil {
+		r.Drop(err)
+		return
+	}
+	resp := wire.NewProduceResponse(r.Version)
+	var waiting []pending
+	if refused := h.refuseWhole(req); refused != 0 {
+		refuseAll(req, resp, refused)
+	} else {
+		waiting = h.appendAll(r, req, resp)
+	}
+	switch {
+	case req.Acks == 0:
+		h.unacknowledged(r, resp)
+	case len(waiting) == 0:
+		r.Reply(resp)
+	default:
+		d := &delayed{request: r, response: resp, waiting: waiting, hint: h.hint}
+		deadline := h.Now().Add(time.Duration(req.Timeout) * time.Millisecond)
+		h.Replicas.Produces.Wait(d, deadline, d.keys()...)
+	}
+}
+
+// refuseWhole returns the error that keeps every partition of the request from being appended, 0 if
+// there is none.
+func (h *Handler) refuseWhole(req *wire.ProduceRequest) int16 {
+	if req.Acks < -1 || req.Acks > 1 {
+		return kerr.InvalidRequiredAcks.Code
+	}
+	if req.Transactional {
+		return 0
+	}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			if transactional(req.Topics[i].Partitions[j].Records) {
+				return kerr.TransactionalIDAuthorizationFailed.Code
+			}
+		}
+	}
+	return 0
+}
+
+// transactional reports whether the first batch of records belongs to a transaction.
+func transactional(records []byte) bool {
+	b, _, err := record.Next(records)
+	return err == nil && b.Magic() >= record.MagicV2 && b.IsTransactional()
+}
+
+func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, code int16) {
+	for i := range req.Topics {
+		resp.Topic(req.Topics[i].Name)
+		for j := range req.Topics[i].Partitions {
+			resp.Partition(req.Topics[i].Partitions[j].Index).ErrorCode = code
+		}
+	}
+}
+
+// unacknowledged ends a request to which the client expects no answer: an error can only be told by
+// closing the connection.
+func (h *Handler) unacknowledged(r *request.Request, resp *wire.ProduceResponse) {
+	defer resp.Recycle()
+	for i := range resp.Len() {
+		if code := resp.At(i).ErrorCode; code != 0 {
+			r.Drop(fmt.Errorf("produce with acks=0 failed: %w", kerr.ErrorForCode(code)))
+			return
+		}
+	}
+	r.Reply(nil)
+}
+
+// appendAll appends every partition's records and returns those that wait for replicas.
+func (h *Handler) appendAll(r *request.Request, req *wire.ProduceRequest, resp *wire.ProduceResponse) (waiting []pending) {
+	now := h.Now().UnixMilli()
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		resp.Topic(t.Name)
+		for j := range t.Partitions {
+			tp := topic.Partition{Topic: t.Name, Index: t.Partitions[j].Index}
+			out := resp.Partition(tp.Index)
+			p, done, err := h.append(r, req, tp, t.Partitions[j].Records, now)
+			if err != nil {
+				h.fail(r, resp, out, tp, err)
+				continue
+			}
+			out.BaseOffset, out.LogAppendTime, out.LogStartOffset = done.First, done.AppendTime, done.LogStart
+			h.Replicas.Appended(tp)
+			if req.Acks != -1 {
+				continue
+			}
+			required := done.Last + 1
+			switch committed, err := p.Committed(required); {
+			case err != nil:
+				h.fail(r, resp, out, tp, err)
+			case !committed:
+				waiting = append(waiting, pending{partition: p, required: required, at: resp.Len() - 1})
+			}
+		}
+	}
+	return waiting
+}
+
+func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.Partition, records []byte, now int64) (*replica.Partition, storage.Appended, error) {
+	if h.Metadata.Load().Partition(tp) == nil {
+		return nil, storage.Appended{}, replica.ErrUnknownPartition
+	}
+	if err := checkRecords(req, records); err != nil {
+		return nil, storage.Appended{}, err
+	}
+	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
+		return nil, storage.Appended{}, kerr.InvalidTopicException
+	}
+	if req.Transactional && transactional(records) {
+		return nil, storage.Appended{}, unknownTransaction(req.Version)
+	}
+	p, err := h.Replicas.Partition(tp)
+	if err != nil {
+		return nil, storage.Appended{}, err
+	}
+	done, err := p.Append(records, record.Client, req.Acks == -1, now)
+	return p, done, err
+}
+
+// unknownTransaction answers a batch of a transaction that no coordinator knows (KIP-890).
+func unknownTransaction(version int16) error {
+	if version >= abortableVersion {
+		return kerr.TransactionAbortable
+	}
+	return status.New(kerr.InvalidTxnState, "Partition was not added to the transaction")
+}
+
+// checkRecords makes the checks that depend on the request's version (ProduceRequest.validateRecords).
+func checkRecords(req *wire.ProduceRequest, records []byte) error {
+	if req.Version < batchesVersion {
+		return nil
+	}
+	b, rest, err := record.Next(records)
+	switch {
+	case errors.Is(err, record.ErrShort):
+		return kerr.InvalidRecord
+	case err != nil:
+		return err
+	case len(rest) > 0 || b.Magic() != record.MagicV2:
+		return kerr.InvalidRecord
+	case req.Version < zstdVersion && b.Codec() == record.Zstd:
+		return kerr.UnsupportedCompressionType
+	}
+	return nil
+}
+
+// fail writes err into a partition's answer.
+func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition, err error) {
+	out.ErrorCode = status.Code(err)
+	if m := status.Message(err); m != nil {
+		out.ErrorMessage = *m
+	}
+	if invalid, ok := errors.AsType[*record.Error](err); ok && len(invalid.Records) > 0 {
+		out.ErrorMessage = invalid.Message
+		for _, e := range invalid.Records {
+			out.RecordErrors = append(out.RecordErrors, wire.ProducedError{Index: e.Index, Message: e.Message})
+		}
+	}
+	h.hint(r, resp, out, tp)
+	if status.Unexpected(err) {
+		h.Logger.WithField("topic", tp.Topic).WithField("partition", tp.Index).WithError(err).Error("append failed")
+	}
+}
+
+// hint names the leader to a client that took this broker for it.
+func (h *Handler) hint(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition) {
+	if r.Version >= leaderVersion && out.ErrorCode == kerr.NotLeaderForPartition.Code {
+		out.Leader, resp.Endpoints = hint.Leader(h.Metadata.Load(), tp, r.Conn.Listener, resp.Endpoints)
+	}
+}

@@ -1,0 +1,108 @@
+package replica
+
+import (
+	"errors"
+	"iter"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/purgatory"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Options configure a Manager. All fields are required.
+type Options struct {
+	BrokerID int32
+	Storage  *storage.Manager
+	// TopicConfig returns the effective properties of a topic, at the creation of its logs.
+	TopicConfig func(topic string) (storage.LogConfig, error)
+	// BrokerEpoch returns the epoch of this broker's registration (the czxid of its znode).
+	BrokerEpoch func() int64
+	// Known reports whether a topic partition is in the cluster's metadata.
+	Known  func(p topic.Partition) bool
+	Logger logrus.FieldLogger
+}
+
+// Manager owns the replicas of this broker.
+type Manager struct {
+	opts Options
+
+	// Produces, Fetches and Deletes hold the requests that wait for a partition: for its high
+	// watermark, for bytes, for its low watermark. Whoever changes a partition calls Appended,
+	// HighWatermarkRaised or wake once it holds no lock.
+	Produces, Fetches, Deletes *purgatory.Purgatory[topic.Partition]
+
+	applyMu sync.Mutex // one request of a controller at a time
+
+	mu struct {
+		sync.RWMutex
+		partitions      map[topic.Partition]*Partition
+		controllerEpoch int32 // largest seen
+	}
+}
+
+// New returns a Manager without replicas: the controller's first LeaderAndIsr brings them.
+func New(opts Options) (*Manager, error) {
+	if opts.Storage == nil || opts.TopicConfig == nil || opts.BrokerEpoch == nil || opts.Known == nil || opts.Logger == nil {
+		return nil, errors.New("replica: Options is incomplete")
+	}
+	m := &Manager{
+		opts:     opts,
+		Produces: purgatory.New[topic.Partition](),
+		Fetches:  purgatory.New[topic.Partition](),
+		Deletes:  purgatory.New[topic.Partition](),
+	}
+	m.mu.partitions = make(map[topic.Partition]*Partition)
+	return m, nil
+}
+
+// Close ends what waits. Logs stay open: their owner closes them.
+func (m *Manager) Close() {
+	m.Produces.Close()
+	m.Fetches.Close()
+	m.Deletes.Close()
+}
+
+// Partition returns this broker's replica of p. Errors: ErrNotLeader if the cluster has p but this
+// broker does not, else ErrUnknownPartition.
+func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
+	m.mu.RLock()
+	found := m.mu.partitions[p]
+	m.mu.RUnlock()
+	switch {
+	case found != nil:
+		return found, nil
+	case m.opts.Known(p):
+		return nil, ErrNotLeader
+	}
+	return nil, ErrUnknownPartition
+}
+
+// Partitions iterates over a snapshot of all replicas, in no order.
+func (m *Manager) Partitions() iter.Seq[*Partition] {
+	m.mu.RLock()
+	all := make([]*Partition, 0, len(m.mu.partitions))
+	for _, p := range m.mu.partitions {
+		all = append(all, p)
+	}
+	m.mu.RUnlock()
+	return func(yield func(*Partition) bool) {
+		for _, p := range all {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// Appended wakes who waits for records of p, or for its high watermark.
+func (m *Manager) Appended(p topic.Partition) {
+	m.Fetches.Check(p)
+	m.Produces.Check(p)
+	m.Deletes.Check(p)
+}
+
+// HighWatermarkRaised wakes who waits for p to be committed.
+func (m *Manager) HighWatermarkRaised(p topic.Partition) { m.Appended(p) }

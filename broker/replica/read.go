@@ -1,0 +1,183 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// ReadOptions say what a fetch wants of one partition.
+type ReadOptions struct {
+	Offset             int64
+	MaxBytes           int  // of records
+	MinOneBatch        bool // return the first batch even if it is larger than MaxBytes
+	ReplicaID          int32
+	LeaderOnly         bool     // consumers before Fetch v11 may only read from the leader
+	Committed          bool     // isolation level read_committed
+	TopicID            topic.ID // zero: not given
+	CurrentLeaderEpoch int32    // -1: not given
+	LastFetchedEpoch   int32    // -1: not given
+	LogStartOffset     int64    // of the follower that fetches
+}
+
+// fromFollower reports whether a replica, not a consumer, reads.
+func (o *ReadOptions) fromFollower() bool { return o.ReplicaID >= 0 }
+
+// ReadResult is what can be read of one partition. Offsets are -1 where the read failed.
+type ReadResult struct {
+	Section       request.Section // nil: no records
+	Incomplete    bool            // Section ends within its first batch
+	HighWatermark int64
+	LastStable    int64
+	LogStart      int64
+	Bound         int64 // first offset that this reader may not see
+
+	// Diverged says that the reader's log differs from here on: its last fetched epoch ends, in
+	// this log, at DivergingEnd of DivergingEpoch (KIP-595).
+	Diverged       bool
+	DivergingEpoch int32
+	DivergingEnd   int64
+
+	// Aborted lists the transactions aborted within Section, for read_committed only.
+	Aborted []storage.AbortedTransaction
+}
+
+// FailedRead is the result that goes with an error.
+func FailedRead() ReadResult {
+	return ReadResult{HighWatermark: -1, LastStable: -1, LogStart: -1, Bound: -1}
+}
+
+// Read returns what o may see from o.Offset on: up to the log end for a follower, the high watermark
+// for a consumer, the last stable offset for read_committed. It never waits.
+//
+// Errors: ErrInconsistentTopicID, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrNotLeader,
+// ErrUnknownPartition (a follower that is not assigned), storage.ErrOffsetOutOfRange, storage.ErrStorage.
+func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
+	res, raised, err := p.read(o)
+	if raised {
+		p.manager.HighWatermarkRaised(p.Partition)
+	}
+	return res, err
+}
+
+func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
+		return FailedRead(), false, ErrInconsistentTopicID
+	}
+	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
+		return FailedRead(), false, err
+	}
+	res = ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}
+	if o.LastFetchedEpoch >= 0 {
+		epoch, end, ok := p.log.EpochEndOffset(o.LastFetchedEpoch)
+		switch {
+		case !ok || o.Offset < res.LogStart:
+			return FailedRead(), false, storage.ErrOffsetOutOfRange
+		case epoch < o.LastFetchedEpoch || end < o.Offset:
+			res.Diverged, res.DivergingEpoch, res.DivergingEnd = true, epoch, end
+			return res, false, nil
+		}
+	}
+	res.Bound = p.boundLocked(o)
+	if end := p.log.EndOffset(); o.Offset > end || o.Offset < res.LogStart {
+		return FailedRead(), false, storage.ErrOffsetOutOfRange
+	}
+	if o.Offset < res.Bound && o.MaxBytes >= 0 {
+		read, err := p.log.Read(o.Offset, o.MaxBytes, res.Bound, o.MinOneBatch)
+		if err != nil {
+			return FailedRead(), false, err
+		}
+		res.Section, res.Incomplete = read.Section, read.Incomplete
+		if o.Committed && res.Section != nil {
+			res.Aborted, err = p.log.AbortedTransactions(o.Offset, res.Section.Size(), res.Bound)
+			if err != nil {
+				res.Section.Release()
+				return FailedRead(), false, err
+			}
+		}
+	}
+	if o.fromFollower() {
+		raised, err = p.followerReadLocked(o)
+		if err != nil {
+			if res.Section != nil {
+				res.Section.Release()
+			}
+			return FailedRead(), false, err
+		}
+		res.HighWatermark = p.log.HighWatermark()
+	}
+	return res, raised, nil
+}
+
+// boundLocked returns the first offset that o may not see.
+func (p *Partition) boundLocked(o *ReadOptions) int64 {
+	switch {
+	case o.fromFollower():
+		return p.log.EndOffset()
+	case o.Committed:
+		return p.log.LastStableOffset()
+	}
+	return p.log.HighWatermark()
+}
+
+// followerReadLocked notes that a follower holds everything below the offset that it fetches, and
+// raises the high watermark if that commits records.
+func (p *Partition) followerReadLocked(o *ReadOptions) (raised bool, err error) {
+	if !slices.Contains(p.mu.replicas, o.ReplicaID) {
+		return false, ErrUnknownPartition
+	}
+	p.hw.Lock()
+	p.mu.followers[o.ReplicaID] = &follower{logEnd: o.Offset, logStart: o.LogStartOffset}
+	p.hw.Unlock()
+	return p.raiseHighWatermarkLocked(), nil
+}
+
+// Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It
+// returns the error that Read would, where one is known without reading.
+func (p *Partition) Available(o *ReadOptions) (int64, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
+		return 0, err
+	}
+	if o.Offset > p.log.EndOffset() || o.Offset < p.log.StartOffset() {
+		return 0, storage.ErrOffsetOutOfRange
+	}
+	return min(int64(o.MaxBytes), p.log.Available(o.Offset, p.boundLocked(o))), nil
+}
+
+// Isolation bounds an offset lookup.
+type Isolation int8
+
+// What a reader of offsets may see: consumers what is committed (or stable), replicas everything.
+const (
+	ReadUncommitted Isolation = iota
+	ReadCommitted
+	ReadAll
+)
+
+// LastOffset returns the offset that "latest" means to a reader, with the current leader epoch.
+// ErrOffsetNotAvailable: a new leader does not know yet how far its predecessors had committed.
+func (p *Partition) LastOffset(known int32, iso Isolation, leaderOnly bool) (offset int64, epoch int32, err error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.checkLocked(known, leaderOnly); err != nil {
+		return -1, -1, err
+	}
+	switch iso {
+	case ReadAll:
+		return p.log.EndOffset(), p.mu.leaderEpoch, nil
+	case ReadCommitted:
+		offset = p.log.LastStableOffset()
+	default:
+		offset = p.log.HighWatermark()
+	}
+	if p.mu.leads && p.log.HighWatermark() < p.mu.epochStart {
+		return offset, p.mu.leaderEpoch, ErrOffsetNotAvailable
+	}
+	return offset, p.mu.leaderEpoch, nil
+}
