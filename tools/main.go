@@ -17,13 +17,14 @@ import (
 
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 	"github.com/gregor-mq/gregor/tools/offsets"
+	"github.com/gregor-mq/gregor/tools/produce"
 	"github.com/gregor-mq/gregor/tools/records"
 	"github.com/gregor-mq/gregor/tools/topics"
 )
 
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
-	return []*tool.Command{topics.Command(), offsets.Command(), records.Command()}
+	return []*tool.Command{topics.Command(), offsets.Command(), produce.Command(), records.Command()}
 }
 
 func main() {

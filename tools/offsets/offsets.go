@@ -64,7 +64,7 @@ func fail(env *tool.Env, _ *tool.Command, err error) int {
 	_, parsing := errors.AsType[*jopt.Error](err)
 	terse := throwable.From(err).Class == throwable.Terse || parsing && !isLate(err)
 	if env.Kafka && !terse {
-		throwable.Print(env.Stderr, err)
+		fmt.Fprintln(env.Stderr, throwable.Trace(err))
 	}
 	return 1
 }

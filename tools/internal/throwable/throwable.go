@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -162,6 +161,3 @@ func Trace(err error) string {
 	}
 	return b.String()
 }
-
-// Print writes Trace(err) to w.
-func Print(w io.Writer, err error) { io.WriteString(w, Trace(err)) }

@@ -21,7 +21,8 @@ import (
 // Version is the version of Kafka whose tools these are.
 const Version = "3.9.2"
 
-// Env is what a command runs with.
+// Env is what a command runs with. Connections log while the command prints, so Stderr must take
+// concurrent writes.
 type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
@@ -71,8 +72,7 @@ func (c *Command) Main(ctx context.Context, env *Env, args []string) int {
 		return int(exit)
 	}
 	if usage, ok := errors.AsType[*Usage](err); ok {
-		c.printUsage(env, usage.Message)
-		return 1
+		return c.Usage(env, usage.Message)
 	}
 	if c.Fail == nil {
 		return Failed(env, c, err)
@@ -105,15 +105,16 @@ func (c *Command) run(ctx context.Context, env *Env, args []string) error {
 func Failed(env *Env, c *Command, err error) int {
 	fmt.Fprintln(env.Stderr, throwable.From(err).Message)
 	if env.Kafka {
-		throwable.Print(env.Stderr, err)
+		fmt.Fprintln(env.Stderr, throwable.Trace(err)) // with an empty line at the end, as Kafka has it
 	} else if _, ok := errors.AsType[*jopt.Error](err); ok {
 		fmt.Fprintf(env.Stderr, "%s --help lists the options.\n", env.Name)
 	}
 	return 1
 }
 
-// printUsage answers a wrong command line: as Kafka does, or with a pointer to the help.
-func (c *Command) printUsage(env *Env, message string) {
+// Usage answers a wrong command line, as Kafka does or with a pointer to the help, and returns the exit
+// status.
+func (c *Command) Usage(env *Env, message string) int {
 	switch {
 	case env.Kafka:
 		fmt.Fprintln(env.Stderr, message)
@@ -123,6 +124,7 @@ func (c *Command) printUsage(env *Env, message string) {
 	default:
 		fmt.Fprintf(env.Stderr, "%s\n%s --help lists the options.\n", strings.TrimSpace(message), env.Name)
 	}
+	return 1
 }
 
 // PrintHelp writes the help of "gregorctl NAME --help".
@@ -143,13 +145,16 @@ func (c *Command) PrintHelp(w io.Writer, name string) {
 
 // Log writes a line as Kafka's tools log it, to standard error. class is the Java class that logs.
 func (e *Env) Log(level, class, message string) {
-	fmt.Fprintf(e.Stderr, "[%s] %s %s (%s)\n", e.Now().Format("2006-01-02 15:04:05,000"), level, message, class)
+	io.WriteString(e.Stderr, e.line(level, class, message))
 }
 
 // LogError writes a line as Kafka's tools log it with an exception: the trace stands below the line.
 func (e *Env) LogError(class, message string, err error) {
-	e.Log("ERROR", class, message)
-	throwable.Print(e.Stderr, err)
+	fmt.Fprintf(e.Stderr, "%s%s", e.line("ERROR", class, message), throwable.Trace(err))
+}
+
+func (e *Env) line(level, class, message string) string {
+	return fmt.Sprintf("[%s] %s %s (%s)\n", e.Now().Format("2006-01-02 15:04:05,000"), level, message, class)
 }
 
 // CheckRequired returns a Usage error naming the first of names that was not given.
