@@ -1,0 +1,217 @@
+package segment
+
+import (
+	"io"
+	"os"
+
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// Result is what a Read found.
+type Result struct {
+	// Section holds the bytes; nil if this segment has none to read at the offset, be it not yet or no
+	// more. The caller releases it.
+	Section  request.Section
+	Position int64 // of the section's first byte in the log file
+	// FirstSize is the size of the first batch if that was looked at, which happens only if not all
+	// that is readable fits into maxBytes; otherwise 0.
+	FirstSize int64
+	// Partial says that the section ends within its first batch.
+	Partial bool
+}
+
+// Read returns the bytes from the batch that holds offset, or else the first one behind it, up to the
+// batch that holds upTo. They are at most maxBytes, and may end within a batch, but with minOne the
+// first batch is always whole (KIP-74).
+//
+// Reading at the end of the segment touches no disk: both positions are remembered from the append.
+func (s *Segment) Read(offset, upTo int64, maxBytes int, minOne bool) (Result, error) {
+	for {
+		gen := s.generation()
+		res, err := s.find(offset, upTo, int64(max(maxBytes, 0)), minOne)
+		if s.generation() != gen {
+			continue // truncated meanwhile: positions may mean other batches now
+		}
+		if err != nil || res.size == 0 {
+			return res.Result, s.wrap("read", err)
+		}
+		h, err := s.log.Acquire()
+		if err != nil {
+			return Result{}, s.wrap("read", err)
+		}
+		res.Section = &section{file: h, at: res.Position, size: res.size}
+		return res.Result, nil
+	}
+}
+
+type findResult struct {
+	Result
+	size int64
+}
+
+func (s *Segment) find(offset, upTo, maxBytes int64, minOne bool) (res findResult, err error) {
+	start, _, err := s.locate(offset)
+	if err != nil {
+		return res, err
+	}
+	end, _, err := s.locate(upTo)
+	if err != nil {
+		return res, err
+	}
+	res.Position = start
+	available := end - start
+	if available <= 0 {
+		return res, nil
+	}
+	if available <= maxBytes {
+		res.size = available
+		return res, nil
+	}
+	if res.FirstSize, err = s.batchSize(start, end); err != nil {
+		return res, err
+	}
+	switch {
+	case res.FirstSize <= maxBytes:
+		res.size = maxBytes
+	case minOne:
+		res.size = res.FirstSize
+	default:
+		res.size, res.Partial = maxBytes, true
+	}
+	return res, nil
+}
+
+// batchSize returns the size of the batch at pos.
+func (s *Segment) batchSize(pos, end int64) (int64, error) {
+	h, err := s.log.Acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer h.Release()
+	w := newWalker(h, pos, end)
+	defer w.done()
+	_, size, err := w.head()
+	if err == io.EOF {
+		return 0, corruptAt(pos, io.ErrUnexpectedEOF)
+	}
+	return size, err
+}
+
+// Position returns where the first batch with a last offset at or beyond offset begins, and Size if
+// there is none.
+func (s *Segment) Position(offset int64) (int64, error) {
+	pos, _, err := s.locate(offset)
+	return pos, s.wrap("read", err)
+}
+
+func (s *Segment) generation() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.gen
+}
+
+// locate returns where the first batch with a last offset at or beyond offset begins, and the size of
+// the log at that time; both are equal if there is no such batch.
+func (s *Segment) locate(offset int64) (pos, size int64, err error) {
+	for {
+		s.mu.RLock()
+		gen, size := s.gen, s.size
+		atEnd := s.loaded && offset >= s.next
+		exactEnd := s.loaded && offset == s.next
+		near, found := s.recent.floor(offset)
+		s.mu.RUnlock()
+
+		switch {
+		case size == 0 || offset <= s.base:
+			return 0, size, nil
+		case exactEnd:
+			s.hints.put(gen, offset, size) // where this reader will go on
+			return size, size, nil
+		case atEnd:
+			return size, size, nil
+		case found && near.offset == offset:
+			return near.position, size, nil
+		}
+		if pos, ok := s.hints.get(gen, offset); ok {
+			return min(pos, size), size, nil
+		}
+		from := near.position
+		if !found {
+			from, err = s.indexed(offset, size)
+		}
+		if err == nil {
+			pos, err = s.scan(offset, from, size)
+		}
+		if s.generation() != gen {
+			continue
+		}
+		if err == nil && pos < size {
+			s.hints.put(gen, offset, pos)
+		}
+		return pos, size, err
+	}
+}
+
+// indexed returns the position of a batch at or before offset, from the offset index.
+func (s *Segment) indexed(offset, size int64) (int64, error) {
+	relative := offset - s.base
+	e, ok, err := s.floor(&s.offsets, func(e []byte) bool { return entryRelative(e) <= relative })
+	if err != nil || !ok {
+		return 0, err
+	}
+	if pos := entryPosition(e[:]); pos >= 0 && pos < size {
+		return pos, nil
+	}
+	return 0, nil // an index that points nowhere is no help, but the log is still good
+}
+
+// scan walks the batches of [from, size) to offset.
+func (s *Segment) scan(offset, from, size int64) (int64, error) {
+	h, err := s.log.Acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer h.Release()
+	w := newWalker(h, from, size)
+	defer w.done()
+	return w.seek(offset)
+}
+
+// UpperBound returns an offset at or behind the end of size bytes at position, as the offset index
+// knows it; false if it knows none, and the next segment's base has to do. Consumers are told of the
+// transactions that were aborted below it.
+func (s *Segment) UpperBound(position, size int64) (int64, bool, error) {
+	e, ok, err := s.ceiling(&s.offsets, func(e []byte) bool { return entryPosition(e) < position+size })
+	if err != nil || !ok {
+		return 0, false, s.wrap("read", err)
+	}
+	return s.base + entryRelative(e[:]), true, nil
+}
+
+// section is a run of bytes of a log file.
+type section struct {
+	file     *vfs.Handle
+	at, size int64
+}
+
+var _ request.Section = (*section)(nil)
+
+func (x *section) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= x.size {
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > x.size-off
+	if short {
+		p = p[:x.size-off]
+	}
+	n, err := x.file.ReadAt(p, x.at+off)
+	if err == nil && short {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (x *section) Size() int64               { return x.size }
+func (x *section) OSFile() (*os.File, int64) { return x.file.OSFile(), x.at }
+func (x *section) Release()                  { x.file.Release() }
