@@ -1,0 +1,48 @@
+# Gregor: build, run, test. Everything needs Go, git and make; what else a target needs, it installs (Debian).
+
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO_BUILD   := CGO_ENABLED=0 go build -trimpath -ldflags '-X main.release=$(VERSION)'
+# The race detector needs a C compiler.
+RACE       ?= $(shell command -v cc >/dev/null 2>&1 && echo -race)
+FUZZTIME   ?= 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+SHELL      := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fuzz bench generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/gregor, the broker, and bin/gregorctl, the tools
+	@mkdir -p bin
+	$(GO_BUILD) -o bin/gregor ./broker
+	$(GO_BUILD) -o bin/gregorctl ./tools
+
+run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:port uses one that runs
+	@integration/dev/run
+
+# Unit tests run under the race detector; the integration tests run real processes, as users have them.
+test: ## run all tests, on real ZooKeeper and real broker processes
+	@integration/dev/need zookeeper kcat maven
+	go test $(RACE) -timeout 15m $$(go list ./... | grep -v /integration)
+	go test -timeout 25m ./integration/...
+
+lint: ## check format, go vet and staticcheck
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted (gofmt -w):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+fuzz: ## run every fuzz target for FUZZTIME, 30s unless set
+	@integration/dev/fuzz $(FUZZTIME)
+
+bench: build ## compare with Apache Kafka and with a program that only copies
+	@integration/dev/need zookeeper maven
+	go run ./integration/bench $(BENCH)
+
+generate: ## write config.toml anew from the table of properties
+	go test ./broker/config -run TestConfigFile -update
+
+clean: ## remove what was built and the data of make run
+	rm -rf bin .gregor
