@@ -1,0 +1,186 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/zkutil"
+)
+
+// brokerChange handles a change of the list of registered brokers: new ones, dead ones, and bounced
+// ones, which are registered anew under the same id and were dead in between.
+func (c *core) brokerChange(ctx context.Context) error {
+	registered, err := c.readBrokers(ctx)
+	if err != nil {
+		return err
+	}
+	var started, bounced, dead []int32
+	for _, id := range slices.Sorted(maps.Keys(registered)) {
+		switch known := c.brokers[id]; {
+		case known == nil:
+			started = append(started, id)
+		case registered[id].Epoch > known.Epoch:
+			bounced = append(bounced, id)
+		}
+	}
+	for _, id := range c.brokerIDs() {
+		if registered[id] == nil {
+			dead = append(dead, id)
+		}
+	}
+	if len(started)+len(bounced)+len(dead) == 0 {
+		return nil
+	}
+	c.log.WithFields(logrus.Fields{"new": started, "deleted": dead, "bounced": bounced}).
+		Infof("Brokers changed, all live brokers: %v", slices.Sorted(maps.Keys(registered)))
+	for _, id := range slices.Concat(dead, bounced) {
+		c.peers.Remove(id)
+	}
+	if err := c.brokersStarted(ctx, started, registered); err != nil {
+		return err
+	}
+	if err := c.brokersDied(ctx, bounced); err != nil {
+		return err
+	}
+	if err := c.brokersStarted(ctx, bounced, registered); err != nil {
+		return err
+	}
+	return c.brokersDied(ctx, dead)
+}
+
+// readBrokers reads all registrations.
+func (c *core) readBrokers(ctx context.Context) (map[int32]*zkutil.Broker, error) {
+	names, err := c.zk.Children(ctx, true, zkutil.BrokerIDsPath)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int32
+	var paths []string
+	for _, name := range names {
+		if id, err := strconv.ParseInt(name, 10, 32); err == nil && id >= 0 {
+			ids = append(ids, int32(id))
+			paths = append(paths, zkutil.BrokerPath(int32(id)))
+		}
+	}
+	if len(paths) == 0 {
+		return map[int32]*zkutil.Broker{}, nil
+	}
+	nodes, err := c.zk.Get(ctx, true, paths...)
+	if err != nil {
+		return nil, err
+	}
+	registered := make(map[int32]*zkutil.Broker, len(ids))
+	for i, n := range nodes {
+		if n.err != nil {
+			continue // gone since it was listed: the list changes, too
+		}
+		b, err := zkutil.DecodeBroker(ids[i], n.data, n.stat)
+		if err != nil {
+			c.log.WithField("broker", ids[i]).WithError(err).Error("Ignoring registration that cannot be read")
+			continue
+		}
+		registered[b.ID] = b
+	}
+	return registered, nil
+}
+
+// brokersStarted takes up brokers: they hear all metadata, then what they host, and may be what
+// partitions without a leader have waited for.
+func (c *core) brokersStarted(ctx context.Context, ids []int32, registered map[int32]*zkutil.Broker) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	others := c.brokerIDs()
+	for _, id := range ids {
+		delete(c.offlineDirs, id)
+		c.brokers[id] = registered[id]
+		c.peers.Add(registered[id])
+	}
+	c.sendMetadata(others, nil)
+	c.sendMetadata(ids, c.partitionsWhere(func(p *partition) bool { return p.leadership != nil }))
+	hosted := c.replicasOn(ids)
+	c.bringReplicasOnline(hosted)
+	if _, err := c.bringElectableOnline(ctx); err != nil {
+		return err
+	}
+	var queued []replica
+	for _, r := range hosted {
+		if r.topic.queued {
+			queued = append(queued, r)
+		}
+	}
+	if len(queued) == 0 {
+		return nil
+	}
+	return c.resumeDeletionOf(ctx, topicsOf(queued))
+}
+
+// brokersDied gives up brokers: their partitions get other leaders, and they leave the ISRs.
+func (c *core) brokersDied(ctx context.Context, ids []int32) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		delete(c.offlineDirs, id)
+		delete(c.brokers, id)
+	}
+	return c.replicasDied(ctx, c.replicasOn(ids))
+}
+
+// replicasDied handles that replicas went offline with their broker or log directory.
+func (c *core) replicasDied(ctx context.Context, replicas []replica) error {
+	c.markPartitions(c.partitionsWhere(func(p *partition) bool {
+		return p.leadership != nil && !c.online(p.leadership.Leader, p) && !p.topic.queued
+	}), offlinePartition)
+	elected, err := c.bringElectableOnline(ctx)
+	if err != nil {
+		return err
+	}
+	var kept, queued []replica
+	for _, r := range replicas {
+		if r.topic.queued {
+			queued = append(queued, r)
+		} else {
+			kept = append(kept, r)
+		}
+	}
+	if err := c.takeReplicasOffline(ctx, kept); err != nil {
+		return err
+	}
+	if err := c.failDeletion(ctx, queued); err != nil {
+		return err
+	}
+	if len(kept) == 0 && len(elected) == 0 {
+		c.sendMetadata(c.brokerIDs(), nil) // nothing else has told the others yet
+	}
+	return nil
+}
+
+// brokerModification handles a change of a broker's registration: if its endpoints are others, all
+// brokers hear of it.
+func (c *core) brokerModification(ctx context.Context, id int32) error {
+	nodes, err := c.zk.Get(ctx, true, zkutil.BrokerPath(id))
+	if err != nil {
+		return err
+	}
+	known := c.brokers[id]
+	if known == nil || nodes[0].err != nil {
+		return nil
+	}
+	b, err := zkutil.DecodeBroker(id, nodes[0].data, nodes[0].stat)
+	if err != nil {
+		return err
+	}
+	if b.Epoch != known.Epoch || slices.Equal(b.Endpoints, known.Endpoints) {
+		return nil // a registration anew is brokerChange's affair
+	}
+	c.log.WithField("broker", id).Infof("Updated broker metadata: %v -> %v", known.Endpoints, b.Endpoints)
+	c.brokers[id] = b
+	c.peers.Add(b)
+	c.sendMetadata(c.brokerIDs(), nil)
+	return nil
+}

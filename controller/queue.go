@@ -1,0 +1,98 @@
+package controller
+
+import (
+	"context"
+	"sync"
+)
+
+// event is one thing for the loop to do.
+type event struct {
+	name string // for logs
+	// once says that the event reads anew whatever it is about: while one of the same name waits, a
+	// further one adds nothing and is dropped. Other events are bounded by the requests that were sent.
+	once bool
+	run  func(ctx context.Context) error
+}
+
+// queue holds the events that wait, first in, first out. Its length is bounded: one event for each
+// watched znode, and one for each response to a request that an earlier event has sent.
+type queue struct {
+	signal chan struct{} // has a token if an event may wait
+
+	mu struct {
+		sync.Mutex
+		events  []event
+		waiting map[string]bool // names of the once events in events
+		closed  bool
+	}
+}
+
+func newQueue() *queue {
+	q := &queue{signal: make(chan struct{}, 1)}
+	q.mu.waiting = map[string]bool{}
+	return q
+}
+
+// put adds e behind the others.
+func (q *queue) put(e event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.putLocked(e)
+}
+
+func (q *queue) putLocked(e event) {
+	if q.mu.closed || e.once && q.mu.waiting[e.name] {
+		return
+	}
+	if e.once {
+		q.mu.waiting[e.name] = true
+	}
+	q.mu.events = append(q.mu.events, e)
+	select {
+	case q.signal <- struct{}{}:
+	default:
+	}
+}
+
+// replace drops all events and adds e.
+func (q *queue) replace(e event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.events = nil
+	clear(q.mu.waiting)
+	q.putLocked(e)
+}
+
+// close drops all events and those that come.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.events, q.mu.closed = nil, true
+}
+
+// take returns the next event once there is one; ok is false if ctx ends before.
+func (q *queue) take(ctx context.Context) (e event, ok bool) {
+	for {
+		if e, ok := q.next(); ok {
+			return e, true
+		}
+		select {
+		case <-q.signal:
+		case <-ctx.Done():
+			return event{}, false
+		}
+	}
+}
+
+func (q *queue) next() (e event, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.mu.events) == 0 {
+		return event{}, false
+	}
+	e = q.mu.events[0]
+	q.mu.events[0] = event{}
+	q.mu.events = q.mu.events[1:]
+	delete(q.mu.waiting, e.name)
+	return e, true
+}
