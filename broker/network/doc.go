@@ -1,0 +1,34 @@
+// Package network accepts connections and moves requests and replies over them.
+//
+// A Server owns listeners, each with one goroutine that accepts, and connections, each with one
+// goroutine that reads. A request takes this way:
+//
+//	conn.serve -> inbound.fill, next -> conn.dispatch -> request.Handler
+//	request.Reply -> slot.Reply -> conn.flush -> outbound -> transport
+//
+// # Order
+//
+// A connection runs its handlers in the order of the requests and writes replies in that order. Each
+// request has a slot in a queue; a reply waits in its slot until those before it have left. Handlers
+// run on the connection's goroutine; those of routes that block run on a second one, in order among
+// themselves.
+//
+// # Who writes
+//
+// There is no writer goroutine at rest. Whoever makes the head of the queue ready takes the writing
+// flag, writes what is ready and gives the flag back once nothing is. While the connection's goroutine
+// handles what it has read it is "corked": replies gather and leave in one write at the end. Another
+// goroutine that completes the head writes without waiting; if the socket is full, or much is to be
+// written, a goroutine is started that ends when everything is out.
+//
+// # What bounds memory
+//
+// A connection at rest holds no buffer: it waits for readability first. A frame's buffer grows with the
+// bytes that arrive, not with the length that was announced. A connection stops reading while too
+// many of its requests are unanswered, while a write waits for the client, or while the bytes of all
+// requests in work exceed queued.max.request.bytes. Sections of files hold no memory.
+//
+// # Locks
+//
+// Server.mu, conn.mu; neither is held while handlers run or bytes move.
+package network

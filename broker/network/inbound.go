@@ -1,0 +1,93 @@
+package network
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// inbound cuts the bytes of one connection into frames. At rest it has no buffer.
+//
+// Invariant: buf is nil, or 0 <= r <= w <= len(buf.b) and buf.b[r:w] are the bytes read and not yet
+// handed out.
+type inbound struct {
+	buf  *buffer
+	r, w int
+	// need is the number of bytes from r on that the next frame takes, with its length; 0 while
+	// that is unknown.
+	need int
+	// hint is the size of the last large frame: the next one is likely as large.
+	hint int
+}
+
+// hintMax bounds the buffer that is taken for a frame before its bytes are there.
+const hintMax = 1 << 20
+
+// room returns where to read to, at least one byte. It takes a buffer or enlarges the one there is:
+// four times what has arrived at most, unless the frame before was large too.
+func (in *inbound) room() []byte {
+	switch {
+	case in.buf == nil:
+		in.buf = getBuffer(minBuffer)
+		in.r, in.w = 0, 0
+	case in.r > 0 && in.r+in.need > len(in.buf.b) || in.w == len(in.buf.b):
+		in.enlarge()
+	}
+	return in.buf.b[in.w:]
+}
+
+// enlarge moves the unfinished frame to the start of a buffer with room for more of it.
+func (in *inbound) enlarge() {
+	have := in.buf.b[in.r:in.w]
+	size := len(in.buf.b)
+	if in.need > size {
+		size = min(in.need, max(4*len(have), min(in.hint, hintMax), minBuffer))
+	}
+	if size <= len(in.buf.b) {
+		copy(in.buf.b, have)
+	} else {
+		larger := getBuffer(size)
+		copy(larger.b, have)
+		putBuffer(in.buf)
+		in.buf = larger
+	}
+	in.r, in.w = 0, len(have)
+}
+
+// next returns the next whole frame, without its length; it is valid until the next call of room or
+// rest. ok is false if no whole frame is there. An error is a length that is not allowed.
+func (in *inbound) next(maxBytes int) (frame []byte, ok bool, err error) {
+	if in.w-in.r < 4 {
+		in.need = 0
+		return nil, false, nil
+	}
+	size := int(int32(binary.BigEndian.Uint32(in.buf.b[in.r:])))
+	if size < 0 || size > maxBytes {
+		return nil, false, fmt.Errorf("invalid frame length %d, the largest is %d", size, maxBytes)
+	}
+	in.need = 4 + size
+	if in.w-in.r < in.need {
+		return nil, false, nil
+	}
+	if in.need > minBuffer {
+		in.hint = in.need
+	}
+	frame = in.buf.b[in.r+4 : in.r+in.need : in.r+in.need]
+	in.r += in.need
+	in.need = 0
+	return frame, true, nil
+}
+
+// rest gives the buffer back if it holds nothing.
+func (in *inbound) rest() {
+	if in.buf != nil && in.r == in.w {
+		in.release()
+	}
+}
+
+// release gives the buffer back with what it holds.
+func (in *inbound) release() {
+	if in.buf != nil {
+		putBuffer(in.buf)
+		in.buf, in.r, in.w, in.need = nil, 0, 0, 0
+	}
+}

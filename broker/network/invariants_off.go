@@ -1,0 +1,5 @@
+//go:build !invariants
+
+package network
+
+func scribble([]byte) {}

@@ -1,0 +1,233 @@
+package network
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// admission counts connections and decides which may come in (ConnectionQuotas in SocketServer.scala).
+type admission struct {
+	protected string // the inter-broker listener, if there are others: max.connections does not hold it
+
+	mu struct {
+		sync.Mutex
+		limits    Limits
+		total     int
+		listeners map[string]int
+		ips       map[netip.Addr]int
+
+		rate          bucket
+		listenerRates map[string]*bucket
+		ipRates       map[netip.Addr]*bucket
+		changed       chan struct{} // closed when a connection ends or limits change; nil: nobody waits
+	}
+}
+
+func newAdmission(listeners []Listener, limits Limits) *admission {
+	a := &admission{}
+	a.mu.limits = limits
+	a.mu.listeners = map[string]int{}
+	a.mu.ips = map[netip.Addr]int{}
+	a.mu.listenerRates = map[string]*bucket{}
+	a.mu.ipRates = map[netip.Addr]*bucket{}
+	for _, l := range listeners {
+		a.mu.listenerRates[l.Name] = new(bucket)
+		if l.InterBroker && len(listeners) > 1 {
+			a.protected = l.Name
+		}
+	}
+	return a
+}
+
+// set replaces the limits.
+func (a *admission) set(limits Limits) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.limits = limits
+	a.announceLocked()
+}
+
+// announceLocked wakes those who wait for a slot. It requires mu.
+func (a *admission) announceLocked() {
+	if a.mu.changed != nil {
+		close(a.mu.changed)
+		a.mu.changed = nil
+	}
+}
+
+// awaitSlot waits until listener may accept another connection, by number and by rate; it returns
+// false if done is closed first. The slot is taken by take, after the accept: acceptors of different
+// listeners may both take the last one of the broker.
+func (a *admission) awaitSlot(listener string, done <-chan struct{}) bool {
+	for {
+		a.mu.Lock()
+		if !a.fullLocked(listener) {
+			now := time.Now()
+			delay := max(a.mu.rate.delay(now, a.mu.limits.CreationRate),
+				a.mu.listenerRates[listener].delay(now, a.mu.limits.Listeners[listener].CreationRate))
+			a.mu.Unlock()
+			if delay == 0 {
+				return true
+			}
+			if !sleep(delay, done) {
+				return false
+			}
+			continue
+		}
+		if a.mu.changed == nil {
+			a.mu.changed = make(chan struct{})
+		}
+		changed := a.mu.changed
+		a.mu.Unlock()
+		select {
+		case <-changed:
+		case <-done:
+			return false
+		}
+	}
+}
+
+// fullLocked requires mu.
+func (a *admission) fullLocked(listener string) bool {
+	if limit := a.mu.limits.Listeners[listener].Connections; limit > 0 && a.mu.listeners[listener] >= limit {
+		return true
+	}
+	return listener != a.protected && a.mu.limits.Connections > 0 && a.mu.total >= a.mu.limits.Connections
+}
+
+// verdict is what is to happen to an accepted connection.
+type verdict int8
+
+const (
+	serve       verdict = iota
+	closeNow            // too many connections from its address
+	closeParked         // its address opens connections too fast: unread until a delay is over
+)
+
+// take counts a connection from ip that was accepted. Unless it is to be served, it is not counted.
+func (a *admission) take(listener string, ip netip.Addr) (verdict, time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.mu.rate.spend(now, a.mu.limits.CreationRate)
+	a.mu.listenerRates[listener].spend(now, a.mu.limits.Listeners[listener].CreationRate)
+	if limit := a.ipLimitLocked(ip); limit > 0 && a.mu.ips[ip] >= limit {
+		return closeNow, 0
+	}
+	if rate := a.ipRateLocked(ip); rate > 0 {
+		b := a.mu.ipRates[ip]
+		if b == nil {
+			b = new(bucket)
+			a.mu.ipRates[ip] = b
+		}
+		if delay := b.delay(now, rate); delay > 0 {
+			return closeParked, min(delay, rateWindow)
+		}
+		b.spend(now, rate)
+	}
+	a.mu.total++
+	a.mu.listeners[listener]++
+	a.mu.ips[ip]++
+	return serve, 0
+}
+
+func (a *admission) ipLimitLocked(ip netip.Addr) int {
+	if limit, ok := a.mu.limits.PerIPOverrides[ip]; ok {
+		return limit
+	}
+	return a.mu.limits.PerIP
+}
+
+func (a *admission) ipRateLocked(ip netip.Addr) int {
+	if rate, ok := a.mu.limits.IPRates[ip]; ok {
+		return rate
+	}
+	return a.mu.limits.IPRate
+}
+
+// release gives back what take counted.
+func (a *admission) release(listener string, ip netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.total--
+	a.mu.listeners[listener]--
+	if a.mu.ips[ip]--; a.mu.ips[ip] == 0 {
+		delete(a.mu.ips, ip)
+	}
+	a.announceLocked()
+}
+
+// excess returns how many connections are open beyond max.connections: it was lowered, or the
+// protected listener took more.
+func (a *admission) excess() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.limits.Connections <= 0 {
+		return 0
+	}
+	return max(a.mu.total-a.mu.limits.Connections, 0)
+}
+
+// forgetRates drops the buckets that are full again.
+func (a *admission) forgetRates(now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for ip, b := range a.mu.ipRates {
+		if now.Sub(b.at) > rateBurst*time.Second {
+			delete(a.mu.ipRates, ip)
+		}
+	}
+}
+
+const (
+	// rateBurst is for how many seconds' worth of connections may come at once: Kafka measures a rate
+	// over ten full windows of one second (quota.window.num, quota.window.size.seconds).
+	rateBurst = 10
+	// rateWindow caps the delay of one connection, as in Kafka.
+	rateWindow = time.Second
+)
+
+// bucket is a token bucket; its rate is passed with each call and may change. The zero bucket is full.
+type bucket struct {
+	at      time.Time
+	missing float64 // tokens short of full at that time
+}
+
+func (b *bucket) refill(now time.Time, rate int) {
+	b.missing = max(0, b.missing-now.Sub(b.at).Seconds()*float64(rate))
+	b.at = now
+}
+
+// delay returns for how long there will be no token; 0 if rate is no limit.
+func (b *bucket) delay(now time.Time, rate int) time.Duration {
+	if rate <= 0 {
+		return 0
+	}
+	b.refill(now, rate)
+	lack := b.missing + 1 - float64(rate*rateBurst)
+	if lack <= 0 {
+		return 0
+	}
+	return time.Duration(lack / float64(rate) * float64(time.Second))
+}
+
+// spend takes a token.
+func (b *bucket) spend(now time.Time, rate int) {
+	if rate > 0 {
+		b.refill(now, rate)
+		b.missing++
+	}
+}
+
+// sleep returns false if done is closed before d is over.
+func sleep(d time.Duration, done <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-done:
+		return false
+	}
+}

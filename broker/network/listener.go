@@ -1,0 +1,156 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gregor-mq/gregor/broker/auth"
+	"github.com/gregor-mq/gregor/broker/request"
+)
+
+// acceptRetry is the pause after an accept that failed for want of file descriptors or memory.
+const acceptRetry = 100 * time.Millisecond
+
+// listener is an open port; its goroutine accepts.
+type listener struct {
+	Listener
+	srv *Server
+	tcp *net.TCPListener
+	log *closeLog
+}
+
+// open binds l's port.
+func (s *Server) open(l Listener) (*listener, error) {
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		controlErr := raw.Control(func(fd uintptr) {
+			// The receive buffer is inherited by connections; it must be set before the handshake for
+			// the window to scale. SO_REUSEADDR is set by package net.
+			if s.opts.ReceiveBuffer > 0 {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, s.opts.ReceiveBuffer)
+			}
+		})
+		return errors.Join(controlErr, err)
+	}}
+	host := l.Host
+	if host == "0.0.0.0" || host == "::" {
+		host = ""
+	}
+	ln, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(l.Port)))
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+	}
+	tcp := ln.(*net.TCPListener)
+	if err := setBacklog(tcp, s.opts.Backlog); err != nil {
+		tcp.Close()
+		return nil, fmt.Errorf("listener %s: backlog %d: %w", l.Name, s.opts.Backlog, err)
+	}
+	return &listener{Listener: l, srv: s, tcp: tcp, log: newCloseLog(s.opts.Logger.WithField("listener", l.Name))}, nil
+}
+
+// setBacklog changes the length of the queue of connections that nobody has accepted yet: listening
+// again only does that.
+func setBacklog(ln *net.TCPListener, n int) error {
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), n) })
+	return errors.Join(controlErr, err)
+}
+
+// endpoint returns l with the port that it has.
+func (l *listener) endpoint() Endpoint {
+	return Endpoint{l.Name, l.Protocol, l.Host, l.tcp.Addr().(*net.TCPAddr).Port}
+}
+
+// accept is the listener's goroutine. It ends when the listener is closed.
+func (l *listener) accept() {
+	for l.srv.admission.awaitSlot(l.Name, l.srv.stopping) {
+		tcp, err := l.tcp.AcceptTCP()
+		switch {
+		case err == nil:
+			l.admit(tcp)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			l.srv.opts.Logger.WithField("listener", l.Name).WithField("error", err).Warn("Accepting a connection failed")
+			if !sleep(acceptRetry, l.srv.stopping) {
+				return
+			}
+		}
+	}
+}
+
+// admit serves an accepted connection or closes it.
+func (l *listener) admit(tcp *net.TCPConn) {
+	remote := tcp.RemoteAddr().(*net.TCPAddr).AddrPort()
+	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
+	what, delay := l.srv.admission.take(l.Name, remote.Addr())
+	switch what {
+	case closeNow:
+		tcp.Close()
+		l.log.rejected(remote, "its address has too many connections")
+		return
+	case closeParked:
+		l.srv.park(tcp, delay)
+		l.log.rejected(remote, "its address opens connections too fast")
+		return
+	}
+	if err := l.start(tcp, remote); err != nil {
+		l.srv.admission.release(l.Name, remote.Addr())
+		tcp.Close()
+		l.log.rejected(remote, err.Error())
+	}
+}
+
+// start makes a connection of tcp and its goroutine.
+func (l *listener) start(tcp *net.TCPConn, remote netip.AddrPort) error {
+	if n := l.srv.opts.SendBuffer; n > 0 {
+		if err := tcp.SetWriteBuffer(n); err != nil {
+			return err
+		}
+	}
+	local := tcp.LocalAddr().(*net.TCPAddr).AddrPort()
+	local = netip.AddrPortFrom(local.Addr().Unmap(), local.Port())
+	c := &conn{
+		srv: l.srv, lst: l,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		info: request.Conn{
+			ID:       connID(local, remote, l.srv.connections.Add(1)-1),
+			Listener: l.Name, SecurityProtocol: l.Protocol, Remote: remote,
+			Principal: auth.Anonymous, InterBroker: l.InterBroker,
+		},
+	}
+	c.last.Store(time.Now().UnixNano())
+	tr, err := newPlain(tcp, &c.last) // TCP_NODELAY and keep-alive are set by package net
+	if err != nil {
+		return err
+	}
+	c.tr = tr
+	if !l.srv.remember(c) {
+		return errStopped
+	}
+	return nil
+}
+
+// connID is Kafka's: local:port-remote:port-index.
+func connID(local, remote netip.AddrPort, index uint64) string {
+	var b strings.Builder
+	b.Grow(64)
+	b.WriteString(local.String())
+	b.WriteByte('-')
+	b.WriteString(remote.String())
+	b.WriteByte('-')
+	b.WriteString(strconv.FormatUint(index, 10))
+	return b.String()
+}

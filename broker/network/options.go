@@ -1,0 +1,121 @@
+package network
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/request"
+)
+
+// Options configure a Server; a zero field takes the default named beside it.
+type Options struct {
+	Listeners []Listener         // required
+	Router    request.Router     // required
+	Logger    logrus.FieldLogger // required
+	Observer  Observer           // none
+	Limits    Limits
+
+	MaxRequestBytes int           // socket.request.max.bytes: 100 MiB
+	QueuedBytes     int64         // queued.max.request.bytes: no limit
+	MaxBlocking     int           // queued.max.requests: 500 handlers that block at a time
+	MaxIdle         time.Duration // connections.max.idle.ms: 10 minutes
+	SendBuffer      int           // socket.send.buffer.bytes: 100 KiB; -1: as the system likes
+	ReceiveBuffer   int           // socket.receive.buffer.bytes: 100 KiB; -1: as the system likes
+	Backlog         int           // socket.listen.backlog.size: 50
+	// MaxUnanswered requests of one connection may be in work at a time: 100. Kafka's is 1.
+	MaxUnanswered int
+}
+
+// Listener is an address to listen on.
+type Listener struct {
+	Name        string // as in listeners, upper case
+	Protocol    string // security protocol; only PLAINTEXT is known
+	Host        string // "" and 0.0.0.0: all interfaces
+	Port        int    // 0: any free one, see Server.Endpoints
+	InterBroker bool   // brokers use it among themselves
+}
+
+// Endpoint is a listener with the port that it has.
+type Endpoint struct {
+	Listener string
+	Protocol string
+	Host     string // as configured
+	Port     int
+}
+
+// Limits bound connections; a zero field means no limit. They may change while the Server runs.
+type Limits struct {
+	Connections int // max.connections, of the whole broker
+	PerIP       int // max.connections.per.ip
+	// PerIPOverrides replaces PerIP for some addresses (max.connections.per.ip.overrides).
+	PerIPOverrides map[netip.Addr]int
+	CreationRate   int // max.connection.creation.rate, connections per second
+	// IPRate bounds the connections per second of one address (connection_creation_rate, KIP-612),
+	// IPRates those of some addresses.
+	IPRate  int
+	IPRates map[netip.Addr]int
+	// Listeners adds limits that hold for one listener only, by name: max.connections and
+	// max.connection.creation.rate with a listener prefix.
+	Listeners map[string]ListenerLimits
+}
+
+// ListenerLimits bound the connections of one listener; a zero field means no limit.
+type ListenerLimits struct {
+	Connections  int
+	CreationRate int
+}
+
+// Observer hears of what the Server does. Its methods are called on the goroutines that move bytes,
+// from several at a time, and must not block.
+type Observer interface {
+	ConnectionOpened(listener string)
+	ConnectionClosed(listener string)
+	Served(s Served)
+}
+
+// Served describes a request whose reply is written, or that had none to write.
+type Served struct {
+	Listener      string
+	Key, Version  int16
+	RequestBytes  int // without the four length bytes
+	ResponseBytes int // likewise; 0 if there was no reply
+	// The times are Kafka's (RequestMetrics.scala): from reading the request to the start of the
+	// handler, in the handler, from there to Reply, from Reply to the write, and the write itself.
+	RequestQueue, Local, Remote, ResponseQueue, ResponseSend time.Duration
+	Throttle                                                 time.Duration
+}
+
+// withDefaults checks o and fills in what is zero.
+func (o Options) withDefaults() (Options, error) {
+	if len(o.Listeners) == 0 || o.Router == nil || o.Logger == nil {
+		return o, errors.New("network: Options needs Listeners, Router and Logger")
+	}
+	names := map[string]bool{}
+	for _, l := range o.Listeners {
+		switch {
+		case l.Name == "" || names[l.Name]:
+			return o, fmt.Errorf("network: each listener needs a name of its own: %q", l.Name)
+		case l.Protocol != "PLAINTEXT":
+			return o, fmt.Errorf("network: listener %s: security protocol %q is not supported", l.Name, l.Protocol)
+		case l.Port < 0 || l.Port > 65535:
+			return o, fmt.Errorf("network: listener %s: port %d", l.Name, l.Port)
+		}
+		names[l.Name] = true
+	}
+	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 100<<20)
+	o.MaxBlocking = cmp.Or(o.MaxBlocking, 500)
+	o.MaxIdle = cmp.Or(o.MaxIdle, 10*time.Minute)
+	o.SendBuffer = cmp.Or(o.SendBuffer, 100<<10)
+	o.ReceiveBuffer = cmp.Or(o.ReceiveBuffer, 100<<10)
+	o.Backlog = cmp.Or(o.Backlog, 50)
+	o.MaxUnanswered = cmp.Or(o.MaxUnanswered, 100)
+	if o.MaxRequestBytes < 0 || o.MaxBlocking < 0 || o.MaxIdle < 0 || o.MaxUnanswered < 0 {
+		return o, errors.New("network: Options has a negative bound")
+	}
+	return o, nil
+}

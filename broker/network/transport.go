@@ -1,0 +1,199 @@
+package network
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errWouldBlock reports that the socket is full and the caller did not want to wait.
+var errWouldBlock = errors.New("the socket's buffer is full")
+
+// errNoSendfile reports that a section must be copied.
+var errNoSendfile = errors.New("sendfile is not possible")
+
+// transport is the byte stream of a connection. One goroutine may read while another one writes;
+// interrupt and close may be called from any.
+type transport interface {
+	// read waits until something can be read and only then asks in for room. It returns io.EOF at
+	// the end and os.ErrDeadlineExceeded after interrupt.
+	read(in *inbound) (int, error)
+	// write writes p and returns how much of it. more announces that other bytes follow at once. If
+	// the socket is full, it waits or returns errWouldBlock.
+	write(p []byte, more, wait bool) (int, error)
+	// sendfile writes n bytes of f from pos on, as write does. errNoSendfile: nothing was written.
+	sendfile(f *os.File, pos int64, n int, wait bool) (int, error)
+	interrupt()
+	close()
+}
+
+// plain is the transport of a TCP connection without TLS. Its callbacks are made once, so that
+// reading and writing allocate nothing; they pass arguments in fields, which belong to the one reader
+// and the one writer.
+type plain struct {
+	conn *net.TCPConn
+	raw  syscall.RawConn
+	last *atomic.Int64 // time of the last byte moved, for the idle rule
+
+	reading struct {
+		in  *inbound
+		n   int
+		err error
+		try func(fd uintptr) bool
+	}
+	writing struct {
+		p     []byte
+		flags int
+		src   int // file to send from
+		pos   int64
+		left  int
+		n     int
+		wait  bool
+		err   error
+		try   func(fd uintptr) bool
+		send  func(fd uintptr) bool
+	}
+}
+
+// newPlain returns the transport of conn, which notes in last when bytes move.
+func newPlain(conn *net.TCPConn, last *atomic.Int64) (*plain, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	p := &plain{conn: conn, raw: raw, last: last}
+	p.reading.try = p.tryRead
+	p.writing.try = p.tryWrite
+	p.writing.send = p.trySendfile
+	return p, nil
+}
+
+func (p *plain) read(in *inbound) (int, error) {
+	p.reading.in, p.reading.n, p.reading.err = in, 0, nil
+	err := p.raw.Read(p.reading.try)
+	switch {
+	case p.reading.err != nil:
+		return 0, p.reading.err
+	case err != nil:
+		return 0, err
+	case p.reading.n == 0:
+		return 0, io.EOF
+	}
+	return p.reading.n, nil
+}
+
+// tryRead reads without waiting and reports whether that was not in vain. A buffer taken in vain is
+// given back: the wait that follows holds none.
+func (p *plain) tryRead(fd uintptr) bool {
+	room := p.reading.in.room()
+	for {
+		n, err := unix.Read(int(fd), room)
+		switch err {
+		case nil:
+			p.reading.n = n
+			p.reading.in.w += n
+			return true
+		case unix.EINTR:
+		case unix.EAGAIN:
+			p.reading.in.rest()
+			return false
+		default:
+			p.reading.err = os.NewSyscallError("read", err)
+			return true
+		}
+	}
+}
+
+func (p *plain) write(b []byte, more, wait bool) (int, error) {
+	w := &p.writing
+	w.p, w.flags, w.n, w.wait, w.err = b, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, wait, nil
+	if more {
+		w.flags |= unix.MSG_MORE
+	}
+	err := p.raw.Write(w.try)
+	w.p = nil
+	if w.err != nil {
+		err = w.err
+	}
+	return w.n, err
+}
+
+func (p *plain) tryWrite(fd uintptr) bool {
+	w := &p.writing
+	for w.n < len(w.p) {
+		n, err := unix.SendmsgN(int(fd), w.p[w.n:], nil, nil, w.flags)
+		if n > 0 && err == nil {
+			w.n += n
+			p.last.Store(time.Now().UnixNano())
+			continue
+		}
+		if again, done := p.writeFailed("sendmsg", err); !again {
+			return done
+		}
+	}
+	return true
+}
+
+// writeFailed judges a failed system call: again says to repeat it, done what the callback returns.
+func (p *plain) writeFailed(call string, err error) (again, done bool) {
+	switch {
+	case err == unix.EINTR:
+		return true, false
+	case err == unix.EAGAIN && p.writing.wait:
+		return false, false
+	case err == unix.EAGAIN:
+		p.writing.err = errWouldBlock
+	default:
+		p.writing.err = os.NewSyscallError(call, err)
+	}
+	return false, true
+}
+
+// sendfileMax bounds one system call: a thread copies at least this much in a tenth of a second.
+const sendfileMax = 4 << 20
+
+func (p *plain) sendfile(f *os.File, pos int64, n int, wait bool) (int, error) {
+	w := &p.writing
+	w.src, w.pos, w.left, w.n, w.wait, w.err = int(f.Fd()), pos, n, 0, wait, nil
+	err := p.raw.Write(w.send)
+	runtime.KeepAlive(f)
+	if w.err != nil {
+		err = w.err
+	}
+	return w.n, err
+}
+
+func (p *plain) trySendfile(fd uintptr) bool {
+	w := &p.writing
+	for w.left > 0 {
+		pos := w.pos
+		n, err := unix.Sendfile(int(fd), w.src, &pos, min(w.left, sendfileMax))
+		switch {
+		case n > 0:
+			w.n, w.pos, w.left = w.n+n, w.pos+int64(n), w.left-n
+			p.last.Store(time.Now().UnixNano())
+			continue
+		case err == nil:
+			w.err = io.ErrUnexpectedEOF // the file ends before the section
+			return true
+		case w.n == 0 && (err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP):
+			w.err = errNoSendfile
+			return true
+		}
+		if again, done := p.writeFailed("sendfile", err); !again {
+			return done
+		}
+	}
+	return true
+}
+
+func (p *plain) interrupt() { p.conn.SetReadDeadline(time.Unix(1, 0)) }
+
+func (p *plain) close() { p.conn.Close() }
