@@ -3,6 +3,7 @@ package storage
 import (
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
 )
 
 // AppendOptions go with an append to a leader.
@@ -10,6 +11,10 @@ type AppendOptions struct {
 	Epoch  int32         // leader epoch, stamped into every batch
 	Origin record.Origin // who appends; record.Replication is not allowed here
 	Now    int64         // wall clock in ms since the epoch: append time and timestamp limits
+	// VerifyTransaction: the first batch of a transaction needs the Guard that StartVerification gave
+	// (transaction.partition.verification.enable, KIP-890).
+	VerifyTransaction bool
+	Guard             producer.Guard
 }
 
 // Appended says what an append did.

@@ -1,0 +1,195 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// The two small files of a log, leader-epoch-checkpoint and partition.metadata, matter only together
+// with records. To write and sync them when a log is created, or when its replica becomes leader,
+// would make those moments slow on a broker with many partitions. So they are
+//
+//   - durable before the first record that they are about is written (persistFilesLocked), and
+//   - written without a sync, for whoever looks into the directory, a moment after a new log was
+//     created (freshLogs), as long as the log holds no record.
+//
+// What a crash then loses the controller says again when the broker is back.
+
+// smallFiles is what a Log remembers of them; mu guards it.
+type smallFiles struct {
+	idUnsaved     bool // partition.metadata does not durably hold the topic's id
+	epochsUnsaved bool // leader-epoch-checkpoint does not durably hold what epochs does
+	fresh         bool // the log has held no record: losing the files would do no harm
+	unshown       bool // fresh, and the files do not show what is known; the log is in env.fresh
+}
+
+// freshLogs are the fresh logs whose small files are to be shown.
+type freshLogs struct {
+	sched *scheduler
+
+	mu   sync.Mutex
+	logs []*Log
+}
+
+// showDelay is how long after a log's creation its small files are written: late enough to be out of
+// the way of the creation of many.
+const showDelay = 2 * time.Second
+
+// add has l's files shown before long.
+func (f *freshLogs) add(l *Log) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.logs = append(f.logs, l)
+	if len(f.logs) == 1 {
+		f.sched.after(showDelay, f.show)
+	}
+}
+
+func (f *freshLogs) show() {
+	f.mu.Lock()
+	logs := f.logs
+	f.logs = nil
+	f.mu.Unlock()
+	for _, l := range logs {
+		l.mu.Lock()
+		_ = l.showFilesLocked() // a failure has taken the directory offline
+		l.mu.Unlock()
+	}
+}
+
+// LatestEpoch returns the last leader epoch in the log's epoch cache; false if there is none.
+func (l *Log) LatestEpoch() (int32, bool) {
+	e, ok := l.epochs.Latest()
+	return e.Epoch, ok
+}
+
+// EpochEndOffset returns the largest known epoch that is <= epoch and the offset at which it ends;
+// false if the log cannot tell (KIP-101, KIP-279).
+func (l *Log) EpochEndOffset(leaderEpoch int32) (found int32, end int64, ok bool) {
+	found, end = l.epochs.EndOffsetFor(leaderEpoch, l.end.Load())
+	return found, end, found != epoch.Undefined
+}
+
+// EpochAt returns the leader epoch that the record at offset was written under, -1 if not known.
+func (l *Log) EpochAt(offset int64) int32 { return l.epochs.EpochAt(offset) }
+
+// AssignEpoch records that epoch begins at offset start; a new leader calls it with its end offset.
+// The checkpoint is written soon after, and made durable before the first record of the epoch is.
+func (l *Log) AssignEpoch(leaderEpoch int32, start int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if err := l.epochs.Assign(leaderEpoch, start); err != nil {
+		return fmt.Errorf("log %s: %w", l.partition, err)
+	}
+	l.changedLocked()
+	return nil
+}
+
+// TopicID returns the id of the log's topic; the zero ID if it is not known.
+func (l *Log) TopicID() topic.ID {
+	if id := l.topicID.Load(); id != nil {
+		return *id
+	}
+	return topic.ID{}
+}
+
+// SetTopicID gives the log its topic's id, which becomes partition.metadata before the first record
+// is written. It returns ErrInconsistentTopicID if the log has another one.
+func (l *Log) SetTopicID(id topic.ID) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if known := l.TopicID(); !known.IsZero() {
+		if known == id {
+			return nil
+		}
+		return fmt.Errorf("%w: log %s is of topic id %s, not %s", ErrInconsistentTopicID, l.partition, known, id)
+	}
+	if id.IsZero() {
+		return nil
+	}
+	l.topicID.Store(&id)
+	l.mu.idUnsaved = true
+	if l.mu.fresh {
+		l.changedLocked()
+		return nil
+	}
+	return l.persistFilesLocked()
+}
+
+// persistFilesLocked makes the small files durable if they are not. It requires mu.
+func (l *Log) persistFilesLocked() error {
+	l.mu.fresh, l.mu.unshown = false, false
+	if l.mu.idUnsaved {
+		if err := checkpoint.WritePartitionMetadata(l.env.fs, l.file(checkpoint.PartitionMetadata), l.TopicID()); err != nil {
+			return l.failed("write partition.metadata", err)
+		}
+		l.mu.idUnsaved = false
+	}
+	if l.mu.epochsUnsaved {
+		if err := checkpoint.WriteEpochs(l.env.fs, l.file(checkpoint.LeaderEpochs), l.epochs.Entries()); err != nil {
+			return l.failed("write the leader epochs", err)
+		}
+		l.mu.epochsUnsaved = false
+	}
+	return nil
+}
+
+// changedLocked has the small files of a fresh log shown soon. It requires mu.
+func (l *Log) changedLocked() {
+	if l.mu.fresh && !l.mu.unshown {
+		l.mu.unshown = true
+		l.env.fresh.add(l)
+	}
+}
+
+// showFilesLocked writes the small files of a fresh log, without a sync: they stay unsaved. It
+// requires mu.
+func (l *Log) showFilesLocked() error {
+	if !l.mu.unshown || l.readable() != nil {
+		return nil
+	}
+	l.mu.unshown = false
+	if l.mu.idUnsaved {
+		data := checkpoint.AppendPartitionMetadata(nil, l.TopicID())
+		if err := writeFile(l.env.fs, l.file(checkpoint.PartitionMetadata), data); err != nil {
+			return l.failed("write partition.metadata", err)
+		}
+	}
+	data := checkpoint.AppendEpochs(nil, l.epochs.Entries())
+	if err := writeFile(l.env.fs, l.file(checkpoint.LeaderEpochs), data); err != nil {
+		return l.failed("write the leader epochs", err)
+	}
+	return nil
+}
+
+// writeFile writes a file in place, without a sync.
+func writeFile(fsys vfs.FS, path string, data []byte) error {
+	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	return errors.Join(err, f.Close())
+}
+
+// syncFile makes a file's content durable.
+func syncFile(fsys vfs.FS, path string) error {
+	f, err := fsys.OpenFile(path, vfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,354 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// newLog returns a log without segments, for the directory at path.
+func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
+	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path)}
+	l.SetConfig(c)
+	l.firstUnstable.Store(math.MaxInt64)
+	l.lastFlush.Store(d.env.nowMs())
+	l.mu.producers = producer.New(p.String())
+	l.drawJitterLocked()
+	return l
+}
+
+// setEpochs makes entries the log's leader epochs. The cache calls back whenever they change.
+func (l *Log) setEpochs(entries []epoch.Entry) error {
+	var err error
+	l.epochs, err = epoch.NewCache(entries, func([]epoch.Entry) error {
+		l.mu.epochsUnsaved = true
+		return nil
+	})
+	return err
+}
+
+// createLog makes an empty log.
+func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
+	if err := d.correct(p, 0, 0, 0); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(d.path, p.String())
+	exists, err := vfs.Exists(d.env.fs, path)
+	if err != nil {
+		return nil, err
+	}
+	if exists { // put there while the broker was running: take it as it is, but trust nothing
+		return d.loadLog(p, c)
+	}
+	if err := d.env.fs.MkdirAll(path); err != nil {
+		return nil, err
+	}
+	l := d.newLog(p, path, c)
+	l.parentUnsynced = true
+	l.mu.fresh = true
+	if err := l.setEpochs(nil); err != nil {
+		return nil, err
+	}
+	s, err := l.createSegment(0)
+	if err != nil {
+		return nil, err
+	}
+	l.segments.Store(&[]*segment.Segment{s})
+	return l, nil
+}
+
+// A loader brings one log from its directory into memory (LogLoader). It has the log to itself.
+type loader struct {
+	*Log
+	clean         bool
+	recoveryPoint int64 // of the checkpoint
+	startOffset   int64 // of the checkpoint
+	segments      []*segment.Segment
+	epochsLost    bool // the epoch checkpoint could not be read
+}
+
+// loadLog loads the log of p, recovering it unless the directory's last stop was clean.
+func (d *dir) loadLog(p topic.Partition, c LogConfig) (*Log, error) {
+	l := d.newLog(p, filepath.Join(d.path, p.String()), c)
+	ld := &loader{Log: l, clean: d.clean}
+	d.checkpointMu.Lock()
+	ld.recoveryPoint, ld.startOffset = max(0, d.written.recovery[p]), max(0, d.written.starts[p])
+	watermark := d.written.watermarks[p]
+	d.checkpointMu.Unlock()
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, step := range []func() error{ld.readDir, ld.readSmallFiles, ld.recover, ld.settle, ld.finish} {
+		if err := step(); err != nil {
+			for _, s := range ld.segments {
+				s.Abandon()
+			}
+			return nil, err
+		}
+	}
+	l.setHighWatermarkLocked(watermark)
+	return l, nil
+}
+
+// readDir finishes what was under way when the broker stopped, and opens the segments.
+func (ld *loader) readDir() error {
+	names, err := ld.list()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(names, func(n fileName) bool { return n.suffix != "" }) {
+		if err := finishReplacements(ld.env.fs, ld.files.Path(), names); err != nil {
+			return err
+		}
+		if names, err = ld.list(); err != nil {
+			return err
+		}
+	}
+	logs := map[int64]bool{}
+	for _, n := range names {
+		switch n.ext {
+		case segment.LogExt:
+			logs[n.base] = true
+			s, err := segment.Open(ld.segmentOptions(n.base))
+			if err != nil {
+				return err
+			}
+			ld.segments = append(ld.segments, s)
+		case segment.SnapshotExt:
+			ld.mu.snapshots = append(ld.mu.snapshots, n.base)
+		}
+	}
+	for _, n := range names {
+		if n.ext != segment.SnapshotExt && !logs[n.base] {
+			ld.logger().WithField("file", n.full).Warn("Removing an index without its log")
+			if err := ld.env.fs.Remove(ld.file(n.full)); err != nil {
+				return err
+			}
+		}
+	}
+	slices.SortFunc(ld.segments, func(a, b *segment.Segment) int { return int(min(1, max(-1, a.Base()-b.Base()))) })
+	slices.Sort(ld.mu.snapshots)
+	return nil
+}
+
+// fileName is a segment's or snapshot's file name, taken apart.
+type fileName struct {
+	full, ext, suffix string
+	base              int64
+}
+
+func (ld *loader) list() ([]fileName, error) {
+	entries, err := ld.env.fs.ReadDir(ld.files.Path())
+	if err != nil {
+		return nil, err
+	}
+	names := make([]fileName, 0, len(entries))
+	for _, e := range entries {
+		if base, ext, suffix, ok := segment.ParseFileName(e.Name); ok && !e.Dir {
+			names = append(names, fileName{full: e.Name, ext: ext, suffix: suffix, base: base})
+		}
+	}
+	return names, nil
+}
+
+// finishReplacements completes or undoes what compaction and deletion had begun. It may be
+// interrupted by a crash and run again at any point.
+//
+// A file that ends in .swap is the complete successor of others; it goes live, and what it replaces
+// goes. But if a .cleaned file is left, the replacement had not begun for its base and those above
+// (they are renamed from the highest down), so that those .swap files go and what they were made
+// from stays.
+func finishReplacements(fsys vfs.FS, dir string, names []fileName) error {
+	minCleaned := int64(math.MaxInt64)
+	for _, n := range names {
+		if n.suffix == segment.CleanedSuffix {
+			minCleaned = min(minCleaned, n.base)
+		}
+	}
+	from, to := int64(math.MaxInt64), int64(-1)
+	var remove, swaps []fileName
+	for _, n := range names {
+		switch {
+		case n.suffix == segment.DeletedSuffix, n.suffix == segment.CleanedSuffix,
+			n.suffix == segment.SwapSuffix && n.base >= minCleaned:
+			remove = append(remove, n)
+		case n.suffix == segment.SwapSuffix:
+			swaps = append(swaps, n)
+			if n.ext != segment.LogExt {
+				continue
+			}
+			next, err := swapEnd(fsys, dir, n.base)
+			if err != nil {
+				return err
+			}
+			from, to = min(from, n.base), max(to, next)
+		}
+	}
+	for _, n := range names {
+		if n.suffix == "" && n.base >= from && n.base < to {
+			remove = append(remove, n)
+		}
+	}
+	for _, n := range remove {
+		if err := fsys.Remove(filepath.Join(dir, n.full)); err != nil {
+			return err
+		}
+	}
+	if len(swaps) == 0 {
+		return nil
+	}
+	if err := fsys.SyncDir(dir); err != nil { // what is replaced must not come back beside its successor
+		return err
+	}
+	// Indexes first: once the .log has its name, a missing index would have the segment recovered, and
+	// one that is in the way is removed with the next load.
+	slices.SortFunc(swaps, func(a, b fileName) int { return strings.Compare(b.full, a.full) })
+	for _, n := range swaps {
+		final := strings.TrimSuffix(n.full, segment.SwapSuffix)
+		if err := fsys.Rename(filepath.Join(dir, n.full), filepath.Join(dir, final)); err != nil {
+			return err
+		}
+	}
+	return fsys.SyncDir(dir)
+}
+
+// swapEnd returns the offset after the last record of the .log.swap file at base.
+func swapEnd(fsys vfs.FS, dir string, base int64) (int64, error) {
+	s, err := segment.Open(segment.Options{
+		Dir: segment.NewDir(fsys, dir), Files: vfs.NewCache(1), Base: base, Suffix: segment.SwapSuffix,
+		MaxIndexBytes: math.MaxInt32,
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer s.Abandon()
+	next := base
+	err = s.EachBatch(base, func(b record.Batch) error {
+		next = b.NextOffset()
+		return nil
+	})
+	return next, err
+}
+
+// readSmallFiles reads the topic id and the leader epochs. A file that cannot be read is nothing lost
+// while the log holds no record; otherwise the epochs are gathered from the batches again.
+func (ld *loader) readSmallFiles() error {
+	fsys := ld.env.fs
+	id, ok, err := checkpoint.ReadPartitionMetadata(fsys, ld.file(checkpoint.PartitionMetadata))
+	switch {
+	case ok:
+		ld.topicID.Store(&id)
+	case errors.Is(err, checkpoint.ErrMalformed) && ld.empty():
+		ld.logger().WithError(err).Warn("Ignoring an unreadable topic id of an empty log")
+	case err != nil:
+		return err
+	}
+	entries, err := checkpoint.ReadEpochs(fsys, ld.file(checkpoint.LeaderEpochs))
+	if errors.Is(err, checkpoint.ErrMalformed) {
+		ld.logger().WithError(err).Warn("Rebuilding the leader epochs from the log")
+		entries, err, ld.epochsLost = nil, nil, true
+	}
+	if err == nil {
+		err = ld.setEpochs(entries)
+	}
+	return err
+}
+
+// empty reports whether no segment holds a byte.
+func (ld *loader) empty() bool {
+	return !slices.ContainsFunc(ld.segments, func(s *segment.Segment) bool { return s.Size() > 0 })
+}
+
+// settle decides on the log's bounds, once its segments are sound.
+func (ld *loader) settle() error {
+	end := ld.startOffset
+	if n := len(ld.segments); n > 0 {
+		var err error
+		if end, err = ld.segments[n-1].NextOffset(); err != nil {
+			return err
+		}
+	}
+	if end < ld.startOffset {
+		ld.logger().WithField("end", end).WithField("start", ld.startOffset).
+			Warn("Removing all segments: the log ends below its checkpointed start offset")
+		if err := ld.removeAllLocked(ld.segments); err != nil {
+			return err
+		}
+		ld.segments, end = nil, ld.startOffset
+	}
+	if len(ld.segments) == 0 {
+		s, err := ld.createSegment(ld.startOffset)
+		if err != nil {
+			return err
+		}
+		ld.segments = []*segment.Segment{s}
+	}
+	start := max(ld.startOffset, ld.segments[0].Base())
+	point := end
+	if !ld.clean {
+		point = max(start, min(ld.recoveryPoint, end))
+	}
+	ld.start.Store(start)
+	ld.end.Store(end)
+	ld.Log.recoveryPoint.Store(point)
+	ld.highWatermark.Store(start)
+	ld.Log.segments.Store(&ld.segments)
+	return nil
+}
+
+// finish brings what follows from the records in line with them: epochs and producers.
+func (ld *loader) finish() error {
+	start, end := ld.start.Load(), ld.end.Load()
+	if ld.epochsLost {
+		if err := ld.rebuildEpochs(); err != nil {
+			return err
+		}
+	}
+	ld.epochs.TruncateFromEnd(end)
+	ld.epochs.TruncateFromStart(start)
+	// The files are durable if there was a record they were needed for.
+	latest, known := ld.epochs.Latest()
+	ld.mu.epochsUnsaved = ld.epochsLost || known && latest.Start >= end
+	ld.mu.fresh = end == 0
+	ld.mu.idUnsaved = ld.mu.fresh && !ld.TopicID().IsZero()
+	if err := ld.removeStraySnapshots(); err != nil {
+		return err
+	}
+	if ld.mu.producers.End() == end && !ld.clean {
+		ld.mu.producers.SetHighWatermark(start)
+		ld.updateUnstableLocked()
+	} else if err := ld.loadProducersLocked(ld.segments, end); err != nil {
+		return err
+	}
+	if err := ld.snapshotLocked(); err != nil {
+		return fmt.Errorf("write a producer snapshot: %w", err)
+	}
+	return nil
+}
+
+// removeStraySnapshots removes the snapshots that belong to no segment, except one beyond the last
+// segment's base, which a clean stop leaves (ProducerStateManager.removeStraySnapshots).
+func (ld *loader) removeStraySnapshots() error {
+	bases := map[int64]bool{}
+	for _, s := range ld.segments {
+		bases[s.Base()] = true
+	}
+	last := ld.segments[len(ld.segments)-1].Base()
+	newest := int64(-1)
+	if n := len(ld.mu.snapshots); n > 0 && ld.mu.snapshots[n-1] >= last {
+		newest = ld.mu.snapshots[n-1]
+	}
+	end := ld.end.Load()
+	return ld.removeSnapshotsLocked(func(o int64) bool { return o > end || !bases[o] && o != newest })
+}

@@ -1,0 +1,242 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Log is one replica's records on disk (Kafka's UnifiedLog): an ordered list of segments, the last of
+// which is written to, with the producer state and the leader epochs that follow from the records.
+//
+// One writer at a time appends, rolls, truncates and deletes, under mu. Readers take no lock: they
+// load the segment list, which is replaced and never changed, and the offsets, which are atomics.
+//
+// Invariants:
+//   - start <= highWatermark <= end, and start <= recoveryPoint <= end once the log is loaded
+//   - segments is never empty, its base offsets increase, and the last one's is <= end
+//   - end never decreases but by truncation; start never decreases but by a full truncation
+//   - everything below recoveryPoint, its index entries included, survives a power loss
+type Log struct {
+	partition topic.Partition
+	env       *env
+	dir       *dir
+	files     *segment.Dir // the log's own directory
+
+	segments atomic.Pointer[[]*segment.Segment]
+	config   atomic.Pointer[LogConfig]
+	topicID  atomic.Pointer[topic.ID] // nil: none known
+	epochs   *epoch.Cache             // changed under mu only
+
+	start         atomic.Int64
+	end           atomic.Int64
+	highWatermark atomic.Int64
+	firstUnstable atomic.Int64 // math.MaxInt64: no transaction is open or unreplicated
+	recoveryPoint atomic.Int64
+	lastFlush     atomic.Int64 // ms since the epoch
+	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
+	closed        atomic.Bool  // stored under mu
+
+	flushMu        sync.Mutex // held while a flush syncs files, so that flushes follow one another
+	parentUnsynced bool       // the name of the log's directory is not durable; guarded by flushMu
+
+	mu struct {
+		sync.Mutex
+		producers *producer.State
+		jitterMs  int64  // by which the active segment is rolled early; drawn for each anew
+		cuts      uint64 // counts truncations, for flushes under way
+		// snapshots are the offsets of the producer snapshots on disk, ascending; unsyncedSnapshots
+		// those that a crash may take.
+		snapshots, unsyncedSnapshots []int64
+		smallFiles
+	}
+}
+
+// env is what all logs of a Manager share.
+type env struct {
+	fs    vfs.FS
+	files *vfs.Cache
+	opts  *Options
+	sched *scheduler
+	flush *flusher
+	fresh *freshLogs
+}
+
+func (e *env) nowMs() int64 { return e.opts.Now().UnixMilli() }
+
+// Partition returns whose replica this is.
+func (l *Log) Partition() topic.Partition { return l.partition }
+
+// Dir returns the log directory (one of Options.Dirs) that the log is in.
+func (l *Log) Dir() string { return l.dir.path }
+
+// Path returns the directory of the log's own files.
+func (l *Log) Path() string { return l.files.Path() }
+
+// Config returns the configuration in force. It must not be changed.
+func (l *Log) Config() *LogConfig { return l.config.Load() }
+
+// SetConfig replaces the configuration. Appends that have begun finish under the old one.
+func (l *Log) SetConfig(c LogConfig) {
+	c.Policy.Partition = l.partition.String()
+	c.Policy.Compacted = c.Compact
+	l.config.Store(&c)
+}
+
+// StartOffset returns the first offset that can be read (logStartOffset).
+func (l *Log) StartOffset() int64 { return l.start.Load() }
+
+// EndOffset returns the offset that the next record will get (logEndOffset).
+func (l *Log) EndOffset() int64 { return l.end.Load() }
+
+// HighWatermark returns the offset below which every in-sync replica holds the records.
+func (l *Log) HighWatermark() int64 { return l.highWatermark.Load() }
+
+// LastStableOffset returns the offset below which no transaction is undecided: the high watermark,
+// or the start of the first open transaction below it (KIP-98).
+func (l *Log) LastStableOffset() int64 {
+	return min(l.firstUnstable.Load(), l.highWatermark.Load())
+}
+
+// RecoveryPoint returns the offset below which everything is on disk.
+func (l *Log) RecoveryPoint() int64 { return l.recoveryPoint.Load() }
+
+// Size returns the bytes of all segments' .log files.
+func (l *Log) Size() int64 {
+	var n int64
+	for _, s := range *l.segments.Load() {
+		n += s.Size()
+	}
+	return n
+}
+
+// Segments returns the base offsets of all segments, ascending.
+func (l *Log) Segments() []int64 {
+	segments := *l.segments.Load()
+	bases := make([]int64, len(segments))
+	for i, s := range segments {
+		bases[i] = s.Base()
+	}
+	return bases
+}
+
+// SetHighWatermark moves the high watermark to hw, kept between the log's start and end, and returns
+// where it is then. The caller, who knows what replicas hold, keeps it from going backwards.
+func (l *Log) SetHighWatermark(hw int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.setHighWatermarkLocked(hw)
+}
+
+// setHighWatermarkLocked requires mu.
+func (l *Log) setHighWatermarkLocked(hw int64) int64 {
+	hw = max(l.start.Load(), min(hw, l.end.Load()))
+	if l.highWatermark.Load() == hw {
+		return hw
+	}
+	l.highWatermark.Store(hw)
+	l.mu.producers.SetHighWatermark(hw)
+	l.updateUnstableLocked()
+	return hw
+}
+
+// active returns the segment that is written to.
+func (l *Log) active() *segment.Segment {
+	segments := *l.segments.Load()
+	return segments[len(segments)-1]
+}
+
+// floor returns the index of the last segment whose base offset is <= offset, -1 if there is none.
+func floor(segments []*segment.Segment, offset int64) int {
+	lo, hi := 0, len(segments)
+	for lo < hi {
+		if mid := (lo + hi) / 2; segments[mid].Base() <= offset {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo - 1
+}
+
+// usableLocked returns why the log cannot be changed, if it cannot. It requires mu.
+func (l *Log) usableLocked() error { return l.readable() }
+
+// readable returns why the log cannot be read, if it cannot.
+func (l *Log) readable() error {
+	if l.closed.Load() {
+		return fmt.Errorf("log %s: %w", l.partition, ErrClosed)
+	}
+	return l.online()
+}
+
+// online returns ErrStorage if the log's directory has failed.
+func (l *Log) online() error {
+	if l.dir.offline.Load() {
+		return fmt.Errorf("log %s in %s: %w", l.partition, l.dir.path, ErrStorage)
+	}
+	return nil
+}
+
+// failed turns an error met while doing what into the caller's. An error of the file system takes the
+// log's directory offline; bytes that cannot be right are this log's trouble only.
+func (l *Log) failed(what string, err error) error {
+	err = fmt.Errorf("%s of log %s: %w", what, l.partition, err)
+	if corrupt(err) {
+		return err
+	}
+	return l.dir.fail(err)
+}
+
+// corrupt reports whether err is about what a file holds, not about getting at it.
+func corrupt(err error) bool {
+	return errors.Is(err, segment.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) ||
+		errors.Is(err, record.ErrInvalidRecord) || errors.Is(err, record.ErrDecompress)
+}
+
+// drawJitterLocked draws the jitter of a new active segment. It requires mu.
+func (l *Log) drawJitterLocked() {
+	l.mu.jitterMs = 0
+	if most := l.config.Load().maxJitterMs(); most > 0 {
+		l.mu.jitterMs = rand.Int64N(most)
+	}
+}
+
+// createSegment makes an empty segment of the log.
+func (l *Log) createSegment(base int64) (*segment.Segment, error) {
+	return segment.Create(l.segmentOptions(base))
+}
+
+func (l *Log) segmentOptions(base int64) segment.Options {
+	c := l.config.Load()
+	o := segment.Options{
+		Dir: l.files, Files: l.env.files, Base: base,
+		IndexIntervalBytes: c.IndexIntervalBytes, MaxIndexBytes: c.SegmentIndexBytes, NowMs: l.env.nowMs(),
+	}
+	if c.Preallocate {
+		o.Preallocate = int64(c.SegmentBytes)
+	}
+	return o
+}
+
+func (l *Log) file(name string) string { return filepath.Join(l.files.Path(), name) }
+
+// logger returns a logger with the log's fields. It is made anew each time, which is seldom, rather
+// than kept by ten thousand logs.
+func (l *Log) logger() logrus.FieldLogger {
+	return l.env.opts.Logger.WithFields(logrus.Fields{
+		"topic": l.partition.Topic, "partition": l.partition.Index, "dir": l.dir.path,
+	})
+}

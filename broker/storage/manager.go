@@ -1,0 +1,288 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Manager owns the log directories and every log in them (Kafka's LogManager).
+type Manager struct {
+	opts   Options
+	env    *env
+	dirs   []*dir
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // scheduler, flusher, hooks
+	hooks  struct {
+		sync.Mutex
+		closed bool // no goroutine may be started any more
+	}
+
+	mu struct {
+		sync.RWMutex
+		closed   bool
+		logs     map[topic.Partition]*Log
+		creating map[topic.Partition]bool
+	}
+}
+
+// Open locks opts.Dirs, creating those that do not exist, and loads every log. A directory that
+// cannot be used is offline from the start; that is an error only for all of them. A directory that
+// another process has locked, and one that holds a directory which is not a replica's, are errors.
+func Open(opts Options) (*Manager, error) {
+	if err := opts.setDefaults(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Manager{opts: opts, cancel: cancel}
+	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
+	m.env.fresh = &freshLogs{sched: m.env.sched}
+	m.mu.logs = map[topic.Partition]*Log{}
+	m.mu.creating = map[topic.Partition]bool{}
+	if err := m.openDirs(); err != nil {
+		m.abandon()
+		return nil, err
+	}
+	if err := m.load(); err != nil {
+		m.abandon()
+		return nil, err
+	}
+	m.schedule()
+	m.wg.Go(func() { m.env.sched.run(ctx) })
+	m.wg.Go(func() { m.env.flush.run(ctx) })
+	return m, nil
+}
+
+// openDirs locks the directories. Two names of one directory fail at the second lock.
+func (m *Manager) openDirs() error {
+	for _, path := range m.opts.Dirs {
+		d := &dir{path: filepath.Clean(path), env: m.env, logger: m.opts.Logger.WithField("dir", path), failed: m.dirFailed}
+		d.mu.logs = map[topic.Partition]*Log{}
+		m.dirs = append(m.dirs, d)
+	}
+	for _, d := range m.dirs {
+		switch err := d.open(); {
+		case errors.Is(err, vfs.ErrLocked):
+			return fmt.Errorf("failed to acquire lock on file %s in %s: a Kafka instance in another process or thread is using this directory: %w",
+				lockFile, d.path, err)
+		case err != nil:
+			_ = d.fail(fmt.Errorf("open the directory: %w", err)) // logged there
+		}
+	}
+	return m.anyOnline()
+}
+
+func (m *Manager) anyOnline() error {
+	for _, d := range m.dirs {
+		if !d.offline.Load() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated", ErrStorage, m.opts.Dirs)
+}
+
+// abandon gives up what Open has opened so far.
+func (m *Manager) abandon() {
+	m.cancel()
+	for _, d := range m.dirs {
+		for _, l := range d.snapshot() {
+			l.abandon()
+		}
+		if d.clean && !d.offline.Load() {
+			// Nothing was recovered and nothing written: the stop before is as clean as it was.
+			_ = checkpoint.WriteCleanShutdown(m.env.fs, d.path, -1)
+		}
+		if d.lock != nil {
+			_ = d.lock.Close() // the error that led here counts
+		}
+	}
+	m.stopHooks()
+}
+
+// stopHooks returns when no goroutine of m is left.
+func (m *Manager) stopHooks() {
+	m.hooks.Lock()
+	m.hooks.closed = true
+	m.hooks.Unlock()
+	m.wg.Wait()
+}
+
+// schedule starts the periodic tasks.
+func (m *Manager) schedule() {
+	s, o := m.env.sched, &m.opts
+	s.every(o.InitialTaskDelay+o.CheckpointInterval, o.CheckpointInterval, m.eachDir((*dir).checkpointRecoveryPoints))
+	s.every(o.InitialTaskDelay+o.StartOffsetCheckpointInterval, o.StartOffsetCheckpointInterval, m.eachDir((*dir).checkpointStarts))
+	s.every(o.HighWatermarkCheckpointInterval, o.HighWatermarkCheckpointInterval, m.CheckpointHighWatermarks)
+	s.every(o.InitialTaskDelay, o.RetentionCheckInterval, m.checkRetention)
+	s.every(o.ProducerExpiryCheckInterval, o.ProducerExpiryCheckInterval, m.expireProducers)
+	if o.FlushCheckInterval < time.Duration(1<<62) {
+		s.every(o.InitialTaskDelay+o.FlushCheckInterval, o.FlushCheckInterval, m.flushOld)
+	}
+}
+
+// eachDir returns a task that does f with every directory that is online. Failures are logged where
+// the directory goes offline.
+func (m *Manager) eachDir(f func(*dir) error) func() {
+	return func() {
+		for _, d := range m.dirs {
+			if !d.offline.Load() {
+				_ = f(d)
+			}
+		}
+	}
+}
+
+// CheckpointHighWatermarks writes every directory's replication-offset-checkpoint now; the Manager
+// does so by itself every Options.HighWatermarkCheckpointInterval and at Close.
+func (m *Manager) CheckpointHighWatermarks() { m.eachDir((*dir).checkpointHighWatermarks)() }
+
+func (m *Manager) checkRetention() {
+	m.eachLog(func(l *Log) error {
+		_, err := l.deleteOldSegments(m.env.nowMs())
+		return err
+	})
+}
+
+func (m *Manager) expireProducers() {
+	m.eachLog(func(l *Log) error {
+		l.expireProducers(m.env.nowMs())
+		return nil
+	})
+}
+
+func (m *Manager) flushOld() {
+	m.eachLog(func(l *Log) error { return l.flushIfOld(m.env.nowMs()) })
+}
+
+// eachLog does f with every log. A log that is closed or offline by then is no news.
+func (m *Manager) eachLog(f func(*Log) error) {
+	for l := range m.Logs() {
+		err := f(l)
+		if err != nil && !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
+			l.logger().WithError(err).Error("Background task failed")
+		}
+	}
+}
+
+// Log returns the log of p, nil if there is none. The log of a directory that is offline is there, and
+// answers ErrStorage.
+func (m *Manager) Log(p topic.Partition) *Log {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.logs[p]
+}
+
+// Logs yields every log, in no order.
+func (m *Manager) Logs() iter.Seq[*Log] {
+	return func(yield func(*Log) bool) {
+		m.mu.RLock()
+		logs := slices.Collect(maps.Values(m.mu.logs))
+		m.mu.RUnlock()
+		for _, l := range logs {
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// Dirs describes the log directories in the order of Options.Dirs.
+func (m *Manager) Dirs() []DirInfo {
+	infos := make([]DirInfo, len(m.dirs))
+	for i, d := range m.dirs {
+		infos[i] = DirInfo{Path: d.path, Offline: d.offline.Load(), Logs: d.size(), Total: -1, Usable: -1}
+		if infos[i].Offline {
+			continue
+		}
+		if usage, err := m.env.fs.DiskUsage(d.path); err == nil {
+			infos[i].Total, infos[i].Usable = usage.Total, usage.Usable
+		}
+	}
+	return infos
+}
+
+// FailDir takes a directory offline as an I/O error in it would.
+func (m *Manager) FailDir(path string, cause error) {
+	for _, d := range m.dirs {
+		if d.path == filepath.Clean(path) {
+			_ = d.fail(cause) // logged there
+		}
+	}
+}
+
+// dirFailed runs the hooks, on a goroutine of their own because locks may be held here.
+func (m *Manager) dirFailed(d *dir, err error) {
+	all := m.anyOnline() != nil
+	m.hooks.Lock()
+	defer m.hooks.Unlock()
+	if m.hooks.closed {
+		return
+	}
+	m.wg.Go(func() {
+		if m.opts.OnDirFailure != nil {
+			m.opts.OnDirFailure(d.path, err)
+		}
+		if all && m.opts.OnAllDirsFailed != nil {
+			m.opts.OnAllDirsFailed(err)
+		}
+	})
+}
+
+// Close flushes and closes every log, writes all checkpoints and, for each directory where all that
+// succeeded, the clean-shutdown marker. No append may be under way. It returns the first error, after
+// having tried everything.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	if m.mu.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.closed = true
+	m.mu.Unlock()
+	m.cancel()
+	errs := make([]error, len(m.dirs))
+	var group errgroup.Group
+	for i, d := range m.dirs {
+		group.Go(func() error {
+			errs[i] = d.close(m.opts.RecoveryThreads)
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are in errs
+	m.stopHooks()
+	return errors.Join(errs...)
+}
+
+// close stops the directory's logs, several at a time, and leaves the checkpoints of a clean stop.
+func (d *dir) close(threads int) error {
+	logs := d.snapshot()
+	var group errgroup.Group
+	group.SetLimit(threads)
+	for _, l := range logs {
+		group.Go(l.close)
+	}
+	err := group.Wait()
+	if !d.offline.Load() {
+		err = errors.Join(err, d.checkpointRecoveryPoints(), d.checkpointStarts(), d.checkpointHighWatermarks())
+	}
+	// A directory whose logs were not all loaded is as clean as it was before.
+	if err == nil && !d.offline.Load() && (d.loaded || d.clean) {
+		err = checkpoint.WriteCleanShutdown(d.env.fs, d.path, -1)
+	}
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
+}

@@ -1,0 +1,146 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
+)
+
+// recover makes the segments sound.
+//
+// After a clean stop these are: only a segment with a missing or impossible index is recovered. After
+// a crash everything from the recovery point on is in doubt, from the segment on that holds it: its
+// batches are checked, its indexes built anew, and producer state and leader epochs follow from the
+// batches. At the first batch that is torn or broken the log ends, and so does it where a segment
+// that should follow is missing. Nothing below the recovery point is looked at.
+func (ld *loader) recover() error {
+	first := len(ld.segments)
+	if !ld.clean {
+		first = max(0, floor(ld.segments, ld.recoveryPoint))
+		if err := ld.dropDoubtfulSnapshots(first); err != nil {
+			return err
+		}
+	}
+	for i, s := range ld.segments[:min(first, len(ld.segments))] {
+		if s.Damage() == nil {
+			continue
+		}
+		ld.logger().WithError(s.Damage()).Warn("Recovering a segment")
+		if _, _, err := ld.recoverSegment(i); err != nil {
+			return err
+		}
+	}
+	for i := first; i < len(ld.segments); i++ {
+		cut, whole, err := ld.recoverSegment(i)
+		if err != nil {
+			return err
+		}
+		if cut == 0 && !ld.lostAfter(i, whole) {
+			continue
+		}
+		return ld.removeFrom(i + 1)
+	}
+	return nil
+}
+
+// dropDoubtfulSnapshots removes the snapshots above the first segment in doubt. They were not synced,
+// or speak of records that may be gone, and the recovery writes new ones.
+func (ld *loader) dropDoubtfulSnapshots(first int) error {
+	if len(ld.segments) == 0 {
+		return ld.removeSnapshotsLocked(func(int64) bool { return true })
+	}
+	base := ld.segments[first].Base()
+	return ld.removeSnapshotsLocked(func(o int64) bool { return o > base })
+}
+
+// recoverSegment recovers segment i, with the producer state as of its base. It returns how many bytes
+// were cut off, and whether the offsets of what is left have no gap.
+func (ld *loader) recoverSegment(i int) (cut int64, whole bool, err error) {
+	s := ld.segments[i]
+	if i == 0 || ld.mu.producers.End() != s.Base() {
+		if err := ld.loadProducersLocked(ld.segments[:i], s.Base()); err != nil {
+			return 0, false, err
+		}
+	}
+	next := s.Base()
+	whole = true
+	cut, err = s.Recover(func(b record.Batch) error {
+		// The first offset of an old format's compressed message is not known: that may be a gap.
+		whole = whole && b.Magic() >= record.MagicV2 && b.BaseOffset() == next
+		next = b.NextOffset()
+		if err := ld.noteEpoch(b); err != nil {
+			return err
+		}
+		return ld.replayLocked(b, s)
+	})
+	if err == nil && cut > 0 {
+		ld.logger().WithField("segment", s.Base()).WithField("end", next).
+			Warnf("Cut %d bytes that are no whole, valid batches off a segment", cut)
+	}
+	return cut, whole, err
+}
+
+// noteEpoch records the leader epoch of a batch that was found in the log.
+func (ld *loader) noteEpoch(b record.Batch) error {
+	if b.LeaderEpoch() < 0 {
+		return nil
+	}
+	if latest, ok := ld.epochs.Latest(); ok && latest.Epoch >= b.LeaderEpoch() {
+		return nil
+	}
+	return ld.epochs.Assign(b.LeaderEpoch(), b.BaseOffset())
+}
+
+// lostAfter reports whether records are missing between segment i, which was not in need of a cut, and
+// the next one.
+//
+// A power loss may take the end of a file that was not synced, at the boundary of a batch, and leave
+// the segment that was begun after it. Kafka does not look for that; the log would have a hole in it,
+// and its followers, comparing ends, would not notice. A gap is no loss if compaction made it, or the
+// copying of a compacted log: then there are gaps within the segments, too, or the topic says so.
+func (ld *loader) lostAfter(i int, whole bool) bool {
+	if i+1 == len(ld.segments) || !whole || ld.config.Load().Compact {
+		return false
+	}
+	next, err := ld.segments[i].NextOffset()
+	if err != nil || next >= ld.segments[i+1].Base() {
+		return false
+	}
+	ld.logger().WithField("from", next).WithField("to", ld.segments[i+1].Base()).
+		Warn("Records are missing between two segments")
+	return true
+}
+
+// removeFrom removes the segments from i on, and what goes with them. The highest goes first: after a
+// crash the rest is a log without a hole still.
+func (ld *loader) removeFrom(i int) error {
+	gone := ld.segments[i:]
+	ld.segments = ld.segments[:i:i]
+	for _, s := range slices.Backward(gone) {
+		ld.logger().WithField("segment", s.Base()).Warn("Removing a segment behind the end of the recovered log")
+		if err := s.Delete(); err != nil {
+			return fmt.Errorf("remove segment %d: %w", s.Base(), err)
+		}
+	}
+	return nil
+}
+
+// rebuildEpochs gathers the leader epochs from all batches.
+func (ld *loader) rebuildEpochs() error {
+	var entries []epoch.Entry
+	for _, s := range ld.segments {
+		err := s.EachBatch(s.Base(), func(b record.Batch) error {
+			e := epoch.Entry{Epoch: b.LeaderEpoch(), Start: b.BaseOffset()}
+			if n := len(entries); e.Epoch >= 0 && (n == 0 || entries[n-1].Epoch < e.Epoch) {
+				entries = append(entries, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return ld.setEpochs(entries)
+}

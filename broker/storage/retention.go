@@ -1,0 +1,146 @@
+package storage
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+)
+
+// deleteOldSegments removes the leading segments that the topic's retention does not keep
+// (UnifiedLog.deleteOldSegments): those below the start offset and, unless the topic is only
+// compacted, those beyond retention.bytes and retention.ms. It returns how many.
+func (l *Log) deleteOldSegments(now int64) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return 0, err
+	}
+	c := l.config.Load()
+	passes := []func(*LogConfig, int64) (int, error){l.belowStartLocked}
+	if c.Delete {
+		passes = append(passes, l.overSizeLocked, l.overAgeLocked)
+	}
+	total := 0
+	for _, pass := range passes {
+		n, err := pass(c, now)
+		if err != nil {
+			return total, l.failed("check the retention", err)
+		}
+		if n > 0 {
+			if err := l.deleteLeadingLocked(c, n); err != nil {
+				return total, err
+			}
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// belowStartLocked counts the leading segments that end at or below the start offset.
+func (l *Log) belowStartLocked(*LogConfig, int64) (int, error) {
+	start := l.start.Load()
+	return l.leadingLocked(func(_ *segment.Segment, next int64, last bool) (bool, error) {
+		return !last && next <= start, nil
+	})
+}
+
+// overSizeLocked counts the leading segments without which the log still has retention.bytes.
+func (l *Log) overSizeLocked(c *LogConfig, _ int64) (int, error) {
+	excess := l.Size() - c.RetentionBytes
+	if c.RetentionBytes < 0 || excess < 0 {
+		return 0, nil
+	}
+	return l.leadingLocked(func(s *segment.Segment, _ int64, _ bool) (bool, error) {
+		if excess < s.Size() {
+			return false, nil
+		}
+		excess -= s.Size()
+		return true, nil
+	})
+}
+
+// overAgeLocked counts the leading segments whose newest record is older than retention.ms.
+func (l *Log) overAgeLocked(c *LogConfig, now int64) (int, error) {
+	if c.RetentionMs < 0 {
+		return 0, nil
+	}
+	return l.leadingLocked(func(s *segment.Segment, _ int64, _ bool) (bool, error) {
+		largest, err := s.LargestTimestamp()
+		return now-largest > c.RetentionMs, err
+	})
+}
+
+// leadingLocked counts the segments from the first on for which old says yes; next is where a segment
+// ends. What is not below the high watermark stays, as does an empty last segment.
+func (l *Log) leadingLocked(old func(s *segment.Segment, next int64, last bool) (bool, error)) (int, error) {
+	segments := *l.segments.Load()
+	for i, s := range segments {
+		last := i == len(segments)-1
+		next := l.end.Load()
+		if !last {
+			next = segments[i+1].Base()
+		}
+		if last && s.Size() == 0 || l.highWatermark.Load() < next {
+			return i, nil
+		}
+		if yes, err := old(s, next, last); !yes || err != nil {
+			return i, err
+		}
+	}
+	return len(segments), nil
+}
+
+// deleteLeadingLocked removes the first n segments, beginning a new one if that is all. Their files
+// are renamed now and removed after file.delete.delay.ms, since readers may still be at them. It
+// requires mu.
+func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
+	if n == len(*l.segments.Load()) {
+		if err := l.rollLocked(l.end.Load()); err != nil {
+			return err
+		}
+	}
+	segments := *l.segments.Load()
+	old, kept := segments[:n], slices.Clone(segments[n:])
+	base := kept[0].Base()
+	before := l.epochs.Entries()
+	l.incrementStartLocked(base)
+	l.segments.Store(&kept)
+	for _, s := range old {
+		if err := s.Rename(segment.DeletedSuffix); err != nil {
+			return l.failed("delete a segment", err)
+		}
+	}
+	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {
+		return l.failed("delete producer snapshots", err)
+	}
+	if !slices.Equal(before, l.epochs.Entries()) {
+		l.mu.epochsUnsaved = true
+		if err := l.persistFilesLocked(); err != nil {
+			return err
+		}
+	}
+	l.logger().WithField("segments", n).WithField("offset", base).Info("Deleted segments, the log starts anew")
+	l.env.sched.after(milliseconds(c.FileDeleteDelayMs), func() { l.removeFiles(old) })
+	return nil
+}
+
+// removeFiles removes the files of segments that left the log some time ago.
+func (l *Log) removeFiles(segments []*segment.Segment) {
+	if l.online() != nil {
+		return
+	}
+	for _, s := range segments {
+		if err := s.Delete(); err != nil && !errors.Is(err, segment.ErrClosed) {
+			_ = l.failed("delete a segment", err) // logged there
+			return
+		}
+	}
+}
+
+// milliseconds converts ms to a Duration, the largest one if it does not fit.
+func milliseconds(ms int64) time.Duration {
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	return time.Duration(min(ms, most)) * time.Millisecond
+}

@@ -1,0 +1,178 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+)
+
+// TruncateTo removes every record at or above offset: the log's end is offset then, unless it was
+// lower before. The batch that holds offset goes as a whole. The leader epochs that began at or after
+// offset are forgotten in any case, since a leader may have noted one at its end without a record.
+// What was removed cannot come back: the cut is durable on return.
+func (l *Log) TruncateTo(offset int64) error {
+	if offset < 0 {
+		return fmt.Errorf("%w: cannot truncate log %s to %d", ErrOffsetOutOfRange, l.partition, offset)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if offset >= l.end.Load() {
+		return l.truncateEpochsLocked(offset)
+	}
+	l.logger().WithField("offset", offset).Info("Truncating log")
+	if offset < (*l.segments.Load())[0].Base() {
+		return l.truncateFullyLocked(offset)
+	}
+	// The end goes first, so that no reader begins to read what is being removed.
+	l.end.Store(offset)
+	l.start.Store(min(l.start.Load(), offset))
+	if err := l.cutLocked(offset); err != nil {
+		return l.failed("truncate", err)
+	}
+	if err := l.truncateEpochsLocked(offset); err != nil {
+		return err
+	}
+	return l.truncatedLocked(offset)
+}
+
+// TruncateFullyAndStartAt removes everything; the log is then empty and begins at offset.
+func (l *Log) TruncateFullyAndStartAt(offset int64) error {
+	if offset < 0 {
+		return fmt.Errorf("%w: cannot start log %s at %d", ErrOffsetOutOfRange, l.partition, offset)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	l.logger().WithField("offset", offset).Info("Truncating log fully")
+	return l.truncateFullyLocked(offset)
+}
+
+// cutLocked removes the records from offset on from the files, and syncs: were the cut lost in a crash
+// after records of a later epoch were written over it, old and new batches could be mistaken for one
+// log. It requires mu.
+func (l *Log) cutLocked(offset int64) error {
+	segments := *l.segments.Load()
+	keep := floor(segments, offset) + 1
+	kept, removed := slices.Clone(segments[:keep]), segments[keep:]
+	l.segments.Store(&kept)
+	active := kept[keep-1]
+	if _, err := active.Truncate(offset, l.env.nowMs()); err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(removed) {
+		if err := s.Delete(); err != nil {
+			return err
+		}
+	}
+	if err := active.Flush(); err != nil {
+		return err
+	}
+	if len(removed) == 0 {
+		return nil
+	}
+	l.drawJitterLocked()
+	return l.files.Sync()
+}
+
+// truncatedLocked brings everything that follows from the records in line with the log's new end. It
+// requires mu.
+func (l *Log) truncatedLocked(offset int64) error {
+	l.mu.cuts++
+	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), offset))
+	l.highWatermark.Store(max(l.start.Load(), min(l.highWatermark.Load(), offset)))
+	err := l.removeSnapshotsLocked(func(o int64) bool { return o > offset })
+	if err == nil {
+		err = l.loadProducersLocked(*l.segments.Load(), offset)
+	}
+	if err != nil {
+		return l.failed("reload the producer state", err)
+	}
+	return l.dir.lowered(l)
+}
+
+// truncateEpochsLocked forgets the epochs from offset on. It requires mu.
+func (l *Log) truncateEpochsLocked(offset int64) error {
+	if !l.epochs.TruncateFromEnd(offset) {
+		return nil
+	}
+	l.mu.epochsUnsaved = true
+	if l.mu.fresh {
+		return nil
+	}
+	return l.persistFilesLocked()
+}
+
+// truncateFullyLocked replaces all segments by an empty one at offset. The removal is durable before
+// the new segment is: a crash must not leave old segments with a gap before the new one. It requires
+// mu.
+func (l *Log) truncateFullyLocked(offset int64) error {
+	old := *l.segments.Load()
+	l.end.Store(offset)
+	l.start.Store(offset)
+	if err := l.removeAllLocked(old); err != nil {
+		return l.failed("truncate fully", err)
+	}
+	s, err := l.createSegment(offset)
+	if err != nil {
+		return l.failed("create a segment", err)
+	}
+	l.segments.Store(&[]*segment.Segment{s})
+	l.drawJitterLocked()
+	if err := l.epochs.Clear(); err != nil {
+		return l.failed("clear the leader epochs", err)
+	}
+	if !l.mu.fresh {
+		if err := l.persistFilesLocked(); err != nil {
+			return err
+		}
+	}
+	l.highWatermark.Store(offset)
+	l.recoveryPoint.Store(offset)
+	return l.truncatedLocked(offset)
+}
+
+func (l *Log) removeAllLocked(segments []*segment.Segment) error {
+	for _, s := range slices.Backward(segments) {
+		if err := s.Delete(); err != nil {
+			return err
+		}
+	}
+	if err := l.removeSnapshotsLocked(func(int64) bool { return true }); err != nil {
+		return err
+	}
+	return l.files.Sync()
+}
+
+// IncrementStartOffset raises the start offset to offset; false if it is there already. Segments
+// below go with the next retention check. ErrOffsetOutOfRange: offset is above the high watermark.
+func (l *Log) IncrementStartOffset(offset int64) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return false, err
+	}
+	if hw := l.highWatermark.Load(); offset > hw {
+		return false, fmt.Errorf("%w: cannot increment the log start offset to %d of partition %s since it is larger than the high watermark %d",
+			ErrOffsetOutOfRange, offset, l.partition, hw)
+	}
+	return l.incrementStartLocked(offset), nil
+}
+
+// incrementStartLocked requires mu, and an offset up to the high watermark.
+func (l *Log) incrementStartLocked(offset int64) bool {
+	if offset <= l.start.Load() {
+		return false
+	}
+	l.start.Store(offset)
+	l.recoveryPoint.Store(max(l.recoveryPoint.Load(), offset))
+	l.epochs.TruncateFromStart(offset) // the checkpoint follows with the next change; a load trims it
+	l.mu.producers.SetLogStart(offset)
+	l.updateUnstableLocked()
+	return true
+}
