@@ -49,7 +49,7 @@ func newCompressor(key compressorKey) (compressor, error) {
 	case LZ4:
 		return newLZ4Sink(key.level), nil
 	case Zstd:
-		enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true),
+		enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false), // the batch has one
 			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(key.level)))
 		return &zstdSink{enc}, err
 	}

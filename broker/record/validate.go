@@ -199,18 +199,16 @@ func (b Batch) stamp(t TimestampType, maxTime int64) {
 	if b.TimestampType() == t && b.MaxTimestamp() == maxTime {
 		return
 	}
-	var before [HeaderSize - posAttributes]byte
-	copy(before[:], b[posAttributes:])
+	header := b[posAttributes:HeaderSize]
+	crc, was := b.CRC(), crc32.Checksum(header, castagnoli)
 	attributes := b.attributes() & (codecMask | transactionalBit | controlBit | deleteHorizonBit)
 	if t == LogAppendTime {
 		attributes |= timestampTypeBit
 	}
 	binary.BigEndian.PutUint16(b[posAttributes:], uint16(attributes))
 	binary.BigEndian.PutUint64(b[posMaxTime:], uint64(maxTime))
-	crc := b.CRC()
 	if records := b.records(); len(records) >= minPatch {
-		was, is := crc32.Checksum(before[:], castagnoli), crc32.Checksum(b[posAttributes:HeaderSize], castagnoli)
-		crc ^= shiftCRC(was^is, len(records))
+		crc ^= shiftCRC(was^crc32.Checksum(header, castagnoli), len(records))
 	} else {
 		crc = b.ComputeCRC()
 	}

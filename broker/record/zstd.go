@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"errors"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
@@ -15,6 +14,10 @@ const (
 	zstdMaxWindow = 128 << 20 // the largest that Kafka's own library takes
 	zstdOnceBytes = 1 << 20   // up to this size all is decompressed at once
 	zstdOnceInput = 256 << 10 // up to this size it is tried without knowing the decompressed size
+
+	// zstdSlack is what a buffer needs beyond the content so that the decoder, up to the last block,
+	// uses copies that may write too much: a block, and 16 bytes.
+	zstdSlack = 128<<10 + 16
 )
 
 // zstdSource reads zstd frames. What is small it decompresses in one go, straight into the stream's
@@ -54,7 +57,7 @@ func (z *zstdSource) reset(data []byte, _ int8) (window int, err error) {
 	if z.once && z.all == nil {
 		z.all, err = newZstdDecoder(zstdMaxWindow)
 	}
-	return window, err
+	return window + zstdSlack, err
 }
 
 func (z *zstdSource) read(dst []byte, large *heavy) (int, error) {
@@ -64,9 +67,7 @@ func (z *zstdSource) read(dst []byte, large *heavy) (int, error) {
 		if err == nil {
 			return len(out), io.EOF
 		}
-		if !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-			return 0, err
-		}
+		// It did not fit, or is broken: reading it as a stream will tell.
 	}
 	if !z.begun {
 		if err := z.begin(large); err != nil {
