@@ -49,7 +49,8 @@ type NewTopic struct {
 type Assignment struct {
 	ID          topic.ID
 	Replicas    map[int32][]int32
-	Reassigning bool // some partition has replicas to add or to remove
+	Reassigning bool  // some partition has replicas to add or to remove
+	Version     int32 // of the znode that was read; it must be unchanged when partitions are added
 }
 
 // Errors of a Store.

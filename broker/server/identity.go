@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/zkutil"
+)
+
+// identity says which broker of which cluster this is.
+type identity struct {
+	brokerID  int32
+	clusterID string
+}
+
+// metaDir is a log directory with what its meta.properties says.
+type metaDir struct {
+	path  string
+	meta  checkpoint.MetaProperties
+	found bool
+}
+
+// identify finds out who this broker is: the cluster's id from ZooKeeper, the broker's from the
+// configuration, the log directories or a fresh one, in this order; and checks that the log
+// directories belong to both (MetaPropertiesEnsemble, KafkaServer.getOrGenerateBrokerId).
+func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log logrus.FieldLogger) (identity, error) {
+	clusterID, err := zk.CreateOrGetClusterID(ctx)
+	if err != nil {
+		return identity{}, fmt.Errorf("read the cluster's id: %w", err)
+	}
+	log.WithField("clusterId", clusterID).Info("cluster id")
+	dirs, err := readMeta(cfg.LogDirs(), log)
+	if err != nil {
+		return identity{}, err
+	}
+	stored, err := agree(dirs, cfg.BrokerID(), clusterID)
+	if err != nil {
+		return identity{}, err
+	}
+	me := identity{brokerID: cfg.BrokerID(), clusterID: clusterID}
+	switch {
+	case me.brokerID >= 0:
+	case stored >= 0:
+		me.brokerID = stored
+	case cfg.Bool("broker.id.generation.enable"):
+		if me.brokerID, err = zk.GenerateBrokerID(ctx, int32(cfg.Int("reserved.broker.max.id"))); err != nil {
+			return identity{}, fmt.Errorf("generate a broker id: %w", err)
+		}
+		log.WithField("brokerId", me.brokerID).Info("generated a broker id")
+	default:
+		return identity{}, errors.New("broker.id is not set and broker.id.generation.enable is false: set one of them")
+	}
+	return me, writeMeta(dirs, me)
+}
+
+// readMeta reads every directory's meta.properties. A directory that cannot be read is left to
+// storage, which takes it offline.
+func readMeta(paths []string, log logrus.FieldLogger) ([]metaDir, error) {
+	var dirs []metaDir
+	for _, path := range paths {
+		if err := vfs.OS.MkdirAll(path); err != nil {
+			log.WithField("dir", path).WithError(err).Error("log directory cannot be used")
+			continue
+		}
+		meta, found, err := checkpoint.ReadMetaProperties(vfs.OS, path)
+		if err != nil {
+			log.WithField("dir", path).WithError(err).Error("cannot read meta.properties")
+			continue
+		}
+		dirs = append(dirs, metaDir{path: path, meta: meta, found: found})
+	}
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("none of the log directories %v can be used", paths)
+	}
+	return dirs, nil
+}
+
+// agree checks the directories against each other, the configured broker id (-1: none) and the
+// cluster's id, and returns the broker id that they hold, -1 if none does.
+func agree(dirs []metaDir, configured int32, clusterID string) (int32, error) {
+	stored := int32(-1)
+	for _, d := range dirs {
+		if !d.found {
+			continue
+		}
+		m := d.meta
+		switch {
+		case m.Version != 0:
+			return -1, fmt.Errorf("%s/meta.properties has version %d, of a KRaft cluster; with ZooKeeper it must be 0", d.path, m.Version)
+		case m.ClusterID != "" && m.ClusterID != clusterID:
+			return -1, fmt.Errorf("the cluster id %s does not match %s in %s/meta.properties: the broker is trying to join the wrong cluster; "+
+				"check zookeeper.connect and log.dirs", clusterID, m.ClusterID, d.path)
+		case m.BrokerID >= 0 && configured >= 0 && m.BrokerID != configured:
+			return -1, fmt.Errorf("configured broker.id %d does not match the id %d stored in %s/meta.properties: "+
+				"if you moved your data, make sure your configured broker.id matches; to give the broker a new id, clear its log directories", configured, m.BrokerID, d.path)
+		case m.BrokerID >= 0 && stored >= 0 && m.BrokerID != stored:
+			return -1, fmt.Errorf("the log directories hold different broker ids: %d and, in %s/meta.properties, %d", stored, d.path, m.BrokerID)
+		}
+		stored = max(stored, m.BrokerID)
+	}
+	return stored, nil
+}
+
+// writeMeta writes meta.properties where it does not say who this broker is.
+func writeMeta(dirs []metaDir, me identity) error {
+	for _, d := range slices.Clone(dirs) {
+		if d.found && d.meta.BrokerID == me.brokerID && d.meta.ClusterID == me.clusterID {
+			continue
+		}
+		d.meta.Version, d.meta.BrokerID, d.meta.ClusterID = 0, me.brokerID, me.clusterID
+		if err := checkpoint.WriteMetaProperties(vfs.OS, d.path, d.meta, time.Now()); err != nil {
+			return fmt.Errorf("write %s/meta.properties: %w", d.path, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/api/admin"
+	"github.com/gregor-mq/gregor/broker/api/control"
+	"github.com/gregor-mq/gregor/broker/api/discovery"
+	"github.com/gregor-mq/gregor/broker/api/fetch"
+	"github.com/gregor-mq/gregor/broker/api/offsets"
+	"github.com/gregor-mq/gregor/broker/api/produce"
+	"github.com/gregor-mq/gregor/broker/api/transactions"
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/network"
+	"github.com/gregor-mq/gregor/controller"
+)
+
+// startNetwork builds the handlers and binds the listeners. Nothing is accepted yet.
+func (s *Server) startNetwork(context.Context) (err error) {
+	s.features = newFeatureCache(s.ctx, s.zk)
+	bound, discover := s.handlers()
+	table := newRoutes(bound)
+	discover.Routes = table.list
+	opts, err := networkOptions(s.cfg, table, s.log.WithField("component", "network"))
+	if err != nil {
+		return err
+	}
+	if s.network, err = network.New(opts); err != nil {
+		return err
+	}
+	return s.network.Bind()
+}
+
+// handlers constructs what serves each API. What is not listed is not built.
+func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
+	log := s.log.WithField("component", "api")
+	s.admin = admin.New(admin.Options{
+		BrokerID: s.me.brokerID, Config: s.cfg, Cluster: s.metadata, Store: store{s.zk},
+		IsController: func() bool { return s.controller.IsActive() },
+		Context:      s.ctx, Logger: log,
+	})
+	discover := &discovery.Handlers{ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features}
+	if s.cfg.Bool("auto.create.topics.enable") {
+		discover.AutoCreate = admin.NewAutoCreator(s.admin)
+	}
+	s.fetch = fetch.New(fetch.Options{
+		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
+		MaxBytes:     s.cfg.Int("fetch.max.bytes"),
+		SessionSlots: s.cfg.Int("max.incremental.fetch.session.cache.slots"),
+	})
+	s.ids = transactions.NewIDs(s.claimProducerIDs, log)
+	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}
+	produced := &produce.Handler{Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now}
+	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
+	control := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
+	return map[string]binding{
+		"Produce":              {handle: produced.Handle},
+		"Fetch":                {handle: s.fetch.Handle},
+		"ListOffsets":          {handle: offset.ListOffsets},
+		"Metadata":             {handle: discover.Metadata},
+		"LeaderAndIsr":         {handle: control.LeaderAndIsr, blocks: true},
+		"StopReplica":          {handle: control.StopReplica, blocks: true},
+		"UpdateMetadata":       {handle: control.UpdateMetadata, blocks: true},
+		"FindCoordinator":      {handle: discover.FindCoordinator},
+		"ApiVersions":          {handle: discover.APIVersions},
+		"CreateTopics":         {handle: s.admin.CreateTopics, blocks: true},
+		"DeleteTopics":         {handle: s.admin.DeleteTopics, blocks: true},
+		"DeleteRecords":        {handle: offset.DeleteRecords},
+		"InitProducerId":       {handle: producers.InitProducerID},
+		"OffsetForLeaderEpoch": {handle: offset.OffsetForLeaderEpoch},
+		"DescribeConfigs":      {handle: s.admin.DescribeConfigs, blocks: true},
+		"CreatePartitions":     {handle: s.admin.CreatePartitions, blocks: true},
+		"DescribeCluster":      {handle: discover.DescribeCluster},
+		"DescribeProducers":    {handle: offset.DescribeProducers},
+	}, discover
+}
+
+// register makes the broker known to the cluster.
+func (s *Server) register(ctx context.Context) error {
+	s.registration = newRegistration(s.zk, s.me, s.cfg, s.network.Endpoints(), s.log)
+	return s.registration.register(ctx)
+}
+
+// startController lets this broker stand for controller, and register anew with each later session.
+func (s *Server) startController(context.Context) (err error) {
+	s.controller, err = controller.New(controller.Options{
+		BrokerID: s.me.brokerID, ZK: s.zk,
+		InterBrokerListener: s.cfg.InterBrokerListener(),
+		Register:            s.registration.register,
+		UncleanElection:     func() bool { return s.cfg.Bool("unclean.leader.election.enable") },
+		KeepTopics:          !s.cfg.Bool("delete.topic.enable"),
+		Logger:              s.log.WithField("component", "controller"),
+	})
+	if err == nil {
+		s.controller.Start()
+	}
+	return err
+}
+
+// claimProducerIDs takes the next block of producer ids from ZooKeeper.
+func (s *Server) claimProducerIDs(ctx context.Context) (transactions.Block, error) {
+	b, err := s.zk.AllocateProducerIDs(ctx, s.me.brokerID)
+	return transactions.Block{First: b.First, Last: b.Last}, err
+}
+
+// networkOptions translates the socket properties.
+func networkOptions(cfg *config.Config, table *routes, log logrus.FieldLogger) (network.Options, error) {
+	opts := network.Options{
+		Router:          table,
+		Logger:          log,
+		MaxRequestBytes: cfg.Int("socket.request.max.bytes"),
+		QueuedBytes:     max(0, cfg.Int64("queued.max.request.bytes")),
+		MaxBlocking:     cfg.Int("queued.max.requests"),
+		MaxIdle:         cfg.Millis("connections.max.idle.ms"),
+		SendBuffer:      cfg.Int("socket.send.buffer.bytes"),
+		ReceiveBuffer:   cfg.Int("socket.receive.buffer.bytes"),
+		Backlog:         cfg.Int("socket.listen.backlog.size"),
+		Limits: network.Limits{
+			Connections:  cfg.Int("max.connections"),
+			PerIP:        cfg.Int("max.connections.per.ip"),
+			CreationRate: cfg.Int("max.connection.creation.rate"),
+			Listeners:    map[string]network.ListenerLimits{},
+		},
+	}
+	for _, l := range cfg.Listeners() {
+		opts.Listeners = append(opts.Listeners, network.Listener{
+			Name: l.Listener, Protocol: l.Protocol.String(), Host: l.Host, Port: l.Port,
+			InterBroker: l.Listener == cfg.InterBrokerListener(),
+		})
+		var own network.ListenerLimits
+		own.Connections, _ = cfg.ListenerInt(l.Listener, "max.connections")
+		own.CreationRate, _ = cfg.ListenerInt(l.Listener, "max.connection.creation.rate")
+		opts.Limits.Listeners[l.Listener] = own
+	}
+	var err error
+	opts.Limits.PerIPOverrides, err = addresses(cfg.MaxConnectionsPerIP())
+	return opts, err
+}
+
+// addresses resolves the hosts of max.connections.per.ip.overrides.
+func addresses(byHost map[string]int) (map[netip.Addr]int, error) {
+	limits := make(map[netip.Addr]int, len(byHost))
+	for host, limit := range byHost {
+		found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+		if err != nil {
+			return nil, fmt.Errorf("max.connections.per.ip.overrides names %q, which cannot be resolved: %w", host, err)
+		}
+		for _, a := range found {
+			limits[a.Unmap()] = limit
+		}
+	}
+	return limits, nil
+}

@@ -1,0 +1,220 @@
+// Package server puts a broker together: it alone constructs the components, starts them in order and
+// stops them in reverse. See Start and Shutdown for the orders and why they are so.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/api/admin"
+	"github.com/gregor-mq/gregor/broker/api/fetch"
+	"github.com/gregor-mq/gregor/broker/api/transactions"
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/network"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/controller"
+	"github.com/gregor-mq/gregor/zkutil"
+)
+
+// Server is one broker.
+type Server struct {
+	cfg *config.Config
+	log logrus.FieldLogger
+
+	// ctx ends when the broker begins to stop: what waits for ZooKeeper or the controller gives up.
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan error // why the broker cannot go on
+
+	me           identity
+	zk           *zkutil.Client
+	storage      *storage.Manager
+	network      *network.Server
+	metadata     *metadata.Cache
+	replicas     *replica.Manager
+	registration *registration
+	features     *featureCache
+	controller   *controller.Controller
+	ids          *transactions.IDs
+	fetch        *fetch.Handler
+	admin        *admin.Handlers
+
+	stop    sync.Once
+	stopErr error
+}
+
+// New returns a broker that is not started.
+func New(cfg *config.Config, log logrus.FieldLogger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log, done: make(chan error, 1), metadata: &metadata.Cache{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Done delivers the error for which a started broker cannot go on, such as the loss of its last log
+// directory. The owner then calls Shutdown.
+func (s *Server) Done() <-chan error { return s.done }
+
+// fail ends the broker because of err; only the first failure counts.
+func (s *Server) fail(err error) {
+	select {
+	case s.done <- err:
+	default:
+	}
+}
+
+// Start starts the broker; ctx bounds how long that may take, not how long it runs. When it returns
+// nil the broker is registered and accepts connections. After an error nothing is left running.
+//
+// Ports are bound before the broker registers, so that a port in use is found out in time, and
+// accepted from once the controller is told where to find the broker.
+func (s *Server) Start(ctx context.Context) error {
+	started := time.Now()
+	steps := []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"connect to ZooKeeper", s.startZooKeeper},
+		{"identify the broker", s.identify},
+		{"open the log directories", s.startStorage},
+		{"listen", s.startNetwork},
+		{"register", s.register},
+		{"start the controller", s.startController},
+	}
+	for _, step := range steps {
+		if err := step.run(ctx); err != nil {
+			s.Shutdown(ctx)
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	if err := s.network.Start(); err != nil {
+		s.Shutdown(ctx)
+		return err
+	}
+	s.log.WithField("brokerId", s.me.brokerID).WithField("took", time.Since(started).Round(time.Millisecond)).Info("started")
+	return nil
+}
+
+func (s *Server) startZooKeeper(ctx context.Context) (err error) {
+	opts := zkutil.Options{
+		Connect:           s.cfg.Text("zookeeper.connect"),
+		SessionTimeout:    s.cfg.Millis("zookeeper.session.timeout.ms"),
+		ConnectionTimeout: s.cfg.ZooKeeperConnectionTimeout(),
+		SetACL:            s.cfg.Bool("zookeeper.set.acl"),
+		Logger:            s.log.WithField("component", "zookeeper"),
+	}
+	if s.cfg.IsSet("zookeeper.max.in.flight.requests") {
+		opts.MaxInFlight = s.cfg.Int("zookeeper.max.in.flight.requests")
+	}
+	if s.zk, err = zkutil.Connect(ctx, opts); err != nil {
+		return err
+	}
+	return s.zk.EnsurePersistentPaths(ctx)
+}
+
+func (s *Server) identify(ctx context.Context) (err error) {
+	if s.me, err = identify(ctx, s.zk, s.cfg, s.log); err != nil {
+		return err
+	}
+	s.log = s.log.WithField("broker", s.me.brokerID)
+	return nil
+}
+
+func (s *Server) startStorage(ctx context.Context) error {
+	configs, err := s.allTopicConfigs(ctx)
+	if err != nil {
+		return err
+	}
+	defaults, err := s.cfg.Topic(nil)
+	if err != nil {
+		return err
+	}
+	s.storage, err = storage.Open(storage.Options{
+		Dirs:                            s.cfg.LogDirs(),
+		Defaults:                        logConfig(defaults),
+		TopicConfig:                     configs,
+		RecoveryThreads:                 s.cfg.Int("num.recovery.threads.per.data.dir"),
+		CheckpointInterval:              s.cfg.Millis("log.flush.offset.checkpoint.interval.ms"),
+		StartOffsetCheckpointInterval:   s.cfg.Millis("log.flush.start.offset.checkpoint.interval.ms"),
+		HighWatermarkCheckpointInterval: s.cfg.Millis("replica.high.watermark.checkpoint.interval.ms"),
+		RetentionCheckInterval:          s.cfg.Millis("log.retention.check.interval.ms"),
+		FlushCheckInterval:              s.cfg.Millis("log.flush.scheduler.interval.ms"),
+		InitialTaskDelay:                s.cfg.Millis("log.initial.task.delay.ms"),
+		ProducerExpiry:                  s.cfg.Millis("producer.id.expiration.ms"),
+		ProducerExpiryCheckInterval:     s.cfg.Millis("producer.id.expiration.check.interval.ms"),
+		MaxTransactionTimeout:           s.cfg.Millis("transaction.max.timeout.ms"),
+		OnDirFailure:                    s.dirFailed,
+		OnAllDirsFailed:                 func(err error) { s.fail(fmt.Errorf("all log directories have failed: %w", err)) },
+		Logger:                          s.log.WithField("component", "storage"),
+	})
+	if err != nil {
+		return err
+	}
+	s.replicas, err = replica.New(replica.Options{
+		BrokerID:    s.me.brokerID,
+		Storage:     s.storage,
+		TopicConfig: s.topicConfig,
+		BrokerEpoch: func() int64 { return s.registration.epoch.Load() },
+		Known:       s.known,
+		Logger:      s.log.WithField("component", "replica"),
+	})
+	return err
+}
+
+// dirFailed tells the controller that replicas of this broker are offline.
+func (s *Server) dirFailed(dir string, err error) {
+	s.log.WithField("dir", dir).WithError(err).Error("log directory failed, its replicas are offline")
+	if _, err := s.zk.NotifyLogDirFailure(s.ctx, s.me.brokerID); err != nil {
+		s.log.WithField("dir", dir).WithError(err).Error("cannot tell the controller of the failed log directory")
+	}
+}
+
+// Shutdown stops the broker in order: it accepts nothing more, answers what it has read as far as
+// ctx allows, resigns, closes its logs cleanly and ends its ZooKeeper session, which removes its
+// registration at once. It may be called after a failed Start and more than once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop.Do(func() { s.stopErr = s.shutdown(ctx) })
+	return s.stopErr
+}
+
+func (s *Server) shutdown(ctx context.Context) error {
+	s.log.Info("shutting down")
+	started := time.Now()
+	var errs []error
+	s.cancel()
+	if s.controller != nil {
+		s.controller.Close()
+	}
+	var drain sync.WaitGroup
+	if s.network != nil {
+		drain.Go(func() { errs = append(errs, s.network.Shutdown(ctx)) })
+	}
+	if s.replicas != nil {
+		s.replicas.Close() // ends what waits, so that the drain need not wait for it
+	}
+	drain.Wait()
+	if s.fetch != nil {
+		s.fetch.Close()
+	}
+	if s.ids != nil {
+		s.ids.Close()
+	}
+	if s.storage != nil {
+		errs = append(errs, s.storage.Close())
+	}
+	if s.features != nil {
+		s.features.close()
+	}
+	if s.zk != nil {
+		s.zk.Close()
+	}
+	err := errors.Join(errs...)
+	s.log.WithField("took", time.Since(started).Round(time.Millisecond)).Info("shut down completed")
+	return err
+}
