@@ -1,8 +1,8 @@
 // Package metadata is what this broker knows of the cluster: brokers, topics, leaders, ISRs.
 //
-// The controller sends it in UpdateMetadata requests (KIP-631 calls it the metadata cache;
-// ZkMetadataCache.scala). Cache holds the newest Snapshot behind an atomic pointer: readers load it
-// once per request and see one consistent cluster, without a lock. Apply makes the next snapshot
+// The controller sends it in UpdateMetadata requests (ZkMetadataCache.scala). Cache holds the newest
+// Snapshot behind an atomic pointer: readers load it once per request and see one consistent cluster,
+// without a lock. Apply makes the next snapshot
 // from the last one and shares with it whatever did not change, so that a request about one topic
 // costs the same whether the cluster has ten topics or ten thousand.
 //
