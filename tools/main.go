@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gregor-mq/gregor/tools/consume"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 	"github.com/gregor-mq/gregor/tools/offsets"
 	"github.com/gregor-mq/gregor/tools/produce"
@@ -24,7 +25,7 @@ import (
 
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
-	return []*tool.Command{topics.Command(), offsets.Command(), produce.Command(), records.Command()}
+	return []*tool.Command{topics.Command(), offsets.Command(), consume.Command(), produce.Command(), records.Command()}
 }
 
 func main() {

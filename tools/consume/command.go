@@ -1,0 +1,221 @@
+// Package consume is gregorctl consume, Kafka's kafka-console-consumer: it prints the records of topics.
+//
+// Without --group it reads all partitions by itself and joins no consumer group; Kafka's tool joins one of
+// its own making, which nobody else can see the use of.
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/tools/internal/client"
+	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/jopt"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+	"github.com/gregor-mq/gregor/tools/internal/tool"
+)
+
+// logger is the class under which Kafka's tool logs.
+const logger = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+
+// Command returns the tool.
+func Command() *tool.Command {
+	return &tool.Command{
+		Name:   "consume",
+		Script: "kafka-console-consumer",
+		Short:  "Print the records of topics",
+		About:  "This tool helps to read data from Kafka topics and outputs it to standard output.",
+		Examples: "NAME --bootstrap-server localhost:9092 --topic orders --from-beginning\n" +
+			"NAME --bootstrap-server localhost:9092 --topic orders --partition 0 --offset 100 --max-messages 10\n" +
+			"NAME --bootstrap-server localhost:9092 --topic orders --group printers --property print.key=true",
+		Options: options(),
+		Run:     run,
+		Fail:    fail,
+	}
+}
+
+// uncaught is an error that Kafka's tool does not expect: it is logged, and the tool ends with 1.
+type uncaught struct{ error }
+
+func (u uncaught) Unwrap() error { return u.error }
+
+// fail ends the tool as Kafka's does: a wrong command line is answered with the list of options.
+func fail(env *tool.Env, c *tool.Command, err error) int {
+	if _, ok := errors.AsType[uncaught](err); ok {
+		if env.Kafka {
+			env.LogError(logger, "Unknown error when running consumer: ", err)
+		} else {
+			fmt.Fprintln(env.Stderr, throwable.From(err).Message)
+		}
+		return 1
+	}
+	option, ok := errors.AsType[*jopt.Error](err)
+	switch {
+	case ok && option.Exception != "OptionArgumentConversionException" && option.Exception != "MultipleArgumentsForOptionException":
+		return c.Usage(env, option.Message)
+	case env.Kafka:
+		fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
+	default:
+		fmt.Fprintln(env.Stderr, throwable.From(err).Message)
+	}
+	return 1
+}
+
+func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
+	r, err := parse(env, options)
+	if err != nil {
+		return err
+	}
+	config, err := clientconf.New(clientconf.Consumer, r.properties)
+	if err != nil {
+		return uncaught{err}
+	}
+	settings, err := r.clientOptions(config)
+	if err != nil {
+		return uncaught{err}
+	}
+	cl, err := client.New(env, config, settings...)
+	if err != nil {
+		return uncaught{err}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer onSignal(cancel)()
+
+	c := &consumer{env: env, request: r, client: cl, logContext: client.LogContext(config),
+		mark: r.group != "" && config.Bool("enable.auto.commit")}
+	err = c.run(ctx)
+	c.close()
+	fmt.Fprintf(env.Stderr, "Processed a total of %d messages\n", c.count)
+	if r.systemTest {
+		fmt.Fprintln(env.Stdout, "shutdown_complete")
+	}
+	if exit, ok := errors.AsType[tool.Exit](context.Cause(ctx)); ok && err == nil {
+		return exit
+	}
+	return err
+}
+
+// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end.
+func onSignal(cancel context.CancelCauseFunc) (stop func()) {
+	signals, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		select {
+		case s := <-signals:
+			signal.Stop(signals) // a second signal ends at once
+			cancel(tool.Exit(128 + int(s.(syscall.Signal))))
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		<-finished
+	}
+}
+
+// clientOptions turns the configuration into franz-go's options.
+func (r *request) clientOptions(config *clientconf.Config) ([]kgo.Opt, error) {
+	options := []kgo.Opt{
+		kgo.FetchMaxWait(config.Millis("fetch.max.wait.ms")),
+		kgo.FetchMinBytes(int32(config.Int("fetch.min.bytes"))),
+		kgo.FetchMaxBytes(int32(config.Int("fetch.max.bytes"))),
+		kgo.FetchMaxPartitionBytes(int32(min(config.Int("max.partition.fetch.bytes"), config.Int("fetch.max.bytes")))),
+		kgo.BrokerMaxReadBytes(max(int32(config.Int("fetch.max.bytes")), 1<<27)),
+		kgo.ConsumeResetOffset(resetOffset(config)),
+		kgo.KeepRetryableFetchErrors(),
+	}
+	if config.String("isolation.level") == "read_committed" {
+		options = append(options, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	if config.Bool("allow.auto.create.topics") {
+		options = append(options, kgo.AllowAutoTopicCreation())
+	}
+	if !config.Bool("check.crcs") {
+		options = append(options, kgo.DisableFetchCRCValidation())
+	}
+	if rack := config.String("client.rack"); rack != "" {
+		options = append(options, kgo.Rack(rack))
+	}
+	options = append(options, r.source(config)...)
+	if r.group == "" {
+		return options, nil
+	}
+	group, err := groupOptions(r.group, config)
+	return append(options, group...), err
+}
+
+// resetOffset returns where to start without a position of one's own: auto.offset.reset.
+func resetOffset(config *clientconf.Config) kgo.Offset {
+	switch config.String("auto.offset.reset") {
+	case "earliest":
+		return kgo.NewOffset().AtStart()
+	case "none":
+		return kgo.NoResetOffset()
+	}
+	return kgo.NewOffset().AtEnd()
+}
+
+// source says what is consumed: one partition, a topic, or the topics that match.
+func (r *request) source(config *clientconf.Config) []kgo.Opt {
+	switch {
+	case r.partition >= 0:
+		at := kgo.NewOffset().At(r.offset)
+		switch r.offset {
+		case offsetEarliest:
+			at = kgo.NewOffset().AtStart()
+		case offsetLatest:
+			at = kgo.NewOffset().AtEnd()
+		}
+		return []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: {r.partition: at}})}
+	case r.topic != "":
+		return []kgo.Opt{kgo.ConsumeTopics(r.topic)}
+	}
+	options := []kgo.Opt{kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:" + r.include + ")$")}
+	if config.Bool("exclude.internal.topics") {
+		options = append(options, kgo.ConsumeExcludeTopics("^__(consumer_offsets|transaction_state)$"))
+	}
+	return options
+}
+
+// assignors are Kafka's, which may share a group with franz-go's balancers.
+var assignors = map[string]func() kgo.GroupBalancer{
+	"org.apache.kafka.clients.consumer.RangeAssignor":             kgo.RangeBalancer,
+	"org.apache.kafka.clients.consumer.RoundRobinAssignor":        kgo.RoundRobinBalancer,
+	"org.apache.kafka.clients.consumer.StickyAssignor":            kgo.StickyBalancer,
+	"org.apache.kafka.clients.consumer.CooperativeStickyAssignor": kgo.CooperativeStickyBalancer,
+}
+
+func groupOptions(group string, config *clientconf.Config) ([]kgo.Opt, error) {
+	var balancers []kgo.GroupBalancer
+	for _, class := range config.List("partition.assignment.strategy") {
+		newBalancer, ok := assignors[trimClass(class)]
+		if !ok {
+			return nil, throwable.Newf(throwable.Kafka, "%s ClassNotFoundException exception occurred", class)
+		}
+		balancers = append(balancers, newBalancer())
+	}
+	options := []kgo.Opt{
+		kgo.ConsumerGroup(group),
+		kgo.Balancers(balancers...),
+		kgo.SessionTimeout(config.Millis("session.timeout.ms")),
+		kgo.HeartbeatInterval(config.Millis("heartbeat.interval.ms")),
+		kgo.RebalanceTimeout(config.Millis("max.poll.interval.ms")),
+	}
+	if id := config.String("group.instance.id"); id != "" {
+		options = append(options, kgo.InstanceID(id))
+	}
+	if !config.Bool("enable.auto.commit") {
+		return append(options, kgo.DisableAutoCommit()), nil
+	}
+	return append(options, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(max(config.Millis("auto.commit.interval.ms"), 1e8))), nil
+}

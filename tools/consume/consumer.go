@@ -1,0 +1,215 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
+	"github.com/gregor-mq/gregor/tools/internal/tool"
+)
+
+const (
+	networkClient = "org.apache.kafka.clients.NetworkClient"
+	metadataClass = "org.apache.kafka.clients.Metadata"
+
+	// commitTimeout bounds the last commit and leaving the group.
+	commitTimeout = 30 * time.Second
+
+	// outputSize is how much is formatted before it is written.
+	outputSize = 64 << 10
+)
+
+// consumer prints records until it has printed enough, none came for too long, or it is interrupted.
+type consumer struct {
+	env        *tool.Env
+	request    *request
+	client     *kgo.Client
+	logContext string
+	mark       bool // commit what was printed
+
+	count  int64 // records processed
+	output []byte
+}
+
+// run prints records. An error that Kafka's tool logs and takes for an end is logged here and is nil.
+func (c *consumer) run(ctx context.Context) error {
+	if c.done() {
+		return nil
+	}
+	if err := c.checkTopic(ctx); err != nil {
+		return c.end(ctx, err)
+	}
+	last := time.Now()
+	for !c.done() {
+		fetches, err := c.poll(ctx, last)
+		if err != nil {
+			return c.end(ctx, err)
+		}
+		if !fetches.Empty() {
+			last = time.Now()
+		}
+		if err := c.print(fetches); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *consumer) done() bool {
+	return c.request.maxMessages >= 0 && c.count >= c.request.maxMessages
+}
+
+// end logs why there are no more records, unless the tool was interrupted.
+func (c *consumer) end(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		c.env.LogError(logger, "Error processing message, terminating consumer process: ", err)
+	}
+	return nil
+}
+
+// poll waits for records until the time-out after last.
+func (c *consumer) poll(ctx context.Context, last time.Time) (kgo.Fetches, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.request.timeout-time.Since(last))
+	defer cancel()
+	fetches := c.client.PollFetches(ctx)
+	if !fetches.Empty() {
+		return fetches, nil
+	}
+	if ctx.Err() != nil {
+		return nil, throwable.New(throwable.Timeout, "")
+	}
+	var failure error
+	fetches.EachError(func(topic string, partition int32, err error) {
+		if failure == nil {
+			failure = fatal(topic, partition, err)
+		}
+	})
+	return nil, failure
+}
+
+// fatal returns what a fetch failed with if waiting does not help, else nil.
+func fatal(topic string, partition int32, err error) error {
+	code := throwable.Code(err)
+	_, network := errors.AsType[*net.OpError](err)
+	_, lost := errors.AsType[*kgo.ErrDataLoss](err)
+	switch {
+	case code == kerr.TopicAuthorizationFailed.Code:
+		return throwable.New("org.apache.kafka.common.errors.TopicAuthorizationException", "Not authorized to access topics: ["+topic+"]")
+	case code == kerr.OffsetOutOfRange.Code:
+		return throwable.Newf("org.apache.kafka.clients.consumer.OffsetOutOfRangeException",
+			"Fetch position is out of range for partition %s-%d", topic, partition)
+	case code == kerr.UnknownTopicOrPartition.Code, code == kerr.UnknownTopicID.Code, network, lost,
+		kerr.IsRetriable(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF):
+		return nil
+	case code != 0:
+		return throwable.FromCode(code, nil)
+	case topic == "":
+		return nil // of no partition: no broker could be reached
+	}
+	return throwable.Newf(throwable.Kafka, "Received exception when fetching the next record from %s-%d. If needed, please "+
+		"seek past the record to continue consumption. (%v)", topic, partition, err)
+}
+
+// print formats and writes records. An error ends the tool.
+func (c *consumer) print(fetches kgo.Fetches) error {
+	var printed []*kgo.Record
+	defer func() {
+		if c.mark {
+			c.client.MarkCommitRecords(printed...)
+		}
+	}()
+	for record := range fetches.RecordsAll() {
+		if c.done() {
+			break
+		}
+		c.count++
+		if c.mark {
+			printed = append(printed, record)
+		}
+		before := len(c.output)
+		output, err := c.request.formatter.format(c.output, record)
+		c.output = output
+		switch {
+		case err != nil && c.request.skipErrors:
+			c.output = c.output[:before]
+			c.env.LogError(logger, "Error processing message, skipping this message: ", err)
+		case err != nil:
+			return errors.Join(c.write(), uncaught{err})
+		}
+		if len(c.output) >= outputSize {
+			if err := c.write(); err != nil {
+				return err
+			}
+		}
+	}
+	return c.write()
+}
+
+// write writes what was formatted. If nobody reads it, the tool ends as if it had been told to.
+func (c *consumer) write() error {
+	if len(c.output) == 0 {
+		return nil
+	}
+	_, err := c.env.Stdout.Write(c.output)
+	c.output = c.output[:0]
+	if err != nil {
+		fmt.Fprintln(c.env.Stderr, "Unable to write to standard out, closing consumer.")
+		return tool.Exit(0)
+	}
+	return nil
+}
+
+// close commits what was printed and leaves the group.
+func (c *consumer) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	if c.mark {
+		if err := c.client.CommitMarkedOffsets(ctx); err != nil {
+			c.env.LogError(logger, c.logContext+"Offsets of the records printed last could not be committed", err)
+		}
+	}
+	if c.request.group != "" {
+		_ = c.client.LeaveGroupContext(ctx) // the broker removes members that say nothing
+	}
+	c.client.Close()
+}
+
+// checkTopic asks for the topic, which creates it where topics are created by use, and returns an error if it
+// cannot be read whatever happens.
+func (c *consumer) checkTopic(ctx context.Context) error {
+	if c.request.topic == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.request.timeout)
+	defer cancel()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(c.request.topic)
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, t)
+	req.AllowAutoTopicCreation = c.request.properties["allow.auto.create.topics"] != "false"
+	resp, err := c.client.Request(ctx, req)
+	if err != nil {
+		return nil // polling waits for the broker
+	}
+	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
+		failure := kerr.TypedErrorForCode(t.ErrorCode)
+		if failure == nil {
+			continue
+		}
+		c.env.Log("WARN", networkClient, fmt.Sprintf("%sThe metadata response from the cluster reported a recoverable issue "+
+			"with correlation id 2 : {%s=%s}", c.logContext, c.request.topic, failure.Message))
+		if failure.Code == kerr.InvalidTopicException.Code {
+			c.env.Log("ERROR", metadataClass, fmt.Sprintf("%sMetadata response reported invalid topics [%s]", c.logContext, c.request.topic))
+			return throwable.New(throwable.InvalidTopic, "Invalid topics: ["+c.request.topic+"]")
+		}
+	}
+	return nil
+}
