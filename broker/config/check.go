@@ -21,7 +21,6 @@ func (c *Config) derive() []Problem {
 	d.replication()
 	d.coordinators()
 	d.roles()
-	d.listenerOverrides()
 	d.require(!c.IsSet("config.providers"), "config.providers", "config.providers is not supported: values are taken as they are written; remove the line")
 	return d.problems
 }
@@ -226,19 +225,4 @@ func (d *checker) roles() {
 	names := splitNonEmpty(c.Text("controller.listener.names"))
 	d.require(len(names) == 0, "controller.listener.names",
 		"requirement failed: controller.listener.names must be empty when not running in KRaft mode: "+formatJava(names))
-}
-
-// listenerOverrides reads what is set for one listener only, so that a wrong value is found now.
-func (d *checker) listenerOverrides() {
-	for name, text := range d.c.set {
-		_, base, ok := splitListener(name)
-		if !ok {
-			continue
-		}
-		if p, known := lookupSuffix(base); known {
-			if _, problem := p.read(text); problem != nil {
-				d.problems = append(d.problems, Problem{Property: name, Text: strings.Replace(problem.Text, " "+p.Name+":", " "+name+":", 1)})
-			}
-		}
-	}
 }

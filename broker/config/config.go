@@ -120,9 +120,7 @@ func (c *Config) parse() []Problem {
 	for p := range Properties() {
 		text, isSet := c.set[p.Name]
 		switch {
-		case isSet && p.Scope == DynamicOnly:
-			problems = append(problems, Problem{Property: p.Name, Refused: true,
-				Text: p.Name + " cannot be set in a file, only in ZooKeeper"})
+		case p.Scope == DynamicOnly: // means nothing in a file
 		case isSet:
 			value, problem := p.read(text)
 			if problem != nil {
@@ -133,6 +131,23 @@ func (c *Config) parse() []Problem {
 			c.values[p.Name], _ = p.Type.parse(p.Default)
 		default:
 			c.values[p.Name] = nil
+		}
+	}
+	return append(problems, c.checkListenerOverrides()...)
+}
+
+// checkListenerOverrides reads what is set for one listener only, so that a wrong value is found now.
+func (c *Config) checkListenerOverrides() []Problem {
+	var problems []Problem
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		p, ok := Lookup(name)
+		if !ok || p.Name == name {
+			continue
+		}
+		own := *p
+		own.Name = name
+		if _, problem := own.read(c.set[name]); problem != nil {
+			problems = append(problems, *problem)
 		}
 	}
 	return problems
@@ -147,7 +162,7 @@ func (c *Config) refused() []Problem {
 			continue
 		}
 		problems = append(problems, Problem{Property: p.Name, Refused: true,
-			Text: fmt.Sprintf("%s=%s is not supported: %s; remove the line", p.Name, p.shown(text), p.Doc)})
+			Text: fmt.Sprintf("%s=%s is not supported and must be removed. %s", p.Name, p.shown(text), p.Doc)})
 	}
 	return problems
 }
@@ -161,6 +176,10 @@ func (p *Property) isDefault(text string) bool {
 		return format(value) == ""
 	}
 	byDefault, _ := p.Type.parse(p.Default)
+	if p.Name == "inter.broker.protocol.version" { // 3.9 and 3.9.1 mean the same
+		got, ok := parseVersion(format(value))
+		return ok && got.String() == p.Default
+	}
 	return format(value) == format(byDefault)
 }
 
@@ -175,7 +194,7 @@ func (p *Property) shown(text string) string {
 func (c *Config) warnings() []Warning {
 	var unknown []string
 	for name := range c.set {
-		if _, ok := Lookup(name); !ok {
+		if p, ok := Lookup(name); !ok || p.Scope == DynamicOnly {
 			unknown = append(unknown, name)
 		}
 	}
@@ -183,7 +202,7 @@ func (c *Config) warnings() []Warning {
 		return nil
 	}
 	slices.Sort(unknown)
-	return []Warning{Warning("these properties are not known and have no effect: " + strings.Join(unknown, ", "))}
+	return []Warning{Warning("these properties are not known, or not in a file, and have no effect: " + strings.Join(unknown, ", "))}
 }
 
 // Summary returns what was set, for the log, without secrets: name=value by name, separated by commas.

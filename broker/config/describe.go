@@ -59,7 +59,7 @@ func (c *Config) describe(name string) Entry {
 	if !known {
 		p = &Property{Name: name, Type: Unknown}
 	}
-	e := Entry{Name: name, Source: FromDefault, ReadOnly: p.Scope == ReadOnly || p.Name != name,
+	e := Entry{Name: name, Source: FromDefault, ReadOnly: p.Name != name || p.Scope != PerBroker && p.Scope != ClusterWide,
 		Sensitive: p.Sensitive(), Type: p.Type, Doc: p.Doc}
 	if !e.Sensitive {
 		e.Value = c.shown(name)
@@ -105,7 +105,7 @@ func (c *Config) synonyms(name string, p *Property) []Synonym {
 		}
 	}
 	for _, n := range names {
-		if q, ok := table[n]; ok && q.HasDefault() {
+		if q, ok := table[n]; ok && q.HasDefault() && q.Scope != DynamicOnly {
 			value, _ := q.Type.parse(q.Default)
 			add(n, format(value), FromDefault)
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,10 +64,13 @@ func Parse(name string, data []byte) (map[string]string, error) {
 
 // parseProperties reads what java.util.Properties reads. A ${name} is left as it is.
 func parseProperties(data []byte) (map[string]string, error) {
+	if rest := bytes.TrimRight(data, `\`); (len(data)-len(rest))%2 == 1 {
+		data = data[:len(data)-1] // Java lets the last line be continued by nothing
+	}
 	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
 	p, err := loader.LoadBytes(data)
 	if err != nil {
-		return nil, err
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "properties: "))
 	}
 	return p.Map(), nil
 }

@@ -84,9 +84,7 @@ type Property struct {
 	Importance Importance
 	Scope      Scope
 	Status     Status
-	// Doc is one or two sentences: what the value does, with its unit. For a Refused property it
-	// says what is missing.
-	Doc string
+	Doc        string // one or two sentences: what the value does, with its unit, or what is missing
 }
 
 // null is the default of a property that has none.

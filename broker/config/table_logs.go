@@ -36,9 +36,9 @@ var topicsProperties = []Property{
 	{"log.message.format.version", String, "3.0-IV1", version, Medium, ReadOnly, Built,
 		"The format records are stored in, as a protocol version; it counts only while inter.broker.protocol.version is below 3.0. Deprecated."},
 	{"create.topic.policy.class.name", Class, null, nil, Low, ReadOnly, Refused,
-		"it names a Java class, and there are no policies for new topics"},
+		"A Java class that judges new topics; there are no such policies."},
 	{"alter.config.policy.class.name", Class, null, nil, Low, ReadOnly, Refused,
-		"it names a Java class, and there are no policies for configurations"},
+		"A Java class that judges new configurations; there are no such policies."},
 	{"alter.config.policy.kraft.compatibility.enable", Bool, "false", nil, Low, ReadOnly, NoEffect,
 		"How a policy, of which there are none, is asked."},
 }

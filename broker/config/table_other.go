@@ -2,9 +2,9 @@ package config
 
 var metricsProperties = []Property{
 	{"metric.reporters", List, "", nil, Low, ClusterWide, Refused,
-		"it names Java classes"},
+		"Java classes that metrics are given to; there are no such classes."},
 	{"kafka.metrics.reporters", List, "", nil, Low, ReadOnly, Refused,
-		"it names Java classes"},
+		"Java classes that metrics are given to; there are no such classes."},
 	{"auto.include.jmx.reporter", Bool, "true", nil, Low, ReadOnly, NoEffect,
 		"Whether metrics are offered through JMX, which only Java has."},
 	{"kafka.metrics.polling.interval.secs", Int, "10", atLeast("1"), Low, ReadOnly, NoEffect,
@@ -21,7 +21,7 @@ var metricsProperties = []Property{
 
 var remoteProperties = []Property{
 	{"remote.log.storage.system.enable", Bool, "false", nil, Medium, ReadOnly, Refused,
-		"tiered storage is not built"},
+		"Whether there is tiered storage; it is not built."},
 	{"log.local.retention.bytes", Long, "-2", atLeast("-2"), Medium, ClusterWide, NoEffect,
 		"How much of a partition in tiered storage, which is not built, also stays here."},
 	{"log.local.retention.ms", Long, "-2", atLeast("-2"), Medium, ClusterWide, NoEffect,
@@ -80,9 +80,9 @@ var remoteProperties = []Property{
 
 var kraftProperties = []Property{
 	{"process.roles", List, "", allOf{"broker", "controller"}, High, ReadOnly, Refused,
-		"Gregor keeps the cluster in ZooKeeper and does not run in KRaft mode"},
+		"The roles of a node in KRaft mode; Gregor keeps the cluster in ZooKeeper."},
 	{"zookeeper.metadata.migration.enable", Bool, "false", nil, High, ReadOnly, Refused,
-		"moving a cluster from ZooKeeper to KRaft is not built"},
+		"Whether the cluster is being moved from ZooKeeper to KRaft; that is not built."},
 	{"eligible.leader.replicas.enable", Bool, "false", nil, High, ReadOnly, NoEffect,
 		"Only KRaft controllers read it."},
 	{"zookeeper.metadata.migration.min.batch.size", Int, "200", atLeast("1"), Medium, ReadOnly, NoEffect,
