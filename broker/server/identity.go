@@ -19,6 +19,7 @@ import (
 type identity struct {
 	brokerID  int32
 	clusterID string
+	returning bool // all log directories were this broker's already
 }
 
 // metaDir is a log directory with what its meta.properties says.
@@ -58,6 +59,7 @@ func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log lo
 	default:
 		return identity{}, errors.New("broker.id is not set and broker.id.generation.enable is false: set one of them")
 	}
+	me.returning = !slices.ContainsFunc(dirs, func(d metaDir) bool { return !d.found || d.meta.BrokerID != me.brokerID })
 	return me, writeMeta(dirs, me)
 }
 
