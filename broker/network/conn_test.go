@@ -325,6 +325,8 @@ func TestHandlersThatBlockAreBounded(t *testing.T) {
 	for _, c := range clients {
 		c.expect(1, "")
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if most != 3 {
 		t.Errorf("%d handlers ran at a time, want 3", most)
 	}

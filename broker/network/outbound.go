@@ -186,7 +186,9 @@ func (o *outbound) copySection(t transport, cut *outCut, wait bool) error {
 		}
 		o.chunkAt, o.filled = 0, n
 	}
-	n, err := t.write(o.chunk.b[o.chunkAt:o.filled], true, wait)
+	left := int64(o.filled - o.chunkAt)
+	more := cut.pos+left < cut.size || o.off < len(o.buf) || o.sent+1 < len(o.cuts)
+	n, err := t.write(o.chunk.b[o.chunkAt:o.filled], more, wait)
 	o.chunkAt += n
 	cut.pos += int64(n)
 	return err

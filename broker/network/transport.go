@@ -134,7 +134,7 @@ func (p *plain) tryWrite(fd uintptr) bool {
 			p.last.Store(time.Now().UnixNano())
 			continue
 		}
-		if again, done := p.writeFailed("sendmsg", err); !again {
+		if again, done := p.writeFailed(fd, "sendmsg", err); !again {
 			return done
 		}
 	}
@@ -142,7 +142,14 @@ func (p *plain) tryWrite(fd uintptr) bool {
 }
 
 // writeFailed judges a failed system call: again says to repeat it, done what the callback returns.
-func (p *plain) writeFailed(call string, err error) (again, done bool) {
+//
+// Bytes written with MSG_MORE, and those of a sendfile that is not over, do not leave before they fill
+// a segment. If the socket is full, there may not be room for that: the client would wait for them
+// and the socket for the client, until a timer of 200 ms. Setting TCP_NODELAY sends them.
+func (p *plain) writeFailed(fd uintptr, call string, err error) (again, done bool) {
+	if err == unix.EAGAIN {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
 	switch {
 	case err == unix.EINTR:
 		return true, false
@@ -187,7 +194,7 @@ func (p *plain) trySendfile(fd uintptr) bool {
 			w.err = errNoSendfile
 			return true
 		}
-		if again, done := p.writeFailed("sendfile", err); !again {
+		if again, done := p.writeFailed(fd, "sendfile", err); !again {
 			return done
 		}
 	}
