@@ -38,10 +38,14 @@ func TestBuiltPropertiesAreRead(t *testing.T) {
 	}
 }
 
-// derivedFrom are the properties that are read when a configuration is checked, into values of its own.
+// derivedFrom are the properties that are read when a configuration is checked, into values of its own,
+// or read in another way than by their whole name.
 var derivedFrom = []string{
 	"listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
 	"security.inter.broker.protocol", "max.connections.per.ip.overrides", "node.id",
+	// these are asked for by their prefix
+	"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
+	"transaction.state.log.num.partitions", "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes",
 }
 
 // isSource leaves out tests.

@@ -14,13 +14,18 @@ var differs = map[string]string{
 
 // effective are the settings of the table, by the names it gives them.
 var effective = map[string]func(*Config) string{
-	"log directories":               func(c *Config) string { return strings.Join(c.LogDirs(), ", ") },
-	"broker.id":                     func(c *Config) string { return fmt.Sprint(c.BrokerID()) },
-	"node.id":                       func(c *Config) string { return fmt.Sprint(c.Int("node.id")) },
-	"ZooKeeper connection timeout":  func(c *Config) string { return fmt.Sprint(c.ZooKeeperConnectionTimeout().Milliseconds()) },
-	"advertised listeners":          func(c *Config) string { return endpoints(c.AdvertisedListeners()) },
-	"inter-broker listener":         (*Config).InterBrokerListener,
-	"alter-log-dirs threads":        func(c *Config) string { return fmt.Sprint(c.AlterLogDirsThreads()) },
+	"log directories":              func(c *Config) string { return strings.Join(c.LogDirs(), ", ") },
+	"broker.id":                    func(c *Config) string { return fmt.Sprint(c.BrokerID()) },
+	"node.id":                      func(c *Config) string { return fmt.Sprint(c.Int("node.id")) },
+	"ZooKeeper connection timeout": func(c *Config) string { return fmt.Sprint(c.ZooKeeperConnectionTimeout().Milliseconds()) },
+	"advertised listeners":         func(c *Config) string { return endpoints(c.AdvertisedListeners()) },
+	"inter-broker listener":        (*Config).InterBrokerListener,
+	"alter-log-dirs threads": func(c *Config) string {
+		if n := c.Int("num.replica.alter.log.dirs.threads"); n != 0 {
+			return fmt.Sprint(n)
+		}
+		return fmt.Sprint(len(c.LogDirs()))
+	},
 	"inter.broker.protocol.version": func(c *Config) string { return c.InterBrokerProtocol().String() },
 	"accepted?":                     func(*Config) string { return "accepted" },
 	"remote copier threads": func(c *Config) string {

@@ -110,14 +110,6 @@ func (c *Config) ZooKeeperConnectionTimeout() time.Duration {
 	return c.Millis("zookeeper.session.timeout.ms")
 }
 
-// AlterLogDirsThreads returns num.replica.alter.log.dirs.threads, one per log directory if not set.
-func (c *Config) AlterLogDirsThreads() int {
-	if c.Has("num.replica.alter.log.dirs.threads") {
-		return c.Int("num.replica.alter.log.dirs.threads")
-	}
-	return len(c.LogDirs())
-}
-
 // InterBrokerProtocol returns inter.broker.protocol.version.
 func (c *Config) InterBrokerProtocol() Version { return c.version }
 
