@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -33,6 +34,12 @@ type dir struct {
 	lock    io.Closer
 	clean   bool // the last stop was clean; set before logs are loaded
 	loaded  bool // every log was loaded; set before Open returns
+
+	// created counts the logs made here, from 1 for those found at start; the names of the first synced
+	// of them are durable.
+	created   atomic.Int64
+	syncingMu sync.Mutex // held while names are synced
+	synced    int64      // guarded by syncingMu
 
 	checkpointMu sync.Mutex // held while a checkpoint is made and written
 	written      struct {   // what the files hold; guarded by checkpointMu
@@ -58,6 +65,13 @@ func (d *dir) fail(err error) error {
 		d.failed(d, err)
 	}
 	return fmt.Errorf("%w: %w", ErrStorage, err)
+}
+
+// failure returns what took the directory offline.
+func (d *dir) failure() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mu.err
 }
 
 // snapshot returns the logs of the directory.
@@ -179,6 +193,21 @@ func (d *dir) correct(p topic.Partition, recoveryPoint, start, watermark int64) 
 	return err
 }
 
+// syncNames makes the names of all logs that were created before durable.
+func (d *dir) syncNames() error {
+	d.syncingMu.Lock()
+	defer d.syncingMu.Unlock()
+	created := d.created.Load()
+	if d.synced == created {
+		return nil
+	}
+	if err := d.env.fs.SyncDir(d.path); err != nil {
+		return err
+	}
+	d.synced = created
+	return nil
+}
+
 // readCheckpoint reads one checkpoint. One that cannot be parsed is reported and taken as empty, as
 // Kafka's loader does; one that cannot be read fails the directory.
 func (d *dir) readCheckpoint(name string) (checkpoint.Offsets, error) {
@@ -190,9 +219,36 @@ func (d *dir) readCheckpoint(name string) (checkpoint.Offsets, error) {
 	return offsets, err
 }
 
+// make creates the directory and its parents where they do not exist, durably.
+func (d *dir) make() error {
+	var parents []string // of what has to be made
+	for path := d.path; ; path = filepath.Dir(path) {
+		exists, err := vfs.Exists(d.env.fs, path)
+		if err != nil {
+			return err
+		}
+		if exists || filepath.Dir(path) == path {
+			break
+		}
+		parents = append(parents, filepath.Dir(path))
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	if err := d.env.fs.MkdirAll(d.path); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := d.env.fs.SyncDir(parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // open prepares the directory: it exists, is locked, and its checkpoints are read.
 func (d *dir) open() error {
-	if err := d.env.fs.MkdirAll(d.path); err != nil {
+	if err := d.make(); err != nil {
 		return err
 	}
 	lock, err := d.env.fs.Lock(filepath.Join(d.path, lockFile))

@@ -35,9 +35,10 @@
 //
 // # Lock order
 //
-//	Manager.mu, Log.flushMu, Log.mu, dir.checkpointMu, dir.mu, Log.tail
+//	Log.flushMu, Log.mu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
+//	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, freshLogs.mu, package segment's
 //
 // Log.mu is held while an append is written and while segments are rolled, cut or removed, but never
-// during an fsync of a rolled segment and never while a reader reads. Log.tail and dir.mu are held for
-// a few instructions, never during I/O. Hooks are called without any lock.
+// during an fsync of a rolled segment and never while a reader reads. The leaves are held for a few
+// instructions, never during I/O. Hooks are called without any lock.
 package storage

@@ -78,13 +78,7 @@ func (l *Log) syncFiles(segments []*segment.Segment, snapshots []int64, from, to
 			return err
 		}
 	}
-	if l.parentUnsynced {
-		if err := l.env.fs.SyncDir(l.dir.path); err != nil {
-			return err
-		}
-		l.parentUnsynced = false
-	}
-	return nil
+	return l.dir.syncNames()
 }
 
 // background does, on the flusher's goroutine, what a roll left to do: sync what lies below the new

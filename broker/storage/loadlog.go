@@ -55,7 +55,7 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 		return nil, err
 	}
 	l := d.newLog(p, path, c)
-	l.parentUnsynced = true
+	d.created.Add(1)
 	l.mu.fresh = true
 	if err := l.setEpochs(nil); err != nil {
 		return nil, err
@@ -250,8 +250,10 @@ func (ld *loader) readSmallFiles() error {
 	case ok:
 		ld.topicID.Store(&id)
 	case errors.Is(err, checkpoint.ErrMalformed) && ld.empty():
-		ld.logger().WithError(err).Warn("Ignoring an unreadable topic id of an empty log")
-	case err != nil:
+		ld.logger().WithError(err).Warn("Removing the unreadable topic id of an empty log")
+		err = fsys.Remove(ld.file(checkpoint.PartitionMetadata))
+	}
+	if err != nil {
 		return err
 	}
 	entries, err := checkpoint.ReadEpochs(fsys, ld.file(checkpoint.LeaderEpochs))

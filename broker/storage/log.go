@@ -49,8 +49,7 @@ type Log struct {
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
 	closed        atomic.Bool  // stored under mu
 
-	flushMu        sync.Mutex // held while a flush syncs files, so that flushes follow one another
-	parentUnsynced bool       // the name of the log's directory is not durable; guarded by flushMu
+	flushMu sync.Mutex // held while a flush syncs files, so that flushes follow one another
 
 	mu struct {
 		sync.Mutex

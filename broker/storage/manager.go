@@ -42,11 +42,23 @@ type Manager struct {
 // cannot be used is offline from the start; that is an error only for all of them. A directory that
 // another process has locked, and one that holds a directory which is not a replica's, are errors.
 func Open(opts Options) (*Manager, error) {
-	if err := opts.setDefaults(); err != nil {
+	m, err := open(opts)
+	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &Manager{opts: opts, cancel: cancel}
+	m.cancel = cancel
+	m.wg.Go(func() { m.env.sched.run(ctx) })
+	m.wg.Go(func() { m.env.flush.run(ctx) })
+	return m, nil
+}
+
+// open is Open without the goroutines that run what is due.
+func open(opts Options) (*Manager, error) {
+	if err := opts.setDefaults(); err != nil {
+		return nil, err
+	}
+	m := &Manager{opts: opts, cancel: func() {}}
 	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
 	m.env.fresh = &freshLogs{sched: m.env.sched}
 	m.mu.logs = map[topic.Partition]*Log{}
@@ -60,8 +72,6 @@ func Open(opts Options) (*Manager, error) {
 		return nil, err
 	}
 	m.schedule()
-	m.wg.Go(func() { m.env.sched.run(ctx) })
-	m.wg.Go(func() { m.env.flush.run(ctx) })
 	return m, nil
 }
 
@@ -70,6 +80,7 @@ func (m *Manager) openDirs() error {
 	for _, path := range m.opts.Dirs {
 		d := &dir{path: filepath.Clean(path), env: m.env, logger: m.opts.Logger.WithField("dir", path), failed: m.dirFailed}
 		d.mu.logs = map[topic.Partition]*Log{}
+		d.created.Store(1)
 		m.dirs = append(m.dirs, d)
 	}
 	for _, d := range m.dirs {
@@ -84,13 +95,16 @@ func (m *Manager) openDirs() error {
 	return m.anyOnline()
 }
 
+// anyOnline returns an error if no directory is left.
 func (m *Manager) anyOnline() error {
+	var errs error
 	for _, d := range m.dirs {
 		if !d.offline.Load() {
 			return nil
 		}
+		errs = errors.Join(errs, d.failure())
 	}
-	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated", ErrStorage, m.opts.Dirs)
+	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated: %w", ErrStorage, m.opts.Dirs, errs)
 }
 
 // abandon gives up what Open has opened so far.

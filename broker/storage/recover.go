@@ -1,11 +1,13 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/epoch"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
 
 // recover makes the segments sound.
@@ -14,7 +16,7 @@ import (
 // a crash everything from the recovery point on is in doubt, from the segment on that holds it: its
 // batches are checked, its indexes built anew, and producer state and leader epochs follow from the
 // batches. At the first batch that is torn or broken the log ends, and so does it where a segment
-// that should follow is missing. Nothing below the recovery point is looked at.
+// that should follow is missing. Nothing below the recovery point is checked.
 func (ld *loader) recover() error {
 	first := len(ld.segments)
 	if !ld.clean {
@@ -32,6 +34,11 @@ func (ld *loader) recover() error {
 			return err
 		}
 	}
+	if !ld.clean && first > 0 {
+		if err := ld.resealSegment(first - 1); err != nil {
+			return err
+		}
+	}
 	for i := first; i < len(ld.segments); i++ {
 		cut, whole, err := ld.recoverSegment(i)
 		if err != nil {
@@ -43,6 +50,21 @@ func (ld *loader) recover() error {
 		return ld.removeFrom(i + 1)
 	}
 	return nil
+}
+
+// resealSegment completes the indexes of the segment before the first one in doubt. All its records are
+// below the recovery point; but if they were flushed while it was active, the entry with its largest
+// timestamp, which comes last, may have been written after that and be lost.
+func (ld *loader) resealSegment(i int) error {
+	_, err := ld.segments[i].NextOffset()
+	if err == nil {
+		err = ld.segments[i].Seal()
+	}
+	if errors.Is(err, segment.ErrCorrupt) { // not our doing, and nobody can say what the right bytes were
+		ld.logger().WithError(err).Warn("Found a corrupt segment below the recovery point")
+		return nil
+	}
+	return err
 }
 
 // dropDoubtfulSnapshots removes the snapshots above the first segment in doubt. They were not synced,

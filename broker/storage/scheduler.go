@@ -68,21 +68,27 @@ func (s *scheduler) run(ctx context.Context) {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		for ctx.Err() == nil {
-			t, wait, ok := s.next()
-			if !ok {
-				if wait >= 0 {
-					timer.Reset(wait)
-				}
-				break
-			}
-			t.run()
-			if t.period > 0 {
-				t.due = time.Now().Add(t.period)
-				s.add(t)
-			}
+		if wait := s.runDue(ctx); wait >= 0 {
+			timer.Reset(wait)
 		}
 	}
+}
+
+// runDue runs the tasks that are due and returns how long it is until the next one; -1 if there is
+// none.
+func (s *scheduler) runDue(ctx context.Context) (wait time.Duration) {
+	for ctx.Err() == nil {
+		t, wait, ok := s.next()
+		if !ok {
+			return wait
+		}
+		t.run()
+		if t.period > 0 {
+			t.due = time.Now().Add(t.period)
+			s.add(t)
+		}
+	}
+	return -1
 }
 
 // next takes the first task that is due. Without one it returns how long until there is; -1 if there
@@ -175,8 +181,17 @@ func (f *flusher) run(ctx context.Context) {
 			return
 		case <-f.wake:
 		}
-		for l := f.take(); l != nil && ctx.Err() == nil; l = f.take() {
-			l.background()
+		f.drain(ctx)
+	}
+}
+
+// drain does the jobs that are queued.
+func (f *flusher) drain(ctx context.Context) {
+	for ctx.Err() == nil {
+		l := f.take()
+		if l == nil {
+			return
 		}
+		l.background()
 	}
 }

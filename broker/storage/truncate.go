@@ -27,9 +27,9 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset < (*l.segments.Load())[0].Base() {
 		return l.truncateFullyLocked(offset)
 	}
-	// The end goes first, so that no reader begins to read what is being removed.
-	l.end.Store(offset)
-	l.start.Store(min(l.start.Load(), offset))
+	if err := l.beginCutLocked(offset, min(l.start.Load(), offset), offset); err != nil {
+		return err
+	}
 	if err := l.cutLocked(offset); err != nil {
 		return l.failed("truncate", err)
 	}
@@ -51,6 +51,19 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	}
 	l.logger().WithField("offset", offset).Info("Truncating log fully")
 	return l.truncateFullyLocked(offset)
+}
+
+// beginCutLocked makes ready for the removal of everything from first on. The end goes at once, so that
+// no reader begins to read what is being removed. The recovery point goes down to first durably: if a
+// crash undoes some of the removals and not others, the recovery looks there, and finds the gap. It
+// requires mu.
+func (l *Log) beginCutLocked(first, start, end int64) error {
+	l.mu.cuts++
+	l.end.Store(end)
+	l.start.Store(start)
+	l.highWatermark.Store(max(start, min(l.highWatermark.Load(), end)))
+	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), first))
+	return l.dir.lowered(l)
 }
 
 // cutLocked removes the records from offset on from the files, and syncs: were the cut lost in a crash
@@ -80,12 +93,8 @@ func (l *Log) cutLocked(offset int64) error {
 	return l.files.Sync()
 }
 
-// truncatedLocked brings everything that follows from the records in line with the log's new end. It
-// requires mu.
+// truncatedLocked brings the producer state in line with the log's new end. It requires mu.
 func (l *Log) truncatedLocked(offset int64) error {
-	l.mu.cuts++
-	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), offset))
-	l.highWatermark.Store(max(l.start.Load(), min(l.highWatermark.Load(), offset)))
 	err := l.removeSnapshotsLocked(func(o int64) bool { return o > offset })
 	if err == nil {
 		err = l.loadProducersLocked(*l.segments.Load(), offset)
@@ -93,7 +102,7 @@ func (l *Log) truncatedLocked(offset int64) error {
 	if err != nil {
 		return l.failed("reload the producer state", err)
 	}
-	return l.dir.lowered(l)
+	return nil
 }
 
 // truncateEpochsLocked forgets the epochs from offset on. It requires mu.
@@ -113,8 +122,9 @@ func (l *Log) truncateEpochsLocked(offset int64) error {
 // mu.
 func (l *Log) truncateFullyLocked(offset int64) error {
 	old := *l.segments.Load()
-	l.end.Store(offset)
-	l.start.Store(offset)
+	if err := l.beginCutLocked(min(old[0].Base(), offset), offset, offset); err != nil {
+		return err
+	}
 	if err := l.removeAllLocked(old); err != nil {
 		return l.failed("truncate fully", err)
 	}
@@ -132,7 +142,6 @@ func (l *Log) truncateFullyLocked(offset int64) error {
 			return err
 		}
 	}
-	l.highWatermark.Store(offset)
 	l.recoveryPoint.Store(offset)
 	return l.truncatedLocked(offset)
 }
