@@ -1,0 +1,313 @@
+package produce
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/gregor-mq/gregor/broker/api/internal/fixture"
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func handler(b *fixture.Broker) *Handler {
+	return &Handler{Replicas: b.Replicas, Metadata: b.Metadata, Logger: b.Logger, Now: time.Now}
+}
+
+func produceRequest(version, acks int16, name string, index int32, records []byte) *kmsg.ProduceRequest {
+	req := kmsg.NewPtrProduceRequest()
+	req.Version, req.Acks, req.TimeoutMillis = version, acks, 30_000
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition, p.Records = index, records
+	req.Topics = append(req.Topics, kmsg.ProduceRequestTopic{Topic: name, Partitions: []kmsg.ProduceRequestTopicPartition{p}})
+	return req
+}
+
+func produce(t testing.TB, h *Handler, req *kmsg.ProduceRequest) kmsg.ProduceResponseTopicPartition {
+	t.Helper()
+	resp := kmsg.NewPtrProduceResponse()
+	fixture.Do(t, h, req, resp)
+	return resp.Topics[0].Partitions[0]
+}
+
+func TestOffsetsFollowOneAnother(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	for version := int16(3); version <= 11; version++ {
+		for _, acks := range []int16{1, -1} {
+			want := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset()
+			got := produce(t, h, produceRequest(version, acks, "orders", 0, fixture.Batch(t, 3, 10, record.BuilderOptions{})))
+			if got.ErrorCode != 0 || got.BaseOffset != want || got.LogAppendTime != -1 {
+				t.Errorf("v%d acks=%d: %+v, want base offset %d", version, acks, got, want)
+			}
+		}
+	}
+}
+
+// TestRefusals compares with what Kafka 3.9.2 answered.
+func TestRefusals(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	b.Topic(t, "elsewhere", 1, []int32{2, 3}, nil)
+	b.Topic(t, "keyed", 1, []int32{1}, func(c *storage.LogConfig) { c.Compact, c.Delete, c.Policy.Compacted = true, false, true })
+	b.Topic(t, topic.ConsumerOffsets, 1, []int32{1}, nil)
+	good := func() []byte { return fixture.Batch(t, 1, 10, record.BuilderOptions{}) }
+	edit := func(change func(b []byte)) []byte {
+		batch := good()
+		change(batch)
+		record.Batch(batch).SetLeaderEpoch(-1)
+		return batch
+	}
+	noKey := record.NewBuilder(record.MagicV2, record.BuilderOptions{})
+	noKey.Append(record.Record{Timestamp: 1, Value: []byte("v")})
+	keyless, _ := noKey.Build(nil)
+	producer := &record.ProducerInfo{ID: 7}
+	tests := []struct {
+		name    string
+		version int16
+		acks    int16
+		topic   string
+		index   int32
+		records []byte
+		want    int16
+	}{
+		{"valid", 9, 1, "orders", 0, good(), 0},
+		{"bad CRC", 9, 1, "orders", 0, edit(func(b []byte) { b[17]++ }), 2},
+		{"unknown topic", 9, 1, "nope", 0, good(), 3},
+		{"unknown partition", 9, 1, "orders", 9, good(), 3},
+		{"magic 5", 9, 1, "orders", 0, edit(func(b []byte) { b[16] = 5 }), 2},
+		{"acks=2", 9, 2, "orders", 0, good(), 21},
+		{"acks=-2", 9, -2, "orders", 0, good(), 21},
+		{"no replica here", 9, 1, "elsewhere", 0, good(), 6},
+		{"record set empty", 9, 1, "orders", 0, []byte{}, 87},
+		{"two batches", 9, 1, "orders", 0, append(good(), good()...), 87},
+		{"batch length too long", 9, 1, "orders", 0, edit(func(b []byte) { binary.BigEndian.PutUint32(b[8:], uint32(len(b))) }), 87},
+		{"garbage", 9, 1, "orders", 0, []byte("0123456789"), 87},
+		{"zstd in v6", 6, 1, "orders", 0, fixture.Batch(t, 1, 10, record.BuilderOptions{Codec: record.Zstd}), 76},
+		{"no key on a compacted topic", 9, 1, "keyed", 0, keyless, 87},
+		{"internal topic", 9, 1, topic.ConsumerOffsets, 0, good(), 17},
+		{"transactional batch without a transactional id", 9, 1, "orders", 0,
+			fixture.Batch(t, 1, 10, record.BuilderOptions{Producer: producer, Transactional: true}), 53},
+	}
+	h := handler(b)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			end := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset()
+			got := produce(t, h, produceRequest(tt.version, tt.acks, tt.topic, tt.index, tt.records))
+			if got.ErrorCode != tt.want {
+				t.Errorf("error code %d, want %d", got.ErrorCode, tt.want)
+			}
+			if tt.want != 0 && b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset() != end {
+				t.Error("refused, and written all the same")
+			}
+		})
+	}
+}
+
+func TestLeaderIsNamed(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "elsewhere", 1, []int32{2, 3}, nil)
+	resp := kmsg.NewPtrProduceResponse()
+	fixture.Do(t, handler(b), produceRequest(10, 1, "elsewhere", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})), resp)
+	got := resp.Topics[0].Partitions[0].CurrentLeader
+	if got.LeaderID != 2 || len(resp.Brokers) != 1 || resp.Brokers[0].Port != 9092 {
+		t.Errorf("leader %+v at %+v, want broker 2 at port 9092", got, resp.Brokers)
+	}
+}
+
+func TestNoAnswerWithoutAcks(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	ok := fixture.Send(h, produceRequest(9, 0, "orders", 0, fixture.Batch(t, 2, 1, record.BuilderOptions{})), "c")
+	if err := ok.Dropped(); err != nil {
+		t.Errorf("a good produce closed the connection: %v", err)
+	}
+	if end := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(); end != 2 {
+		t.Errorf("log ends at %d, want 2", end)
+	}
+	if fixture.Send(h, produceRequest(9, 0, "nope", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})), "c").Dropped() == nil {
+		t.Error("an error with acks=0 must close the connection")
+	}
+}
+
+// TestAcksAllWaitsForFollowers has a follower in the ISR that has not fetched.
+func TestAcksAllWaitsForFollowers(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	h := handler(b)
+	waiting := fixture.Send(h, produceRequest(9, -1, "orders", 0, fixture.Batch(t, 5, 1, record.BuilderOptions{})), "c")
+	if !waiting.Pending() {
+		t.Fatal("answered before the follower has the records")
+	}
+	p, err := b.Replicas.Partition(topic.Partition{Topic: "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, offset := range []int64{0, 5} { // the second fetch says that it holds everything below 5
+		res, err := p.Read(&replica.ReadOptions{Offset: offset, MaxBytes: 1 << 20, ReplicaID: 2, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Section != nil {
+			res.Section.Release()
+		}
+	}
+	resp := kmsg.NewPtrProduceResponse()
+	waiting.Wait(t, 9, resp)
+	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 0 || got.BaseOffset != 0 {
+		t.Errorf("answer %+v, want offset 0 without error", got)
+	}
+}
+
+func TestAcksAllTimesOut(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	req := produceRequest(9, -1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{}))
+	req.TimeoutMillis = 10
+	if got := produce(t, handler(b), req); got.ErrorCode != 7 || got.BaseOffset != -1 {
+		t.Errorf("answer %+v, want REQUEST_TIMED_OUT", got)
+	}
+}
+
+func TestAcksAllNeedsMinISR(t *testing.T) {
+	b := fixture.New(t)
+	id := b.Topic(t, "orders", 1, []int32{1, 2}, func(c *storage.LogConfig) { c.MinInSyncReplicas = 2 })
+	b.Lead(t, id, replica.PartitionState{
+		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
+		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
+	})
+	batch := fixture.Batch(t, 1, 1, record.BuilderOptions{})
+	if got := produce(t, handler(b), produceRequest(9, -1, "orders", 0, batch)); got.ErrorCode != 19 {
+		t.Errorf("acks=all: error %d, want NOT_ENOUGH_REPLICAS", got.ErrorCode)
+	}
+	if got := produce(t, handler(b), produceRequest(9, 1, "orders", 0, batch)); got.ErrorCode != 0 {
+		t.Errorf("acks=1: error %d, want none", got.ErrorCode)
+	}
+	if hw := b.Storage.Log(topic.Partition{Topic: "orders"}).HighWatermark(); hw != 0 {
+		t.Errorf("high watermark %d rose with an ISR below min.insync.replicas", hw)
+	}
+}
+
+func TestLeadershipLostWhileWaiting(t *testing.T) {
+	b := fixture.New(t)
+	id := b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	waiting := fixture.Send(handler(b), produceRequest(10, -1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})), "c")
+	b.Lead(t, id, replica.PartitionState{
+		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
+		Leader: 2, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+	})
+	resp := kmsg.NewPtrProduceResponse()
+	waiting.Wait(t, 10, resp)
+	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 6 {
+		t.Errorf("error %d, want NOT_LEADER_OR_FOLLOWER", got.ErrorCode)
+	}
+}
+
+func TestDuplicatesKeepTheirOffset(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	send := func(sequence int32) kmsg.ProduceResponseTopicPartition {
+		return produce(t, h, produceRequest(9, -1, "orders", 0,
+			fixture.Batch(t, 2, 1, record.BuilderOptions{Producer: &record.ProducerInfo{ID: 7, Sequence: sequence}})))
+	}
+	for i := range int32(6) {
+		if got := send(2 * i); got.ErrorCode != 0 || got.BaseOffset != int64(2*i) {
+			t.Fatalf("batch %d: %+v", i, got)
+		}
+	}
+	if got := send(2); got.ErrorCode != 0 || got.BaseOffset != 2 {
+		t.Errorf("duplicate of the fifth last batch: %+v, want offset 2", got)
+	}
+	if got := send(20); got.ErrorCode != 45 {
+		t.Errorf("a gap in the sequence: error %d, want OUT_OF_ORDER_SEQUENCE_NUMBER", got.ErrorCode)
+	}
+	if end := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(); end != 12 {
+		t.Errorf("log ends at %d, want 12", end)
+	}
+}
+
+func TestGarbageDropsTheConnection(t *testing.T) {
+	b := fixture.New(t)
+	h := handler(b)
+	c := &discard{}
+	h.Handle(&request.Request{Version: 9, Body: []byte{1, 2, 3}, To: c, Conn: &request.Conn{}})
+	if !c.dropped {
+		t.Error("a body that cannot be decoded must close the connection")
+	}
+}
+
+// discard takes answers without keeping them.
+type discard struct {
+	buf     []byte
+	dropped bool
+}
+
+func (d *discard) Reply(_ *request.Request, body request.Body) {
+	if body == nil {
+		return
+	}
+	d.buf = body.AppendTo(d.buf[:0])
+	if r, ok := body.(request.Recycler); ok {
+		r.Recycle()
+	}
+}
+
+func (d *discard) Drop(*request.Request, error) { d.dropped = true }
+
+// repeatable returns a request with a batch of n records, and what makes it fresh again after the
+// broker has patched the batch.
+func repeatable(t testing.TB, n int, to request.Replier) (*request.Request, func()) {
+	batch := fixture.Batch(t, n, 1000, record.BuilderOptions{})
+	body := produceRequest(9, -1, "orders", 0, batch).AppendTo(nil)
+	at := bytes.Index(body, batch)
+	r := &request.Request{Version: 9, Body: body, To: to, Conn: &request.Conn{Listener: fixture.Listener}}
+	return r, func() { copy(body[at:], batch[:record.HeaderSize]) }
+}
+
+// TestAllocations holds the bound on garbage per produced request, whatever its size.
+func TestAllocations(t *testing.T) {
+	for _, n := range []int{1, 64, 1000} {
+		b := fixture.New(t)
+		b.Topic(t, "orders", 1, []int32{1}, nil)
+		h, to := handler(b), &discard{}
+		r, again := repeatable(t, n, to)
+		allocs := testing.AllocsPerRun(200, func() { again(); h.Handle(r) })
+		if got, want := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(), int64(201*n); got != want {
+			t.Fatalf("log ends at %d, want %d: not every request was appended", got, want)
+		}
+		if allocs > 10 {
+			t.Errorf("%d records: %.1f allocations per request, want 10 at most", n, allocs)
+		}
+		t.Logf("%d records: %.1f allocations", n, allocs)
+	}
+}
+
+func BenchmarkHandle(b *testing.B) {
+	for _, size := range []int{1, 15, 63, 1000} {
+		b.Run(fmt.Sprintf("records=%d", size), func(b *testing.B) {
+			f := fixture.New(b)
+			f.Topic(b, "orders", 1, []int32{1}, nil)
+			h, to := handler(f), &discard{}
+			r, again := repeatable(b, size, to)
+			b.SetBytes(int64(len(r.Body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				again()
+				h.Handle(r)
+			}
+		})
+	}
+}
