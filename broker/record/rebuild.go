@@ -6,10 +6,9 @@ import "hash/crc32"
 func (v *validation) rebuildBatch(b Batch) (Validated, error) {
 	opts := v.options()
 	opts.Transactional = b.IsTransactional()
-	if b.HasProducerID() {
-		opts.Producer = &ProducerInfo{ID: b.ProducerID(), Epoch: b.ProducerEpoch(), Sequence: b.BaseSequence()}
-	} else if opts.Transactional {
-		return Validated{}, errorf(ErrInvalidRecord, "Cannot write transactional messages without a valid producer ID")
+	opts.Producer = &ProducerInfo{ID: b.ProducerID(), Epoch: b.ProducerEpoch(), Sequence: b.BaseSequence()}
+	if err := checkProducer(b); err != nil {
+		return Validated{}, err
 	}
 	r := v.newRebuild(opts)
 	defer r.builder.Discard()
@@ -34,6 +33,21 @@ func (v *validation) rebuildBatch(b Batch) (Validated, error) {
 		return Validated{}, err
 	}
 	return v.rebuilt(r)
+}
+
+// checkProducer checks what Kafka does when it builds a batch, and only then.
+func checkProducer(b Batch) error {
+	switch {
+	case b.ProducerID() == NoProducerID && b.IsTransactional():
+		return errorf(ErrInvalidRecord, "Cannot write transactional messages without a valid producer ID")
+	case b.ProducerID() == NoProducerID:
+		return nil
+	case b.ProducerEpoch() == NoProducerEpoch:
+		return errorf(ErrInvalidRecord, "Invalid negative producer epoch")
+	case b.BaseSequence() < 0:
+		return errorf(ErrInvalidRecord, "Invalid negative sequence number used")
+	}
+	return nil
 }
 
 // rebuildMessages validates messages of format v0 or v1, and builds a batch of format v2 of them.
