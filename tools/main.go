@@ -9,8 +9,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,11 @@ func commands() []*tool.Command {
 	return []*tool.Command{topics.Command(), offsets.Command(), consume.Command(), produce.Command(), records.Command()}
 }
 
+// release is set by the linker to what git says about the checkout.
+var release = "unknown"
+
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // who reads no more is told by the write that fails
 	env := &tool.Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now}
 	os.Exit(run(context.Background(), env, os.Args))
 }
@@ -74,7 +80,7 @@ func newRoot(env *tool.Env, status *int) *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.SetVersionTemplate("gregorctl, with the tools of Kafka {{.Version}}\n")
+	root.SetVersionTemplate("gregorctl {{.Version}}, with the tools of Kafka " + tool.Version + "\n")
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)

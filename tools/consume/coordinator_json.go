@@ -213,6 +213,9 @@ func formatTransactionJSON(dst []byte, r *kgo.Record) ([]byte, error) {
 		}
 		printed := transactionJSON{ProducerID: value.ProducerID, ProducerEpoch: value.ProducerEpoch,
 			TimeoutMillis: value.TimeoutMillis, Status: int8(value.State), LastUpdate: value.LastUpdateTimestamp, Start: value.StartTimestamp}
+		if value.State != 0 {
+			printed.Partitions = []transactionPartitionJSON{} // null in state Empty only
+		}
 		for _, t := range value.Topics {
 			printed.Partitions = append(printed.Partitions, transactionPartitionJSON{t.Topic, t.Partitions})
 		}

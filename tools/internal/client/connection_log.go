@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -40,7 +42,7 @@ func LogContext(config *clientconf.Config) string {
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (l *connectionLog) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	if err == nil {
+	if err == nil || errors.Is(err, context.Canceled) { // canceled: the tool has ended
 		return
 	}
 	id, seed := broker.NodeID, broker.NodeID < 0
