@@ -70,8 +70,8 @@ func (z *fakeZooKeeper) Children(ctx context.Context, watch bool, parent string)
 
 func (z *fakeZooKeeper) childrenOf(parent string) (names []string) {
 	for p := range z.nodes {
-		if path.Dir(p) == parent && p != "/" {
-			names = append(names, path.Base(p))
+		if name, ok := strings.CutPrefix(p, parent+"/"); ok && !strings.Contains(name, "/") {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)

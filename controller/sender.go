@@ -2,7 +2,9 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -145,6 +147,7 @@ func (s *sender) run(ctx context.Context) {
 type link struct {
 	*sender
 	conn    *interbroker.Conn
+	served  bool // conn has carried a request
 	failing bool // the last attempt failed, and the log says so
 }
 
@@ -155,9 +158,13 @@ func (l *link) deliver(ctx context.Context, req kmsg.Request) kmsg.Response {
 		if err == nil {
 			return resp
 		}
+		idle := l.served
 		l.drop()
 		if ctx.Err() != nil {
 			return nil
+		}
+		if idle && !errors.Is(err, os.ErrDeadlineExceeded) {
+			continue // the broker has closed a connection that was idle for long, or was restarted
 		}
 		if !l.failing {
 			l.failing = true
@@ -185,7 +192,7 @@ func (l *link) attempt(ctx context.Context, req kmsg.Request) (kmsg.Response, er
 	}
 	resp, err := l.conn.RoundTrip(ctx, req)
 	if err == nil {
-		l.failing = false
+		l.served, l.failing = true, false
 	}
 	return resp, err
 }
@@ -194,6 +201,6 @@ func (l *link) attempt(ctx context.Context, req kmsg.Request) (kmsg.Response, er
 func (l *link) drop() {
 	if l.conn != nil {
 		l.conn.Close()
-		l.conn = nil
+		l.conn, l.served = nil, false
 	}
 }

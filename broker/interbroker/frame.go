@@ -5,11 +5,12 @@ import (
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
-// Keys of the requests whose headers or bodies are not like the others'.
+// Keys of the requests whose headers are not like the others'.
 const (
-	keyStopReplica        = 5
 	keyControlledShutdown = 7
 	keyAPIVersions        = 18
 )
@@ -29,21 +30,12 @@ func appendRequest(dst []byte, req kmsg.Request, correlationID int32, clientID s
 	if req.IsFlexible() {
 		dst = append(dst, 0) // no header tags
 	}
-	body := len(dst)
-	dst = req.AppendTo(dst)
-	if req.Key() == keyStopReplica && req.GetVersion() >= 4 {
-		orderStopReplica(dst[body:])
+	if stop, ok := req.(*kmsg.StopReplicaRequest); ok {
+		req = &wire.StopReplicaRequest{StopReplicaRequest: *stop} // version 4 in Kafka's order
 	}
+	dst = req.AppendTo(dst)
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst
-}
-
-// orderStopReplica puts the head of a StopReplica v4 body into Kafka's order: controller id,
-// isKRaftController, controller epoch. kmsg writes isKRaftController after the epoch.
-func orderStopReplica(body []byte) {
-	isKRaft := body[8]
-	copy(body[5:9], body[4:8])
-	body[4] = isKRaft
 }
 
 // flexibleResponse reports whether the response to req has tags in its header. The one to
