@@ -309,7 +309,9 @@ func (c *conn) runBlocking() {
 		}
 		s := c.mu.blocked[0]
 		c.mu.blocked[0] = nil
-		c.mu.blocked = c.mu.blocked[1:]
+		if c.mu.blocked = c.mu.blocked[1:]; len(c.mu.blocked) == 0 {
+			c.mu.blocked = nil
+		}
 		c.mu.Unlock()
 		c.handle(s)
 		putBuffer(s.frame)

@@ -164,8 +164,9 @@ func TestHandlerPanicClosesOneConnection(t *testing.T) {
 	s := start(t, routes{}.handle(keyEcho, false, echo).
 		handle(keyLater, false, func(*request.Request) { panic("boom") }).
 		handle(keyBlock, true, func(*request.Request) { panic("boom") }).
-		handle(0, false, func(r *request.Request) { r.Reply(badBody{}) }), nil)
-	for i, key := range []int16{keyLater, keyBlock, 0} {
+		handle(0, false, func(r *request.Request) { r.Reply(badBody{}) }).
+		handle(1, false, func(r *request.Request) { r.Reply(badSections{}) }), nil)
+	for i, key := range []int16{keyLater, keyBlock, 0, 1} {
 		c, other := s.dial(), s.dial()
 		c.send(frame(key, 0, 1, nil))
 		c.expectClosed()
@@ -181,6 +182,10 @@ func TestHandlerPanicClosesOneConnection(t *testing.T) {
 type badBody struct{}
 
 func (badBody) AppendTo([]byte) []byte { panic("boom") }
+
+type badSections struct{ badBody }
+
+func (badSections) Cuts() []request.Cut { panic("boom") }
 
 func TestHalfClosedConnectionGetsItsAnswers(t *testing.T) {
 	var box inbox

@@ -17,17 +17,26 @@ type inbound struct {
 	need int
 	// hint is the size of the last large frame: the next one is likely as large.
 	hint int
+	// busy says that the last read filled its buffer: the next one begins with a larger one.
+	busy bool
 }
 
 // hintMax bounds the buffer that is taken for a frame before its bytes are there.
 const hintMax = 1 << 20
+
+// busyBuffer is the first buffer for a connection on which much arrives at once.
+const busyBuffer = 64 << 10
 
 // room returns where to read to, at least one byte. It takes a buffer or enlarges the one there is:
 // four times what has arrived at most, unless the frame before was large too.
 func (in *inbound) room() []byte {
 	switch {
 	case in.buf == nil:
-		in.buf = getBuffer(minBuffer)
+		size := minBuffer
+		if in.busy {
+			size = busyBuffer
+		}
+		in.buf = getBuffer(size)
 		in.r, in.w = 0, 0
 	case in.r > 0 && in.r+in.need > len(in.buf.b) || in.w == len(in.buf.b):
 		in.enlarge()
@@ -51,6 +60,12 @@ func (in *inbound) enlarge() {
 		in.buf = larger
 	}
 	in.r, in.w = 0, len(have)
+}
+
+// filled takes note of n bytes read into what room returned.
+func (in *inbound) filled(n int) {
+	in.w += n
+	in.busy = in.w == len(in.buf.b)
 }
 
 // next returns the next whole frame, without its length; it is valid until the next call of room or

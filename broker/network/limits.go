@@ -100,12 +100,12 @@ func (a *admission) fullLocked(listener string) bool {
 type verdict int8
 
 const (
-	serve       verdict = iota
+	admitted    verdict = iota
 	closeNow            // too many connections from its address
 	closeParked         // its address opens connections too fast: unread until a delay is over
 )
 
-// take counts a connection from ip that was accepted. Unless it is to be served, it is not counted.
+// take counts a connection from ip that was accepted. Unless it is admitted, it is not counted.
 func (a *admission) take(listener string, ip netip.Addr) (verdict, time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -129,7 +129,7 @@ func (a *admission) take(listener string, ip netip.Addr) (verdict, time.Duration
 	a.mu.total++
 	a.mu.listeners[listener]++
 	a.mu.ips[ip]++
-	return serve, 0
+	return admitted, 0
 }
 
 func (a *admission) ipLimitLocked(ip netip.Addr) int {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gregor-mq/gregor/broker/auth"
 	"github.com/gregor-mq/gregor/broker/request"
 )
 
@@ -114,8 +115,8 @@ func TestRates(t *testing.T) {
 	a := newAdmission([]Listener{{Name: "L"}}, Limits{IPRate: 1})
 	ip := netip.MustParseAddr("10.0.0.1")
 	for range rateBurst {
-		if v, _ := a.take("L", ip); v != serve {
-			t.Fatalf("verdict %d, want serve", v)
+		if v, _ := a.take("L", ip); v != admitted {
+			t.Fatalf("verdict %d, want admitted", v)
 		}
 	}
 	if v, d := a.take("L", ip); v != closeParked || d <= 0 || d > rateWindow {
@@ -215,6 +216,36 @@ func TestShutdownBeforeStart(t *testing.T) {
 	}
 	if err := never.Shutdown(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRequestsKnowTheirConnection(t *testing.T) {
+	seen := make(chan request.Conn, 1)
+	s := start(t, routes{}.handle(keyEcho, false, func(r *request.Request) {
+		seen <- *r.Conn
+		if r.ClientID != "test" || r.Size != 14 || time.Since(r.Received) > time.Minute {
+			t.Errorf("request %+v", r)
+		}
+		echo(r)
+	}), func(o *Options) {
+		o.Listeners = append(o.Listeners, Listener{Name: "CLIENT", Protocol: "PLAINTEXT", Host: "127.0.0.1"})
+	})
+	for i, e := range s.Endpoints() {
+		s.addr = fmt.Sprintf("127.0.0.1:%d", e.Port)
+		c := s.dial()
+		c.send(frame(keyEcho, 0, 1, nil))
+		c.expect(1, "")
+		got := <-seen
+		if want := fmt.Sprintf("%s-%s-%d", s.addr, c.LocalAddr(), i); got.ID != want {
+			t.Errorf("id %s, want %s", got.ID, want)
+		}
+		if got.Listener != e.Listener || got.InterBroker != (i == 0) || got.SecurityProtocol != "PLAINTEXT" ||
+			got.Principal != auth.Anonymous || got.Remote.String() != c.LocalAddr().String() {
+			t.Errorf("connection %+v", got)
+		}
+	}
+	if n := s.Connections(); n["CLIENT"] != 1 || n["PLAINTEXT"] != 1 {
+		t.Errorf("connections %v", n)
 	}
 }
 
@@ -323,6 +354,9 @@ func TestIdleConnectionsHoldNoBuffer(t *testing.T) {
 	// The clients' own share: a net.Conn and a bufio.Reader of 4 KiB.
 	for _, c := range clients {
 		c.in = nil
+	}
+	if g := runtime.NumGoroutine(); g > n+20 {
+		t.Errorf("%d goroutines for %d connections", g, n)
 	}
 	each := (int64(memory()) - int64(before)) / int64(n)
 	t.Logf("%d connections, both ends: %d bytes each", n, each)

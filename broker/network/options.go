@@ -52,7 +52,8 @@ type Endpoint struct {
 type Limits struct {
 	Connections int // max.connections, of the whole broker
 	PerIP       int // max.connections.per.ip
-	// PerIPOverrides replaces PerIP for some addresses (max.connections.per.ip.overrides).
+	// PerIPOverrides replaces PerIP for some addresses (max.connections.per.ip.overrides, whose host
+	// names the caller has looked up). IPv4 addresses are not mapped into IPv6 here.
 	PerIPOverrides map[netip.Addr]int
 	CreationRate   int // max.connection.creation.rate, connections per second
 	// IPRate bounds the connections per second of one address (connection_creation_rate, KIP-612),

@@ -35,6 +35,7 @@ type outbound struct {
 	cuts    []outCut
 	sent    int // cuts[:sent] are written and released
 	slots   []*slot
+	encoded int    // slots[:encoded] are in buf and cuts, or were
 	scratch []byte // a sectioned body before it is taken apart
 	chunk   *buffer
 	filled  int   // bytes of the section in chunk, at which chunkAt starts to be unwritten
@@ -56,48 +57,59 @@ var outbounds = sync.Pool{New: func() any { return new(outbound) }}
 
 func (o *outbound) empty() bool { return len(o.slots) == 0 && o.reason == nil }
 
-// pending returns how many bytes are left to be written.
+// pending returns how many bytes are left to be written, at least: replies not yet encoded count as
+// much as is encoded at a time.
 func (o *outbound) pending() int64 {
-	n := int64(len(o.buf) - o.off)
+	n := int64(len(o.buf) - o.off + (len(o.slots)-o.encoded)*outboundBytes)
 	for i := o.sent; i < len(o.cuts); i++ {
 		n += o.cuts[i].size - o.cuts[i].pos
 	}
 	return n
 }
 
-// encode appends the replies in o.slots. A body that panics costs the connection, not the broker.
+// encode puts further replies into buf, until that is large enough for a write. A body that panics
+// costs the connection, not the broker.
 func (o *outbound) encode() {
 	defer func() {
 		if p := recover(); p != nil {
 			o.fatal = &panicError{p, debug.Stack()}
+			s := o.slots[o.encoded]
+			if r, ok := s.body.(request.Recycler); ok {
+				r.Recycle()
+			}
+			s.body = nil // finish must not try it again
 		}
 	}()
-	for _, s := range o.slots {
-		if s.state != answered {
-			continue
+	for o.encoded < len(o.slots) && len(o.buf) < outboundBytes && o.fatal == nil {
+		if s := o.slots[o.encoded]; s.state == answered {
+			o.encodeReply(s)
 		}
-		body := s.body
-		start, cuts := len(o.buf), len(o.cuts)
-		o.buf = append(o.buf, 0, 0, 0, 0)
-		o.buf = wire.AppendResponseHeader(o.buf, s.Key, s.Version, s.CorrelationID)
-		if b, ok := body.(request.Sectioned); ok {
-			o.appendSectioned(b)
-		} else {
-			o.buf = body.AppendTo(o.buf)
-		}
-		size := int64(len(o.buf) - start - 4)
-		for _, cut := range o.cuts[cuts:] {
-			size += cut.size
-		}
-		if size > math.MaxInt32 {
-			o.fatal = fmt.Errorf("a reply of %d bytes is too large", size)
-		}
-		binary.BigEndian.PutUint32(o.buf[start:], uint32(size))
-		s.responseBytes = int(size)
-		s.body = nil
-		if r, ok := body.(request.Recycler); ok {
-			r.Recycle()
-		}
+		o.encoded++
+	}
+}
+
+func (o *outbound) encodeReply(s *slot) {
+	start, cuts := len(o.buf), len(o.cuts)
+	o.buf = append(o.buf, 0, 0, 0, 0)
+	o.buf = wire.AppendResponseHeader(o.buf, s.Key, s.Version, s.CorrelationID)
+	if b, ok := s.body.(request.Sectioned); ok {
+		o.appendSectioned(b)
+	} else {
+		o.buf = s.body.AppendTo(o.buf)
+	}
+	size := int64(len(o.buf) - start - 4)
+	for _, cut := range o.cuts[cuts:] {
+		size += cut.size
+	}
+	if size > math.MaxInt32 {
+		o.fatal = fmt.Errorf("a reply of %d bytes is too large", size)
+	}
+	binary.BigEndian.PutUint32(o.buf[start:], uint32(size))
+	s.responseBytes = int(size)
+	r, ok := s.body.(request.Recycler)
+	s.body = nil
+	if ok {
+		r.Recycle()
 	}
 }
 
@@ -142,8 +154,15 @@ func (o *outbound) write(t transport, wait bool) error {
 				return err
 			}
 		}
-		if !more {
+		if !more && o.encoded == len(o.slots) {
 			return nil
+		}
+		if !more {
+			o.rewind()
+			if o.encode(); o.fatal != nil {
+				return o.fatal
+			}
+			continue
 		}
 		if err := o.writeSection(t, &o.cuts[o.sent], wait); err != nil {
 			return err
@@ -151,6 +170,15 @@ func (o *outbound) write(t transport, wait bool) error {
 		o.cuts[o.sent].sec.Release()
 		o.cuts[o.sent].sec = nil
 		o.sent++
+	}
+}
+
+// rewind makes room for further replies once all that are encoded are written.
+func (o *outbound) rewind() {
+	clear(o.cuts)
+	o.buf, o.off, o.cuts, o.sent = o.buf[:0], 0, o.cuts[:0], 0
+	if cap(o.buf) > outboundKept {
+		o.buf = nil
 	}
 }
 

@@ -153,6 +153,24 @@ func TestSectionsOfAllSizesArrive(t *testing.T) {
 	}
 }
 
+// Replies that gather behind a slow one are encoded piece by piece.
+func TestManyLargeRepliesAreEncodedPieceByPiece(t *testing.T) {
+	o, tr := new(outbound), &noSendfile{limit: 1 << 30}
+	for i := range 30 {
+		s := newSlot(nil)
+		s.state, s.body = answered, raw(bytes.Repeat([]byte{byte(i)}, 100_000))
+		o.slots = append(o.slots, s)
+	}
+	o.encode()
+	if n := len(o.buf); n > outboundBytes+100_010 {
+		t.Errorf("%d bytes are encoded at once", n)
+	}
+	if err := o.write(tr, true); err != nil || tr.Len() != 30*100_008 || cap(o.buf) > 300_000 {
+		t.Errorf("wrote %d bytes from a buffer of %d, %v", tr.Len(), cap(o.buf), err)
+	}
+	o.finish("", nil, time.Time{})
+}
+
 func TestManySmallSectionsAreBoundedInMemory(t *testing.T) {
 	f := newLogFile(t, 1<<20)
 	const n = 2000

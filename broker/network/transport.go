@@ -98,7 +98,7 @@ func (p *plain) tryRead(fd uintptr) bool {
 		switch err {
 		case nil:
 			p.reading.n = n
-			p.reading.in.w += n
+			p.reading.in.filled(n)
 			return true
 		case unix.EINTR:
 		case unix.EAGAIN:

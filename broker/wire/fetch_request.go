@@ -83,7 +83,7 @@ const (
 // ErrUnsupportedVersion.
 func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 17 {
-		return fmt.Errorf("Fetch v%d: %w", version, ErrUnsupportedVersion)
+		return fmt.Errorf("parse Fetch v%d: %w", version, ErrUnsupportedVersion)
 	}
 	*r = FetchRequest{
 		Version: version, ReplicaID: -1, ReplicaEpoch: -1, MaxBytes: math.MaxInt32, SessionEpoch: -1,
@@ -117,7 +117,7 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 		r.parseTags(&in)
 	}
 	if in.bad {
-		return fmt.Errorf("Fetch v%d: %w", version, ErrTruncated)
+		return fmt.Errorf("parse Fetch v%d: %w", version, ErrTruncated)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (r *ProduceRequest) Release() {
 // ErrUnsupportedVersion.
 func (r *ProduceRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 11 {
-		return fmt.Errorf("Produce v%d: %w", version, ErrUnsupportedVersion)
+		return fmt.Errorf("parse Produce v%d: %w", version, ErrUnsupportedVersion)
 	}
 	*r = ProduceRequest{Version: version, Topics: r.Topics[:0], partitions: r.partitions[:0]}
 	in, flexible := reader{src: body}, version >= 9
@@ -86,7 +86,7 @@ func (r *ProduceRequest) Parse(version int16, body []byte) error {
 		first = end
 	}
 	if in.bad {
-		return fmt.Errorf("Produce v%d: %w", version, ErrTruncated)
+		return fmt.Errorf("parse Produce v%d: %w", version, ErrTruncated)
 	}
 	return nil
 }
