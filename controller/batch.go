@@ -42,7 +42,8 @@ type batch struct {
 	lisr      map[int32]map[*partition]bool // broker to partition to whether the replica is new
 	stop      map[int32]map[*partition]bool // broker to partition to whether it is deleted
 	metadata  map[int32]bool                // brokers that get an UpdateMetadata request
-	announced map[*partition]bool           // what it tells, the same to all
+	toAll     bool                          // all get one
+	announced map[*partition]bool           // what it tells, the same to everyone
 }
 
 func newBatch() *batch {
@@ -55,18 +56,16 @@ func newBatch() *batch {
 }
 
 // lead tells brokers the leadership of p, and all others by their metadata.
-func (c *core) lead(b *batch, brokers []int32, p *partition, isNew bool) {
+func (b *batch) lead(brokers []int32, p *partition, isNew bool) {
 	for _, id := range brokers {
 		add(b.lisr, id, p, isNew)
 	}
-	c.announce(b, p)
+	b.announce(p)
 }
 
 // announce tells all brokers the leadership of p by their metadata.
-func (c *core) announce(b *batch, p *partition) {
-	for id := range c.brokers {
-		b.metadata[id] = true
-	}
+func (b *batch) announce(p *partition) {
+	b.toAll = true
 	b.announced[p] = true
 }
 
@@ -105,12 +104,15 @@ func (c *core) flush(b *batch) {
 }
 
 func (c *core) flushMetadata(b *batch) {
-	if len(b.metadata) == 0 {
+	if len(b.metadata) == 0 && !b.toAll {
 		return
+	}
+	ids := c.brokerIDs()
+	if !b.toAll {
+		ids = keep(ids, func(id int32) bool { return b.metadata[id] })
 	}
 	told, partitions := c.metadataTopics(b.announced)
 	live := c.liveBrokers()
-	ids := keep(slices.Sorted(maps.Keys(b.metadata)), func(id int32) bool { return c.brokers[id] != nil })
 	c.log.Infof("Sending UpdateMetadata request to brokers %v for %d partitions", ids, partitions)
 	for _, id := range ids {
 		req := kmsg.NewPtrUpdateMetadataRequest()

@@ -38,6 +38,7 @@ type fakeBroker struct {
 		deleted map[topic.Partition]bool
 		epoch   int32 // controller epoch of the last request
 		count   map[string]int
+		told    map[int32]int // partitions in UpdateMetadata requests, by controller epoch
 	}
 }
 
@@ -49,7 +50,7 @@ func startFakeBroker(t testing.TB, id int32) *fakeBroker {
 	}
 	b := &fakeBroker{id: id, listener: l}
 	b.mu.conns, b.mu.leads = map[net.Conn]bool{}, map[topic.Partition]int32{}
-	b.mu.deleted, b.mu.count = map[topic.Partition]bool{}, map[string]int{}
+	b.mu.deleted, b.mu.count, b.mu.told = map[topic.Partition]bool{}, map[string]int{}, map[int32]int{}
 	b.wg.Go(b.accept)
 	t.Cleanup(b.close)
 	return b
@@ -118,6 +119,9 @@ func (b *fakeBroker) answer(req kmsg.Request) kmsg.Response {
 	case *kmsg.UpdateMetadataRequest:
 		b.mu.epoch = req.ControllerEpoch
 		b.cache.Apply(req)
+		for i := range req.TopicStates {
+			b.mu.told[req.ControllerEpoch] += len(req.TopicStates[i].PartitionStates)
+		}
 	case *kmsg.LeaderAndISRRequest:
 		b.mu.epoch = req.ControllerEpoch
 		for _, t := range req.TopicStates {
@@ -355,6 +359,16 @@ func BenchmarkCreate(b *testing.B) {
 					return partitions == shape.topics*shape.partitions
 				})
 				created += time.Since(start)
+				start = time.Now()
+				if err := one.zk.Delete(b.Context(), zkutil.ControllerPath, -1); err != nil {
+					b.Fatal(err)
+				}
+				eventually(b, "the next controller tells of all", func() bool {
+					one.mu.Lock()
+					defer one.mu.Unlock()
+					return one.mu.told[int32(i+2)] >= shape.topics*shape.partitions
+				})
+				b.ReportMetric(time.Since(start).Seconds(), "s/failover")
 				start = time.Now()
 				for n := range shape.topics {
 					if err := one.zk.RequestTopicDeletion(b.Context(), fmt.Sprintf("t%d-%d", i, n)); err != nil {

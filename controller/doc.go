@@ -14,17 +14,17 @@
 // requests through outbox, so that the tests in testdata replay histories against it. What decides
 // is further apart: pure functions from the old leader, ISR and liveness to the new (elect.go).
 //
-//   - partition_machine.go, replica_machine.go: the states of partitions and replicas, and what each
-//     change of state writes and sends;
+//   - states.go: which state may follow which; partition_machine.go, replica_machine.go: what each change
+//     of a partition's or replica's state writes and sends;
 //   - batch.go: what a change of state sends, gathered to one LeaderAndIsr and one StopReplica request a
 //     broker, and one UpdateMetadata request for all;
 //   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events.
 //
 // # The rim
 //
-// controller.go runs the loop, election and resignation; sender.go one goroutine for each live
-// broker, which repeats a request until it is answered or the broker is gone; zookeeper.go is znodes
-// over zkutil.
+// controller.go runs the loop over queue.go; election.go is how a broker takes office and leaves it;
+// sender.go runs one goroutine for each live broker, which repeats a request until it is answered or the
+// broker is gone, with what waits in backlog.go; zookeeper.go is znodes over zkutil.
 //
 // # Fencing
 //

@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"context"
 	"slices"
+	"strings"
 
 	"github.com/gregor-mq/gregor/zkutil"
 )
@@ -80,4 +82,55 @@ func decodeState(n *znode) *leadership {
 		return nil
 	}
 	return (*leadership)(&s)
+}
+
+// offlineStrategy is electOffline with the topics' own unclean.leader.election.enable, read only for
+// those that have a partition without a live replica in its ISR.
+func (c *core) offlineStrategy(ctx context.Context, ps []*partition, old []stateRead) (strategy, error) {
+	allowed := map[string]bool{}
+	var topics []string
+	for i, p := range ps {
+		l := old[i].leadership
+		if l == nil || slices.ContainsFunc(l.ISR, func(id int32) bool { return c.online(id, p) }) {
+			continue
+		}
+		if _, seen := allowed[p.Topic]; !seen {
+			allowed[p.Topic] = false
+			topics = append(topics, p.Topic)
+		}
+	}
+	if len(topics) > 0 {
+		if err := c.readUnclean(ctx, topics, allowed); err != nil {
+			return nil, err
+		}
+	}
+	return electOffline(func(topic string) bool { return allowed[topic] }), nil
+}
+
+// readUnclean notes for topics whether their configuration, over the broker's, allows unclean elections.
+func (c *core) readUnclean(ctx context.Context, topics []string, allowed map[string]bool) error {
+	paths := make([]string, len(topics))
+	for i, name := range topics {
+		paths[i] = zkutil.TopicEntity(name).Path()
+	}
+	nodes, err := c.zk.Get(ctx, false, paths...)
+	if err != nil {
+		return err
+	}
+	for i, name := range topics {
+		allowed[name] = c.unclean()
+		if nodes[i].err != nil {
+			continue
+		}
+		config, err := zkutil.DecodeConfig(nodes[i].data)
+		if err != nil {
+			allowed[name] = false
+			c.log.WithField("topic", name).WithError(err).Error("Topic configuration cannot be read: no unclean election")
+			continue
+		}
+		if own, ok := config["unclean.leader.election.enable"]; ok {
+			allowed[name] = strings.EqualFold(own, "true")
+		}
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +102,7 @@ func (c *core) initialise(ctx context.Context, b *batch, ps []*partition, failed
 		switch err := outcomes[i].err; {
 		case err == nil:
 			p.leadership, p.state = first[i], onlinePartition
-			c.lead(b, first[i].ISR, p, true)
+			b.lead(first[i].ISR, p, true)
 			begun = append(begun, p)
 		case errors.Is(err, zkutil.ErrNodeExists):
 			existing = append(existing, p)
@@ -195,7 +194,7 @@ func (c *core) elect(ctx context.Context, b *batch, ps []*partition, choose stra
 		}
 		for _, ch := range done {
 			ch.partition.state = onlinePartition
-			c.lead(b, ch.recipients, ch.partition, false)
+			b.lead(ch.recipients, ch.partition, false)
 			elected = append(elected, ch.partition)
 		}
 		ps = again
@@ -275,55 +274,4 @@ func (c *core) readStates(ctx context.Context, ps []*partition) ([]stateRead, er
 		}
 	}
 	return states, nil
-}
-
-// offlineStrategy is electOffline with the topics' own unclean.leader.election.enable, read only for
-// those that have a partition without a live replica in its ISR.
-func (c *core) offlineStrategy(ctx context.Context, ps []*partition, old []stateRead) (strategy, error) {
-	allowed := map[string]bool{}
-	var topics []string
-	for i, p := range ps {
-		l := old[i].leadership
-		if l == nil || slices.ContainsFunc(l.ISR, func(id int32) bool { return c.online(id, p) }) {
-			continue
-		}
-		if _, seen := allowed[p.Topic]; !seen {
-			allowed[p.Topic] = false
-			topics = append(topics, p.Topic)
-		}
-	}
-	if len(topics) > 0 {
-		if err := c.readUnclean(ctx, topics, allowed); err != nil {
-			return nil, err
-		}
-	}
-	return electOffline(func(topic string) bool { return allowed[topic] }), nil
-}
-
-// readUnclean notes for topics whether their configuration, over the broker's, allows unclean elections.
-func (c *core) readUnclean(ctx context.Context, topics []string, allowed map[string]bool) error {
-	paths := make([]string, len(topics))
-	for i, name := range topics {
-		paths[i] = zkutil.TopicEntity(name).Path()
-	}
-	nodes, err := c.zk.Get(ctx, false, paths...)
-	if err != nil {
-		return err
-	}
-	for i, name := range topics {
-		allowed[name] = c.unclean()
-		if nodes[i].err != nil {
-			continue
-		}
-		config, err := zkutil.DecodeConfig(nodes[i].data)
-		if err != nil {
-			allowed[name] = false
-			c.log.WithField("topic", name).WithError(err).Error("Topic configuration cannot be read: no unclean election")
-			continue
-		}
-		if own, ok := config["unclean.leader.election.enable"]; ok {
-			allowed[name] = bytes.EqualFold([]byte(own), []byte("true"))
-		}
-	}
-	return nil
 }

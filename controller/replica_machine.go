@@ -37,7 +37,7 @@ func (c *core) startReplicas(replicas []replica) {
 				failed.add(r, "it is the leader")
 				continue
 			}
-			c.lead(b, []int32{r.broker}, r.partition, true)
+			b.lead([]int32{r.broker}, r.partition, true)
 		}
 		r.setReplicaState(r.broker, newReplica)
 	}
@@ -52,7 +52,7 @@ func (c *core) bringReplicasOnline(replicas []replica) {
 	var failed failures
 	for _, r := range c.readyReplicas(replicas, onlineReplica, &failed) {
 		if r.replicaState(r.broker) != newReplica && r.leadership != nil {
-			c.lead(b, []int32{r.broker}, r.partition, false)
+			b.lead([]int32{r.broker}, r.partition, false)
 		}
 		r.setReplicaState(r.broker, onlineReplica)
 	}
@@ -84,7 +84,7 @@ func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*pa
 			led = append(led, p)
 			continue
 		}
-		c.announce(b, p)
+		b.announce(p)
 		p.setReplicaState(broker, offlineReplica)
 	}
 	left, err := c.removeFromISR(ctx, broker, led, failed)
@@ -93,7 +93,7 @@ func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*pa
 	}
 	for _, p := range left {
 		if !p.topic.queued {
-			c.lead(b, keep(p.Replicas, func(id int32) bool { return id != broker }), p, false)
+			b.lead(keep(p.Replicas, func(id int32) bool { return id != broker }), p, false)
 		}
 		p.setReplicaState(broker, offlineReplica)
 	}
