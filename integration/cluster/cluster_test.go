@@ -7,10 +7,15 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
-// TestKafkaBroker holds the harness itself to what it promises, on the broker that Gregor imitates.
-func TestKafkaBroker(t *testing.T) {
+// TestBroker holds the harness to what it promises, on a broker of each kind.
+func TestBroker(t *testing.T) {
+	t.Run("Gregor", func(t *testing.T) { useBroker(t, (*Cluster).Add) })
+	t.Run("Kafka", func(t *testing.T) { useBroker(t, (*Cluster).AddKafka) })
+}
+
+func useBroker(t *testing.T, add func(*Cluster, Props) *Broker) {
 	c := Start(t, 0, Props{"auto.create.topics.enable": "false"})
-	b := c.AddKafka(nil)
+	b := add(c, nil)
 	if got := c.Controller(); got != b.ID() {
 		t.Errorf("the controller is %d, want %d", got, b.ID())
 	}

@@ -1,0 +1,9 @@
+package integration
+
+import (
+	"testing"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+func TestMain(m *testing.M) { cluster.Main(m) }
