@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // do carries out op: it waits for a connection, sends, and after a lost connection sends again, in the
@@ -13,8 +14,8 @@ import (
 // A request whose context ends is abandoned: its goroutine, which holds a token of inFlight, ends with
 // the answer or the connection, so there are never more than MaxInFlight.
 func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
-	if size := op.size(); size > maxRequestBytes {
-		return op.failed(ErrTooLarge)
+	if err := op.check(); err != nil {
+		return op.failed(err)
 	}
 	doubt := inherited
 	var bound *session
@@ -41,6 +42,30 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 		r.doubted = doubt
 		return op.wrap(r)
 	}
+}
+
+// check returns what is wrong with op whatever ZooKeeper holds. Go-zookeeper checks paths too, but with the
+// chroot before them, and not those of a multi.
+func (op *Op) check() error {
+	if op.size() > maxRequestBytes {
+		return ErrTooLarge
+	}
+	if op.kind != kindMulti {
+		return checkPath(op.path, op.mode.sequential())
+	}
+	for i := range op.subs {
+		if err := checkPath(op.subs[i].path, op.subs[i].mode.sequential()); err != nil {
+			return op.subs[i].wrapError(err)
+		}
+	}
+	return nil
+}
+
+func checkPath(path string, sequential bool) error {
+	if !strings.HasPrefix(path, "/") || len(path) > 1 && !sequential && strings.HasSuffix(path, "/") || strings.Contains(path, "//") {
+		return ErrInvalidPath
+	}
+	return nil
 }
 
 // send has one request sent and answered on s. If ctx ends first it returns the context's error, and

@@ -78,15 +78,14 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 	if s.ended.Load() {
 		return nil, errSessionEnded
 	}
-	// Like the Java client: all servers can be tried within one session timeout.
-	share := s.client.opts.SessionTimeout / time.Duration(len(s.client.servers))
-	ctx, cancel := context.WithTimeout(ctx, share)
+	patience := s.client.patience()
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := s.client.opts.Dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	t := newTransport(conn, share, s.onSetWatches)
+	t := newTransport(conn, patience, s.onSetWatches)
 	s.mu.Lock()
 	s.mu.transport = t
 	s.mu.Unlock()
@@ -95,6 +94,14 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, errSessionEnded
 	}
 	return t, nil
+}
+
+// patience returns how long one server may take to accept a connection, and then to accept the session.
+// All servers can be tried three times within a session timeout. (The Java client tries each once; but a
+// server that is asked while it starts may stay silent for ever.)
+func (c *Client) patience() time.Duration {
+	share := c.opts.SessionTimeout / time.Duration(len(c.servers))
+	return max(share/3, min(share, time.Second))
 }
 
 // onEvent takes go-zookeeper's events, on its goroutines. It must not block.
