@@ -204,7 +204,9 @@ func (l *Log) closeLocked() error {
 		err = errors.Join(err, l.files.Sync())
 	}
 	for _, s := range *l.segments.Load() {
-		err = errors.Join(err, s.Close())
+		// The last index entries come with Seal, and are to be durable like the rest.
+		err = errors.Join(err, s.Seal(), s.Flush())
+		s.Abandon()
 	}
 	return err
 }

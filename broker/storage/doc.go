@@ -35,7 +35,7 @@
 //
 // # Lock order
 //
-//	Log.flushMu, Log.mu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
+//	Log.flushMu, Log.mu, Log.epochsMu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
 //	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, freshLogs.mu, package segment's
 //
 // Log.mu is held while an append is written and while segments are rolled, cut or removed, but never

@@ -139,10 +139,20 @@ func (l *Log) persistFilesLocked() error {
 		l.mu.idUnsaved = false
 	}
 	if l.mu.epochsUnsaved {
-		if err := checkpoint.WriteEpochs(l.env.fs, l.file(checkpoint.LeaderEpochs), l.epochs.Entries()); err != nil {
-			return l.failed("write the leader epochs", err)
+		if err := l.saveEpochs(); err != nil {
+			return err
 		}
 		l.mu.epochsUnsaved = false
+	}
+	return nil
+}
+
+// saveEpochs makes the leader epochs durable.
+func (l *Log) saveEpochs() error {
+	l.epochsMu.Lock()
+	defer l.epochsMu.Unlock()
+	if err := checkpoint.WriteEpochs(l.env.fs, l.file(checkpoint.LeaderEpochs), l.epochs.Entries()); err != nil {
+		return l.failed("write the leader epochs", err)
 	}
 	return nil
 }
@@ -168,6 +178,8 @@ func (l *Log) showFilesLocked() error {
 			return l.failed("write partition.metadata", err)
 		}
 	}
+	l.epochsMu.Lock()
+	defer l.epochsMu.Unlock()
 	data := checkpoint.AppendEpochs(nil, l.epochs.Entries())
 	if err := writeFile(l.env.fs, l.file(checkpoint.LeaderEpochs), data); err != nil {
 		return l.failed("write the leader epochs", err)

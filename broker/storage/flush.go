@@ -55,10 +55,11 @@ func (l *Log) flushTo(upTo int64) error {
 }
 
 // syncFiles syncs the segments that hold offsets from from to to, the producer snapshots, and the
-// directory if it has got new names. It requires flushMu.
+// directory if it has got new names. The segment that ends at from is synced again: when it was
+// sealed, after the flush before, its indexes got their last entries. It requires flushMu.
 func (l *Log) syncFiles(segments []*segment.Segment, snapshots []int64, from, to int64) error {
 	names := len(snapshots) > 0
-	for _, s := range segments[max(0, floor(segments, from)):] {
+	for _, s := range segments[max(0, floor(segments, from-1)):] {
 		if s.Base() >= to {
 			break
 		}

@@ -259,7 +259,7 @@ func (ld *loader) readSmallFiles() error {
 	entries, err := checkpoint.ReadEpochs(fsys, ld.file(checkpoint.LeaderEpochs))
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		ld.logger().WithError(err).Warn("Rebuilding the leader epochs from the log")
-		entries, err, ld.epochsLost = nil, nil, true
+		entries, err, ld.epochsLost, ld.mu.epochsUnsaved = nil, nil, true, true
 	}
 	if err == nil {
 		err = ld.setEpochs(entries)
@@ -312,17 +312,15 @@ func (ld *loader) settle() error {
 // finish brings what follows from the records in line with them: epochs and producers.
 func (ld *loader) finish() error {
 	start, end := ld.start.Load(), ld.end.Load()
-	if ld.epochsLost {
-		if err := ld.rebuildEpochs(); err != nil {
-			return err
-		}
+	if err := ld.fillEpochs(); err != nil {
+		return err
 	}
-	ld.epochs.TruncateFromEnd(end)
+	cut := ld.epochs.TruncateFromEnd(end)
 	ld.epochs.TruncateFromStart(start)
-	// The files are durable if there was a record they were needed for.
-	latest, known := ld.epochs.Latest()
-	ld.mu.epochsUnsaved = ld.epochsLost || known && latest.Start >= end
-	ld.mu.fresh = end == 0
+	// A file with an epoch that has no record may not be durable, nor may one that tells the topic's id
+	// as long as there is no record at all.
+	ld.mu.epochsUnsaved = ld.mu.epochsUnsaved || cut
+	ld.mu.fresh = ld.empty()
 	ld.mu.idUnsaved = ld.mu.fresh && !ld.TopicID().IsZero()
 	if err := ld.removeStraySnapshots(); err != nil {
 		return err

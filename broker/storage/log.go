@@ -25,7 +25,7 @@ import (
 // load the segment list, which is replaced and never changed, and the offsets, which are atomics.
 //
 // Invariants:
-//   - start <= highWatermark <= end, and start <= recoveryPoint <= end once the log is loaded
+//   - start <= highWatermark <= end, and recoveryPoint <= end, once the log is loaded
 //   - segments is never empty, its base offsets increase, and the last one's is <= end
 //   - end never decreases but by truncation; start never decreases but by a full truncation
 //   - everything below recoveryPoint, its index entries included, survives a power loss
@@ -49,7 +49,8 @@ type Log struct {
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
 	closed        atomic.Bool  // stored under mu
 
-	flushMu sync.Mutex // held while a flush syncs files, so that flushes follow one another
+	flushMu  sync.Mutex // held while a flush syncs files, so that flushes follow one another
+	epochsMu sync.Mutex // held while the leader-epoch checkpoint is written
 
 	mu struct {
 		sync.Mutex

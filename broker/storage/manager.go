@@ -293,7 +293,9 @@ func (d *dir) close(threads int) error {
 	}
 	// A directory whose logs were not all loaded is as clean as it was before.
 	if err == nil && !d.offline.Load() && (d.loaded || d.clean) {
-		err = checkpoint.WriteCleanShutdown(d.env.fs, d.path, -1)
+		if err = checkpoint.WriteCleanShutdown(d.env.fs, d.path, -1); err != nil {
+			err = d.fail(fmt.Errorf("write %s: %w", checkpoint.CleanShutdown, err))
+		}
 	}
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())

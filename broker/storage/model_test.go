@@ -132,9 +132,9 @@ func (w *workload) run(n int) error {
 func (w *workload) open() error {
 	o := testOptions(w.fsys)
 	o.TopicConfig = func(string) LogConfig { return crashConfig() }
-	m, err := open(o)
-	if err == nil {
-		w.m, w.l = m, m.Log(orders)
+	var err error
+	if w.m, err = open(o); err == nil {
+		w.l = w.m.Log(orders)
 	}
 	return err
 }
@@ -163,8 +163,11 @@ func (w *workload) step() error {
 		w.model.flushed = w.model.end
 		return w.l.Flush()
 	case n < 72:
+		before := w.l.RecoveryPoint()
 		w.m.env.flush.drain(context.Background())
-		w.model.flushed = max(w.model.flushed, w.l.RecoveryPoint())
+		if point := w.l.RecoveryPoint(); point > before {
+			w.model.flushed = max(w.model.flushed, point)
+		}
 		return w.l.online()
 	case n < 77:
 		w.model.epoch++

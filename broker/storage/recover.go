@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -18,6 +19,9 @@ import (
 // batches. At the first batch that is torn or broken the log ends, and so does it where a segment
 // that should follow is missing. Nothing below the recovery point is checked.
 func (ld *loader) recover() error {
+	if err := ld.dropOrphanSnapshots(); err != nil {
+		return err
+	}
 	first := len(ld.segments)
 	if !ld.clean {
 		first = max(0, floor(ld.segments, ld.recoveryPoint))
@@ -67,11 +71,21 @@ func (ld *loader) resealSegment(i int) error {
 	return err
 }
 
+// dropOrphanSnapshots removes the snapshots from before the first segment: what lies between cannot be
+// replayed. Retention and truncation remove them with the segments, but for a crash.
+func (ld *loader) dropOrphanSnapshots() error {
+	first := int64(math.MaxInt64)
+	if len(ld.segments) > 0 {
+		first = ld.segments[0].Base()
+	}
+	return ld.removeSnapshotsLocked(func(o int64) bool { return o < first })
+}
+
 // dropDoubtfulSnapshots removes the snapshots above the first segment in doubt. They were not synced,
 // or speak of records that may be gone, and the recovery writes new ones.
 func (ld *loader) dropDoubtfulSnapshots(first int) error {
-	if len(ld.segments) == 0 {
-		return ld.removeSnapshotsLocked(func(int64) bool { return true })
+	if first == len(ld.segments) {
+		return nil
 	}
 	base := ld.segments[first].Base()
 	return ld.removeSnapshotsLocked(func(o int64) bool { return o > base })
@@ -149,20 +163,39 @@ func (ld *loader) removeFrom(i int) error {
 	return nil
 }
 
-// rebuildEpochs gathers the leader epochs from all batches.
-func (ld *loader) rebuildEpochs() error {
+// fillEpochs gathers from the batches the leader epochs that the checkpoint lacks: all, if it could
+// not be read; or the first ones, if the checkpoint was trimmed to a start offset that was not
+// remembered because of a crash.
+func (ld *loader) fillEpochs() error {
+	known := ld.epochs.Entries()
+	upTo := ld.end.Load()
+	if len(known) > 0 {
+		upTo = known[0].Start
+	}
+	if ld.start.Load() >= upTo || ld.clean && !ld.epochsLost {
+		return nil
+	}
 	var entries []epoch.Entry
 	for _, s := range ld.segments {
-		err := s.EachBatch(s.Base(), func(b record.Batch) error {
+		if s.Base() >= upTo {
+			break
+		}
+		err := s.EachBatch(max(s.Base(), ld.start.Load()), func(b record.Batch) error {
+			if b.BaseOffset() >= upTo {
+				return errStop
+			}
 			e := epoch.Entry{Epoch: b.LeaderEpoch(), Start: b.BaseOffset()}
 			if n := len(entries); e.Epoch >= 0 && (n == 0 || entries[n-1].Epoch < e.Epoch) {
 				entries = append(entries, e)
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errStop) {
 			return err
 		}
 	}
-	return ld.setEpochs(entries)
+	if n := len(entries); n > 0 && len(known) > 0 && entries[n-1].Epoch == known[0].Epoch {
+		known = known[1:] // it began earlier than the checkpoint says
+	}
+	return ld.setEpochs(append(entries, known...))
 }

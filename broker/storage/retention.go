@@ -13,7 +13,31 @@ import (
 // compacted, those beyond retention.bytes and retention.ms. It returns how many.
 func (l *Log) deleteOldSegments(now int64) (int, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	before := l.epochs.Entries()
+	n, err := l.deleteOldLocked(now)
+	trimmed := !slices.Equal(before, l.epochs.Entries())
+	start, cuts := l.start.Load(), l.mu.cuts
+	l.mu.Unlock()
+	if err != nil || n == 0 {
+		return n, err
+	}
+	// Once no crash can bring them back, what was in the segments needs no flush.
+	if err := l.files.Sync(); err != nil {
+		return n, l.failed("delete segments", err)
+	}
+	l.mu.Lock()
+	if l.mu.cuts == cuts {
+		l.recoveryPoint.Store(max(l.recoveryPoint.Load(), start))
+	}
+	l.mu.Unlock()
+	if trimmed {
+		err = l.saveEpochs()
+	}
+	return n, err
+}
+
+// deleteOldLocked requires mu.
+func (l *Log) deleteOldLocked(now int64) (int, error) {
 	if err := l.usableLocked(); err != nil {
 		return 0, err
 	}
@@ -104,7 +128,6 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	segments := *l.segments.Load()
 	old, kept := segments[:n], slices.Clone(segments[n:])
 	base := kept[0].Base()
-	before := l.epochs.Entries()
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
 	for _, s := range old {
@@ -114,12 +137,6 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	}
 	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {
 		return l.failed("delete producer snapshots", err)
-	}
-	if !slices.Equal(before, l.epochs.Entries()) {
-		l.mu.epochsUnsaved = true
-		if err := l.persistFilesLocked(); err != nil {
-			return err
-		}
 	}
 	l.logger().WithField("segments", n).WithField("offset", base).Info("Deleted segments, the log starts anew")
 	l.env.sched.after(milliseconds(c.FileDeleteDelayMs), func() { l.removeFiles(old) })

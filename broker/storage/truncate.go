@@ -179,7 +179,6 @@ func (l *Log) incrementStartLocked(offset int64) bool {
 		return false
 	}
 	l.start.Store(offset)
-	l.recoveryPoint.Store(max(l.recoveryPoint.Load(), offset))
 	l.epochs.TruncateFromStart(offset) // the checkpoint follows with the next change; a load trims it
 	l.mu.producers.SetLogStart(offset)
 	l.updateUnstableLocked()
