@@ -35,6 +35,11 @@ func useBroker(t *testing.T, add func(*Cluster, Props) *Broker) {
 	if string(got) != "one\ntwo\n" {
 		t.Errorf("read %q after the restart", got)
 	}
+	acked := c.Produce("orders", 100)
+	if len(acked) != 100 {
+		t.Errorf("%d of 100 records were acknowledged", len(acked))
+	}
+	c.RequireReadable("orders", acked, awaitTimeout)
 	if r := Tool(t, nil, "kafka-topics", "--bootstrap-server", c.Bootstrap(), "--describe", "--topic", "nope"); r.Exit != 1 {
 		t.Errorf("%s: exit status %d, want 1", r.Command, r.Exit)
 	}

@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Place is where a record lies.
+type Place struct {
+	Partition int32
+	Offset    int64
+}
+
+// Acked are records that brokers have acknowledged, their values by their places.
+type Acked map[Place]string
+
+// Client returns a franz-go client of the cluster that is closed when the test ends.
+func (c *Cluster) Client(opts ...kgo.Opt) *kgo.Client {
+	c.t.Helper()
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Addrs()...)}, opts...)...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(client.Close)
+	return client
+}
+
+// CreateTopic creates a topic with the given properties and waits until every broker knows its leaders.
+func (c *Cluster) CreateTopic(topic string, partitions int32, replicas int16, props Props) {
+	c.t.Helper()
+	configs := make(map[string]*string)
+	for name, value := range props {
+		configs[name] = &value
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
+	defer cancel()
+	if _, err := kadm.NewClient(c.Client()).CreateTopic(ctx, partitions, replicas, configs, topic); err != nil {
+		c.t.Fatalf("create topic %s: %v", topic, err)
+	}
+	c.AwaitTopic(topic)
+}
+
+// Produce sends n records to a topic, acknowledged by all in-sync replicas, and returns those that
+// were. Records that are not acknowledged within a minute are no error: brokers may be dying.
+func (c *Cluster) Produce(topic string, n int, opts ...kgo.Opt) Acked {
+	c.t.Helper()
+	opts = append([]kgo.Opt{kgo.RecordDeliveryTimeout(awaitTimeout), kgo.AllowAutoTopicCreation()}, opts...)
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.Addrs()...))...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	var mu sync.Mutex
+	acked := make(Acked)
+	for i := range n {
+		record := &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "%s record %d of %d", topic, i, n)}
+		client.Produce(context.Background(), record, func(r *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				acked[Place{r.Partition, r.Offset}] = string(r.Value)
+			}
+		})
+	}
+	client.Flush(context.Background()) // ends at the latest with the delivery timeout
+	mu.Lock()
+	defer mu.Unlock()
+	return acked
+}
+
+// RequireReadable reads the topic from its start and fails the test unless every acknowledged record
+// is found where it was said to be, within timeout.
+func (c *Cluster) RequireReadable(topic string, acked Acked, timeout time.Duration) {
+	c.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	var last error
+	for found := 0; found < len(acked); {
+		fetches := client.PollFetches(ctx)
+		fetches.EachError(func(_ string, _ int32, err error) { last = err })
+		fetches.EachRecord(func(r *kgo.Record) {
+			want, ok := acked[Place{r.Partition, r.Offset}]
+			if !ok {
+				return
+			}
+			found++
+			if string(r.Value) != want {
+				c.t.Errorf("%s-%d holds %q at %d, acknowledged was %q", topic, r.Partition, r.Value, r.Offset, want)
+			}
+		})
+		if ctx.Err() != nil && found < len(acked) {
+			c.t.Fatalf("found %d of %d acknowledged records of %s within %v (%v)", found, len(acked), topic, timeout, last)
+		}
+	}
+}
