@@ -21,7 +21,16 @@ func varint(b []byte, i int) (v int32, next int) {
 	return longVarint(b, i)
 }
 
+// longVarint is varint for numbers of more than one byte.
 func longVarint(b []byte, i int) (int32, int) {
+	if i >= 0 && i+1 < len(b) && b[i+1] < 0x80 { // two, which most lengths and deltas take
+		u := uint32(b[i]&0x7f) | uint32(b[i+1])<<7
+		return int32(u>>1) ^ -int32(u&1), i + 2
+	}
+	return longerVarint(b, i)
+}
+
+func longerVarint(b []byte, i int) (int32, int) {
 	var u uint32
 	for n := range maxVarint {
 		if uint(i) >= uint(len(b)) {
@@ -45,7 +54,16 @@ func varlong(b []byte, i int) (v int64, next int) {
 	return longVarlong(b, i)
 }
 
+// longVarlong is varlong for numbers of more than one byte.
 func longVarlong(b []byte, i int) (int64, int) {
+	if i >= 0 && i+1 < len(b) && b[i+1] < 0x80 {
+		u := uint64(b[i]&0x7f) | uint64(b[i+1])<<7
+		return int64(u>>1) ^ -int64(u&1), i + 2
+	}
+	return longerVarlong(b, i)
+}
+
+func longerVarlong(b []byte, i int) (int64, int) {
 	var u uint64
 	for n := range maxVarlong {
 		if uint(i) >= uint(len(b)) {
