@@ -25,8 +25,8 @@ run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:
 # Unit tests run under the race detector; the integration tests run real processes, as users have them.
 test: ## run all tests, on real ZooKeeper and real broker processes
 	@integration/dev/need zookeeper kcat maven
-	go test $(RACE) -timeout 15m $$(go list ./... | grep -v /integration)
-	go test -timeout 25m ./integration/...
+	go test $(RACE) -timeout 12m $$(go list ./... | grep -v /integration)
+	go test -timeout 20m ./integration/...
 
 lint: ## check format, go vet and staticcheck
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
