@@ -201,7 +201,7 @@ func TestJavaTools(t *testing.T) {
 	if got := run("", "kafka-topics", "--create", "--topic", "orders", "--partitions", "2", "--replication-factor", "1"); !strings.Contains(got, "Created topic orders.") {
 		t.Errorf("create printed %q", got)
 	}
-	if got := run("", "kafka-topics", "--describe", "--topic", "orders"); !strings.Contains(got, "PartitionCount: 2") || !strings.Contains(got, "Leader: 0") {
+	if got := run("", "kafka-topics", "--describe", "--topic", "orders"); !strings.Contains(got, "PartitionCount: 2") || !strings.Contains(got, "Leader: 1") {
 		t.Errorf("describe printed %q", got)
 	}
 	run("a:1\nb:2\nc:3\n", "kafka-console-producer", "--topic", "orders", "--property", "parse.key=true", "--property", "key.separator=:")

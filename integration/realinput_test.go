@@ -93,8 +93,8 @@ func TestRealInput(t *testing.T) {
 		produce(topic)
 		t.Logf("produced %s in %v", topic, time.Since(start).Round(time.Millisecond))
 	}
-	c.Kill(0)
-	c.Restart(0)
+	c.Kill(1)
+	c.Restart(1)
 	for topic := range topics {
 		same(t, topic+" by kcat", cluster.Kcat(t, nil, "-b", server, "-C", "-t", topic, "-o", "beginning", "-e", "-q"), text)
 	}
@@ -123,7 +123,13 @@ func produceKafkaGo(t *testing.T, c *cluster.Cluster, topic string, text []byte)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	w := &kafkago.Writer{Addr: kafkago.TCP(c.Addrs()...), Topic: topic, RequiredAcks: kafkago.RequireAll, AllowAutoTopicCreation: true,
+	client := &kafkago.Client{Addr: kafkago.TCP(c.Addrs()...)}
+	if _, err := client.CreateTopics(ctx, &kafkago.CreateTopicsRequest{
+		Topics: []kafkago.TopicConfig{{Topic: topic, NumPartitions: 1, ReplicationFactor: 1}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w := &kafkago.Writer{Addr: client.Addr, Topic: topic, RequiredAcks: kafkago.RequireAll,
 		BatchSize: 10_000, BatchBytes: 900_000, BatchTimeout: 5 * time.Millisecond, MaxAttempts: 50}
 	defer w.Close()
 	var batch []kafkago.Message
