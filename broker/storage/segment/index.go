@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -19,7 +20,7 @@ const (
 const tailEntries = 512
 
 // index is an offset or time index: entries in the file, then entries in memory. All but slot,
-// kind and width is guarded by Segment.mu.
+// kind, width and near is guarded by Segment.mu.
 type index struct {
 	slot  vfs.Slot
 	kind  uint8
@@ -29,6 +30,7 @@ type index struct {
 	last  [timeWidth]byte
 	// lastKnown is false until the last entry of an opened index was read into last.
 	lastKnown bool
+	near      atomic.Int32 // entry of the file that was looked up last; needs no lock
 }
 
 func (ix *index) countLocked() int { return ix.filed + len(ix.tail)/ix.width }
@@ -133,11 +135,32 @@ func (s *Segment) floor(ix *index, before func(e []byte) bool) (e [timeWidth]byt
 		return e, false, err
 	}
 	defer h.Release()
-	k, err := leading(h, ix.width, filed, before)
-	if err != nil || k == 0 {
-		return e, false, err
+	ok, err = ix.floorInFile(h, filed, before, e[:ix.width])
+	return e, ok, err
+}
+
+// floorInFile is floor for the first n entries of the file. A reader that goes through the log needs
+// next what lies little behind the entry it needed last, so that block is tried first.
+func (ix *index) floorInFile(f io.ReaderAt, n int, before func(e []byte) bool, e []byte) (bool, error) {
+	block := blocks.Get().(*[blockSize]byte)
+	defer blocks.Put(block)
+	near := min(int(ix.near.Load()), n-1)
+	entries := block[:min(n-near, blockSize/ix.width)*ix.width]
+	if err := readFull(f, entries, int64(near)*int64(ix.width)); err != nil {
+		return false, err
 	}
-	return e, true, readFull(h, e[:ix.width], int64(k-1)*int64(ix.width))
+	k := leadingIn(entries, ix.width, before)
+	if k > 0 && (k*ix.width < len(entries) || near+k == n) {
+		copy(e, entries[(k-1)*ix.width:])
+		ix.near.Store(int32(near + k - 1))
+		return true, nil
+	}
+	k, err := leading(f, ix.width, n, before)
+	if err != nil || k == 0 {
+		return false, err
+	}
+	ix.near.Store(int32(k - 1))
+	return true, readFull(f, e, int64(k-1)*int64(ix.width))
 }
 
 // ceiling copies the first entry that does not satisfy before; false if all do.
