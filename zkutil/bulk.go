@@ -65,7 +65,7 @@ func (c *Client) MultiBatch(ctx context.Context, guard Op, ops []Op) ([]Result, 
 func (c *Client) MultiGroups(ctx context.Context, guard Op, groups [][]Op) ([][]Result, error) {
 	results := make([][]Result, len(groups))
 	var guardError atomic.Pointer[error]
-	batches := splitBatches(groups)
+	batches := splitBatches(groups, len(c.chroot))
 	c.each(len(batches), batchesInFlight, func(i int) {
 		b := batches[i]
 		if err := guardError.Load(); err != nil {
@@ -85,14 +85,14 @@ func (c *Client) MultiGroups(ctx context.Context, guard Op, groups [][]Op) ([][]
 // span is a range of groups: first to end-1.
 type span struct{ first, end int }
 
-// splitBatches cuts groups into spans that each fit into one multi.
-func splitBatches(groups [][]Op) []span {
+// splitBatches cuts groups into spans that each fit into one multi, or hold one group that does not.
+func splitBatches(groups [][]Op, chroot int) []span {
 	var spans []span
 	ops, size := 0, 0
 	for i, group := range groups {
 		groupSize := 0
 		for j := range group {
-			groupSize += group[j].size()
+			groupSize += group[j].size(chroot)
 		}
 		if len(spans) == 0 || ops+len(group) > batchOps || size+groupSize > batchBytes {
 			spans = append(spans, span{i, i})

@@ -47,7 +47,8 @@ func (c *Client) ControllerEpoch(ctx context.Context) (epoch, version int32, err
 }
 
 // ElectController tries to make broker the controller and, if that succeeds, returns its Fence. If another
-// one is controller, the error wraps ErrControllerMoved. Now is the time in ms.
+// one is controller, the error wraps ErrControllerMoved; read Controller first, with a watch, to spare the
+// attempt. Now is the time in ms.
 //
 // The node and the next epoch are written as one transaction, so that there never is a controller without
 // an epoch of its own (registerControllerAndIncrementControllerEpoch). Kafka compares broker ids to see

@@ -14,7 +14,7 @@ import (
 // A request whose context ends is abandoned: its goroutine, which holds a token of inFlight, ends with
 // the answer or the connection, so there are never more than MaxInFlight.
 func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
-	if err := op.check(); err != nil {
+	if err := op.check(len(c.chroot)); err != nil {
 		return op.failed(err)
 	}
 	doubt := inherited
@@ -46,8 +46,8 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 
 // check returns what is wrong with op whatever ZooKeeper holds. Go-zookeeper checks paths too, but with the
 // chroot before them, and not those of a multi.
-func (op *Op) check() error {
-	if op.size() > maxRequestBytes {
+func (op *Op) check(chroot int) error {
+	if op.size(chroot) > maxRequestBytes {
 		return ErrTooLarge
 	}
 	if op.kind != kindMulti {

@@ -102,11 +102,15 @@ func (op Op) Path() string { return op.path }
 // writes reports whether op changes anything, so that a lost answer leaves a doubt.
 func (op Op) writes() bool { return op.kind >= kindCreate }
 
-// size returns about how many bytes op takes in a request.
-func (op Op) size() int {
-	n := 64 + len(op.path) + len(op.data)
+// opOverhead is more than an operation takes in a request besides its path and data, access rights
+// included.
+const opOverhead = 128
+
+// size returns no less than what op takes in a request, its paths being longer by chroot bytes.
+func (op *Op) size(chroot int) int {
+	n := opOverhead + chroot + len(op.path) + len(op.data)
 	for i := range op.subs {
-		n += op.subs[i].size() + 16
+		n += op.subs[i].size(chroot)
 	}
 	return n
 }

@@ -139,12 +139,12 @@ func (c *Client) deliverDisconnected() {
 // renew replaces a dead session: everyone is told, then there is a new one, then everyone is told.
 func (c *Client) renew(old *session) {
 	c.log.WithField("session", old).Warn("ZooKeeper session has expired; beginning a new one")
+	c.loop.Go(old.close) // of what it holds here; the server has ended it already
 	for _, s := range c.subscribers() {
 		if s.Expired != nil {
 			s.Expired()
 		}
 	}
-	c.loop.Go(old.close)
 	renewed := c.begin()
 	if renewed == nil || !c.awaitSession(renewed) {
 		return // closed meanwhile

@@ -1,10 +1,20 @@
 package zkutil
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
+
+// After how many rounds of all servers tried in vain go-zookeeper's pause of a second begins, and the first of
+// the pauses, doubling, before that: 50, 100, 200, 400 ms.
+const (
+	quickRounds = 5
+	firstPause  = 50 * time.Millisecond
+)
 
 // servers hands out the addresses of an ensemble in turn. Unlike go-zookeeper's own provider it leaves
-// resolving the names to each dial, so that a server may come back under another address, and lets
-// the first attempt after a lost connection go out at once.
+// resolving the names to each dial, so that a server may come back under another address, and has the
+// first attempts after a lost connection follow quickly, for a server that restarts.
 type servers struct {
 	mu struct {
 		sync.Mutex
@@ -29,14 +39,14 @@ func (s *servers) Len() int {
 	return len(s.mu.addresses)
 }
 
-// Next implements zk.HostProvider: rest asks for a pause of a second, which is due when every server
-// has been tried in vain.
+// Next implements zk.HostProvider: rest asks for a pause of a second, in which go-zookeeper also fails what it
+// has not sent yet.
 func (s *servers) Next() (address string, rest bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	address = s.mu.addresses[s.mu.next]
 	s.mu.next = (s.mu.next + 1) % len(s.mu.addresses)
-	rest = s.mu.tried > 0 && s.mu.tried%len(s.mu.addresses) == 0
+	rest = s.mu.tried%len(s.mu.addresses) == 0 && s.mu.tried/len(s.mu.addresses) >= quickRounds
 	s.mu.tried++
 	return address, rest
 }
@@ -46,4 +56,15 @@ func (s *servers) Connected() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.tried = 0
+}
+
+// pause returns how long to wait before the address that Next has returned is dialled.
+func (s *servers) pause() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	index := s.mu.tried - 1 // of this attempt
+	if round := index / len(s.mu.addresses); round > 0 && round < quickRounds && index%len(s.mu.addresses) == 0 {
+		return firstPause << (round - 1)
+	}
+	return 0
 }

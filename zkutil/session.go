@@ -52,10 +52,17 @@ func (quiet) Printf(string, ...any) {}
 // newSession begins a session. It does not wait for the connection.
 func newSession(c *Client) (*session, error) {
 	s := &session{client: c, ready: make(chan struct{})}
+	addresses := new(servers)
 	ctx, cancel := context.WithCancel(context.Background())
-	dial := func(network, address string, _ time.Duration) (net.Conn, error) { return s.dial(ctx, network, address) }
+	dial := func(network, address string, _ time.Duration) (net.Conn, error) {
+		select {
+		case <-time.After(addresses.pause()):
+		case <-ctx.Done():
+		}
+		return s.dial(ctx, network, address)
+	}
 	conn, events, err := zk.Connect(c.servers, c.opts.SessionTimeout,
-		zk.WithDialer(dial), zk.WithHostProvider(new(servers)), zk.WithEventCallback(s.onEvent),
+		zk.WithDialer(dial), zk.WithHostProvider(addresses), zk.WithEventCallback(s.onEvent),
 		zk.WithLogger(quiet{}), zk.WithLogInfo(false),
 		zk.WithMaxConnBufferSize(maxRequestBytes+1024))
 	if err != nil {
@@ -85,7 +92,7 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	t := newTransport(conn, patience, s.onSetWatches)
+	t := newTransport(conn, patience, s.onSetWatches, func() { s.client.onDisconnected(s) })
 	s.mu.Lock()
 	s.mu.transport = t
 	s.mu.Unlock()
@@ -161,6 +168,9 @@ func (s *session) close() {
 // call sends op and waits for its answer, which comes at the latest when the connection is lost. The
 // error in the result is go-zookeeper's.
 func (s *session) call(op *Op) Result {
+	if s.ended.Load() {
+		return Result{Err: zk.ErrConnectionClosed}
+	}
 	path := op.path
 	if !op.raw {
 		path = s.client.full(path)

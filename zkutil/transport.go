@@ -30,12 +30,16 @@ const (
 //     lets no request through.
 //   - It waits for the answer to its ConnectRequest for seven session timeouts, then without end, so
 //     that one frozen server would cost the session though other servers live.
+//   - It hands a failed write to the requester before it tells anyone that the connection is lost, so that
+//     the requester would try again at once, and its request would wait in the queue for a later
+//     connection. transport tells the session first.
 //   - It reads an answer in two system calls; here most answers of a pipelined batch cost none.
 type transport struct {
 	net.Conn
 	in         *bufio.Reader
 	handshake  time.Duration // how long a server may take to answer the ConnectRequest
 	setWatches func()        // called each time SetWatches has been written
+	failed     func()        // called when a read or write has failed
 
 	begun    bool // the ConnectRequest has been written; writes come from one goroutine at a time
 	lastZxid [8]byte
@@ -43,20 +47,28 @@ type transport struct {
 	closed   sync.Once
 }
 
-func newTransport(conn net.Conn, handshake time.Duration, setWatches func()) *transport {
+func newTransport(conn net.Conn, handshake time.Duration, setWatches, failed func()) *transport {
 	return &transport{
 		Conn:       conn,
 		in:         bufio.NewReaderSize(conn, readBufferSize),
 		handshake:  handshake,
 		setWatches: setWatches,
+		failed:     failed,
 	}
 }
 
 // Read reads through the buffer.
-func (t *transport) Read(p []byte) (int, error) { return t.in.Read(p) }
+func (t *transport) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	if err != nil {
+		t.failed()
+	}
+	return n, err
+}
 
 // Write sends p, which is one whole packet: go-zookeeper writes no other way.
 func (t *transport) Write(p []byte) (int, error) {
+	setWatches := false
 	switch {
 	case !t.begun:
 		t.begun = true
@@ -64,15 +76,17 @@ func (t *transport) Write(p []byte) (int, error) {
 			copy(t.lastZxid[:], p[connectHead-8:connectHead])
 		}
 	case len(p) >= setWatchesHead && binary.BigEndian.Uint32(p[packetHead-4:]) == opSetWatches:
-		patched := append([]byte(nil), p...)
-		copy(patched[packetHead:setWatchesHead], t.lastZxid[:])
-		n, err := t.Conn.Write(patched)
-		if err == nil {
-			t.setWatches()
-		}
-		return n, err
+		setWatches = true
+		p = append([]byte(nil), p...)
+		copy(p[packetHead:setWatchesHead], t.lastZxid[:])
 	}
-	return t.Conn.Write(p)
+	n, err := t.Conn.Write(p)
+	if err != nil {
+		t.failed()
+	} else if setWatches {
+		t.setWatches()
+	}
+	return n, err
 }
 
 // SetReadDeadline keeps the first deadline, that of the handshake, short, and passes the others on.
