@@ -106,36 +106,45 @@ func (z *snappySource) decode(dst, data []byte, large *heavy) (int, error) {
 	return n, nil
 }
 
+// snappySteps is the number of bytes from a tag to the next one, 0 for literals whose length follows.
+var snappySteps = func() (steps [256]uint8) {
+	for tag := range steps {
+		switch {
+		case tag&3 == 0 && tag>>2 < 60:
+			steps[tag] = uint8(tag>>2) + 2
+		case tag&3 != 0:
+			steps[tag] = [...]uint8{1: 2, 2: 3, 3: 5}[tag&3]
+		}
+	}
+	return steps
+}()
+
 // plainSnappy reports whether a block does without copies at offset 0, which are S2's extension of
-// the format: our decoder would take what other readers do not.
+// the format: our decoder would take what other readers do not. What else is wrong with the block the
+// decoder notices.
 func plainSnappy(data []byte) bool {
 	_, n := binary.Uvarint(data)
 	for i := max(n, 0); i < len(data); {
-		switch tag := data[i]; tag & 3 {
-		case 0: // literal
-			length := int(tag >> 2)
-			i++
-			if extra := length - 59; extra > 0 {
-				if i+extra > len(data) {
-					return true // the decoder will refuse it
-				}
-				length = 0
-				for j := range extra {
-					length |= int(data[i+j]) << (8 * j)
-				}
-				i += extra
-			}
-			i += length + 1
-		case 1:
-			if tag&0xe0 == 0 && i+1 < len(data) && data[i+1] == 0 {
-				return false
-			}
-			i += 2
-		case 2:
-			i += 3
-		case 3:
-			i += 5
+		tag := data[i]
+		if tag&0xe3 == 1 && i+1 < len(data) && data[i+1] == 0 {
+			return false
 		}
+		if step := snappySteps[tag]; step > 0 {
+			i += int(step)
+			continue
+		}
+		size := int(tag>>2) - 59 // bytes of the literal's length
+		if i+1+size > len(data) {
+			return true
+		}
+		length := 0
+		for k := range size {
+			length |= int(data[i+1+k]) << (8 * k)
+		}
+		if length > len(data) || length < 0 {
+			return true
+		}
+		i += 1 + size + length + 1
 	}
 	return true
 }
