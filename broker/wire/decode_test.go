@@ -137,7 +137,7 @@ func TestNoStructureIsLargerThanItsWeight(t *testing.T) {
 
 // A count that is not backed by bytes must cost nothing, wherever it stands.
 func TestHostileCountsCostNoMemory(t *testing.T) {
-	const size = 1 << 20
+	const size = 256 << 10
 	eachVersion(t, func(t *testing.T, api API, version int16) {
 		if api.Key == KeyFetch {
 			t.Skip("decoded by FetchRequest")
