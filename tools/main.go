@@ -75,7 +75,7 @@ func newRoot(env *tool.Env, status *int) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "gregorctl",
 		Short:             "Tools for a Gregor or Kafka cluster",
-		Version:           tool.Version,
+		Version:           release,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},

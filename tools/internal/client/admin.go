@@ -69,8 +69,22 @@ func (a *Admin) Call(ctx context.Context, name string, req kmsg.Request) (kmsg.R
 		if throwable.Code(err) != 0 || ctx.Err() != nil {
 			return nil, callError(name, err)
 		}
+		if a.lacks(ctx, req) {
+			message := "The broker does not support " + kmsg.NameForKey(req.Key())
+			return nil, throwable.FromCode(kerr.UnsupportedVersion.Code, &message)
+		}
 		wait(ctx, a.backoff(failed)) // no broker could be reached
 	}
+}
+
+// lacks reports whether the cluster answers but does not know req, which the client library refuses to send.
+func (a *Admin) lacks(ctx context.Context, req kmsg.Request) bool {
+	resp, err := a.client.Request(ctx, kmsg.NewPtrApiVersionsRequest())
+	if err != nil {
+		return false
+	}
+	known := func(key kmsg.ApiVersionsResponseApiKey) bool { return key.ApiKey == req.Key() }
+	return !slices.ContainsFunc(resp.(*kmsg.ApiVersionsResponse).ApiKeys, known)
 }
 
 // callError names what went wrong; it is a time-out unless the broker said something else.
