@@ -68,3 +68,33 @@ func BenchmarkValidate(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRecords(b *testing.B) {
+	for _, codec := range allCodecs {
+		b.Run(codec.String(), func(b *testing.B) {
+			data := Batch(build(b, 2, BuilderOptions{Codec: codec}, some(64, 1000)...))
+			b.SetBytes(64 << 10)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range data.Records() {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for _, codec := range allCodecs {
+		b.Run(codec.String(), func(b *testing.B) {
+			records := some(64, 1000)
+			b.SetBytes(64 << 10)
+			b.ReportAllocs()
+			for b.Loop() {
+				build(b, 2, BuilderOptions{Codec: codec}, records...)
+			}
+		})
+	}
+}
