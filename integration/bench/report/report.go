@@ -1,0 +1,106 @@
+// Package report gathers what was measured of several systems, compares the medians and prints them.
+package report
+
+import (
+	"math"
+	"slices"
+)
+
+// System is what is measured.
+type System string
+
+// The systems, in the order of the columns.
+const (
+	Kafka  System = "kafka"  // Apache Kafka
+	Gregor System = "gregor" // what is judged
+	Bare   System = "bare"   // a program that only copies
+)
+
+// Systems lists them all.
+var Systems = []System{Kafka, Gregor, Bare}
+
+// Report is a list of rows in the order in which they were first asked for.
+type Report struct {
+	rows []*Row
+}
+
+// Row is one quantity of one workload, of all systems.
+type Row struct {
+	Workload string
+	Metric   string // with its unit
+	Target   Target
+	// Missing says why there is no value of Gregor, if there is none.
+	Missing string
+	runs    map[System][]float64
+}
+
+// Row returns the row of a workload's metric, which is new and empty if it was not there.
+func (r *Report) Row(workload, metric string) *Row {
+	at := slices.IndexFunc(r.rows, func(row *Row) bool { return row.Workload == workload && row.Metric == metric })
+	if at >= 0 {
+		return r.rows[at]
+	}
+	row := &Row{Workload: workload, Metric: metric, runs: make(map[System][]float64)}
+	r.rows = append(r.rows, row)
+	return row
+}
+
+// Add adds the value of one run.
+func (r *Row) Add(s System, value float64) { r.runs[s] = append(r.runs[s], value) }
+
+// Median returns the median of the runs of a system, NaN if there was none.
+func (r *Row) Median(s System) float64 { return Median(r.runs[s]) }
+
+// Ratio returns Gregor's median as a multiple of that of another system, NaN if one of them is not
+// known.
+func (r *Row) Ratio(to System) float64 {
+	of := r.Median(to)
+	if of == 0 {
+		return math.NaN()
+	}
+	return r.Median(Gregor) / of
+}
+
+// Target is what Gregor's median must not exceed. The zero value asks for nothing.
+type Target struct {
+	Text   string  // as it is printed
+	Of     System  // whose median Factor multiplies; none if empty
+	Factor float64 // or the limit itself
+}
+
+// Verdict is how a target was met.
+type Verdict string
+
+// The verdicts. Open is that of a row without a target, or without the values to judge it by.
+const (
+	Pass Verdict = "pass"
+	Fail Verdict = "FAIL"
+	Open Verdict = ""
+)
+
+// Verdict judges Gregor's median.
+func (r *Row) Verdict() Verdict {
+	limit := r.Target.Factor
+	if r.Target.Of != "" {
+		limit *= r.Median(r.Target.Of)
+	}
+	value := r.Median(Gregor)
+	switch {
+	case r.Target.Text == "" || math.IsNaN(limit) || math.IsNaN(value):
+		return Open
+	case value <= limit:
+		return Pass
+	}
+	return Fail
+}
+
+// Failed counts the targets that were not met.
+func (r *Report) Failed() int {
+	failed := 0
+	for _, row := range r.rows {
+		if row.Verdict() == Fail {
+			failed++
+		}
+	}
+	return failed
+}
