@@ -29,8 +29,6 @@ const adminClient = "__admin_client"
 
 // Versions at which the rules change (ProduceRequest.java).
 const (
-	batchesVersion   = 3 // exactly one batch of format v2 per partition
-	zstdVersion      = 7
 	leaderVersion    = 10 // NOT_LEADER names the leader
 	abortableVersion = 11 // TRANSACTION_ABORTABLE instead of INVALID_TXN_STATE
 )
@@ -53,7 +51,7 @@ func (h *Handler) Handle(r *request.Request) {
 	}
 	resp := wire.NewProduceResponse(r.Version)
 	var waiting []pending
-	if refused := h.refuseWhole(req); refused != 0 {
+	if refused := refuseWhole(req); refused != nil {
 		refuseAll(req, resp, refused)
 	} else {
 		waiting = h.appendAll(r, req, resp)
@@ -70,36 +68,43 @@ func (h *Handler) Handle(r *request.Request) {
 	}
 }
 
-// refuseWhole returns the error that keeps every partition of the request from being appended, 0 if
-// there is none.
-func (h *Handler) refuseWhole(req *wire.ProduceRequest) int16 {
+// refuseWhole returns the error that keeps every partition of the request from being appended, nil if
+// there is none: acks that do not exist, a batch whose header makes no sense, a transactional batch
+// in a request that names no transaction.
+func refuseWhole(req *wire.ProduceRequest) error {
 	if req.Acks < -1 || req.Acks > 1 {
-		return kerr.InvalidRequiredAcks.Code
-	}
-	if req.Transactional {
-		return 0
+		return kerr.InvalidRequiredAcks
 	}
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
-			if transactional(req.Topics[i].Partitions[j].Records) {
-				return kerr.TransactionalIDAuthorizationFailed.Code
+			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
+			switch {
+			case errors.Is(err, record.ErrShort):
+			case err != nil:
+				return status.New(kerr.CorruptMessage, err.Error())
+			case b.IsTransactional() && !req.Transactional:
+				return kerr.TransactionalIDAuthorizationFailed
 			}
 		}
 	}
-	return 0
+	return nil
 }
 
 // transactional reports whether the first batch of records belongs to a transaction.
 func transactional(records []byte) bool {
 	b, _, err := record.Next(records)
-	return err == nil && b.Magic() >= record.MagicV2 && b.IsTransactional()
+	return err == nil && b.IsTransactional()
 }
 
-func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, code int16) {
+func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, err error) {
+	code, message := status.Code(err), status.Message(err)
 	for i := range req.Topics {
 		resp.Topic(req.Topics[i].Name)
 		for j := range req.Topics[i].Partitions {
-			resp.Partition(req.Topics[i].Partitions[j].Index).ErrorCode = code
+			out := resp.Partition(req.Topics[i].Partitions[j].Index)
+			if out.ErrorCode = code; message != nil {
+				out.ErrorMessage = *message
+			}
 		}
 	}
 }
@@ -152,7 +157,7 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 	if h.Metadata.Load().Partition(tp) == nil {
 		return nil, storage.Appended{}, replica.ErrUnknownPartition
 	}
-	if err := checkRecords(req, records); err != nil {
+	if err := record.CheckRequest(req.Version, records); err != nil {
 		return nil, storage.Appended{}, err
 	}
 	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
@@ -175,25 +180,6 @@ func unknownTransaction(version int16) error {
 		return kerr.TransactionAbortable
 	}
 	return status.New(kerr.InvalidTxnState, "Partition was not added to the transaction")
-}
-
-// checkRecords makes the checks that depend on the request's version (ProduceRequest.validateRecords).
-func checkRecords(req *wire.ProduceRequest, records []byte) error {
-	if req.Version < batchesVersion {
-		return nil
-	}
-	b, rest, err := record.Next(records)
-	switch {
-	case errors.Is(err, record.ErrShort):
-		return kerr.InvalidRecord
-	case err != nil:
-		return err
-	case len(rest) > 0 || b.Magic() != record.MagicV2:
-		return kerr.InvalidRecord
-	case req.Version < zstdVersion && b.Codec() == record.Zstd:
-		return kerr.UnsupportedCompressionType
-	}
-	return nil
 }
 
 // fail writes err into a partition's answer.
