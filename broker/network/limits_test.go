@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,9 @@ func TestShutdownFinishesWhatWasRead(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Shutdown(t.Context()) }()
 	idle.expectClosed()
+	eventually(t, "no connection reads", func() bool {
+		return !slices.ContainsFunc(s.opened(), func(c *conn) bool { return !c.stopped() })
+	})
 	c.send(frame(keyLater, 0, 3, nil)) // is not read any more
 	for _, r := range waiting {
 		r.Reply(raw(fmt.Append(nil, r.CorrelationID)))
