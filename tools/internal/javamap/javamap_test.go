@@ -1,0 +1,56 @@
+package javamap
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+)
+
+func TestHash(t *testing.T) {
+	for text, want := range map[string]int32{"": 0, "orders": -1008770331, "défault": 1028884541, "\U0001F600": 1772899} {
+		if got := HashString(text); got != want {
+			t.Errorf("hash of %q is %d, want %d", text, got, want)
+		}
+	}
+	if got := HashPartition("orders", 1); got != 31*32-1008770331 {
+		t.Errorf("hash of orders-1 is %d", got)
+	}
+}
+
+// TestSort checks orders seen of Kafka's tools.
+func TestSort(t *testing.T) {
+	topics := []string{"defaults", "logs", "my_topic.v1", "orders", "placed"}
+	Sort(topics, len(topics), HashString)
+	if want := []string{"orders", "placed", "defaults", "logs", "my_topic.v1"}; !slices.Equal(topics, want) {
+		t.Errorf("topics are in the order %v, want %v", topics, want)
+	}
+
+	type partition struct {
+		topic string
+		index int32
+	}
+	partitions := []partition{{"orders", 0}, {"orders", 1}, {"logs", 0}}
+	Sort(partitions, -1, func(p partition) int32 { return HashPartition(p.topic, p.index) })
+	if want := []partition{{"logs", 0}, {"orders", 0}, {"orders", 1}}; !slices.Equal(partitions, want) {
+		t.Errorf("partitions are in the order %v, want %v", partitions, want)
+	}
+}
+
+// TestSortKeepsAll checks that every number of keys and every capacity is sorted, not lost.
+func TestSortKeepsAll(t *testing.T) {
+	for n := range 100 {
+		for _, capacity := range []int{-1, 0, 1, n, 1000} {
+			keys := make([]string, n)
+			for i := range keys {
+				keys[i] = "topic-" + strconv.Itoa(i)
+			}
+			sorted := slices.Clone(keys)
+			Sort(sorted, capacity, HashString)
+			slices.Sort(sorted)
+			slices.Sort(keys)
+			if !slices.Equal(sorted, keys) {
+				t.Fatalf("%d keys, capacity %d: got %v", n, capacity, sorted)
+			}
+		}
+	}
+}
