@@ -165,7 +165,7 @@ func TestElection(t *testing.T) {
 	if err != nil || !ok || node != (zkutil.ControllerNode{BrokerID: 1, Timestamp: 1000, KRaftEpoch: -1}) || stat.EphemeralOwner != c.SessionID() {
 		t.Errorf("controller %+v, %v, %v", node, ok, err)
 	}
-	results, err := c.Fenced(ctx, first, zkutil.CreateOp("/a", nil), zkutil.CreateOp("/a/b", nil), zkutil.CreateOp("/x/y", nil))
+	results, err := c.Fenced(ctx, first, zkutil.CreateOp("/a", nil), zkutil.CreateOp("/b", nil), zkutil.CreateOp("/x/y", nil))
 	must(t, err)
 	if results[0].Err != nil || results[1].Err != nil || !errors.Is(results[2].Err, zkutil.ErrNoNode) {
 		t.Errorf("results %+v", results)

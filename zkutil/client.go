@@ -57,7 +57,8 @@ type Subscriber struct {
 	Renewed func(sessionID int64)
 }
 
-// Connect makes a Client, waits for its first session, and creates the chroot if it does not exist.
+// Connect makes a Client, waits for its first session, and creates the chroot if it does not exist (but see
+// Options.KeepChroot).
 func Connect(ctx context.Context, opts Options) (*Client, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -90,12 +91,12 @@ func Connect(ctx context.Context, opts Options) (*Client, error) {
 	}
 	if err := c.createChroot(ctx); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("create chroot %s: %w", chroot, err)
+		return nil, fmt.Errorf("chroot %s: %w", chroot, err)
 	}
 	return c, nil
 }
 
-// createChroot makes the components of the chroot that are missing, without data.
+// createChroot makes the components of the chroot that are missing, without data, if that is wanted.
 func (c *Client) createChroot(ctx context.Context) error {
 	if c.chroot == "" {
 		return nil
@@ -103,6 +104,9 @@ func (c *Client) createChroot(ctx context.Context) error {
 	exists := Op{kind: kindExists, raw: true, path: c.chroot}
 	if r := c.do(ctx, exists, false); r.Err != nil || r.Exists {
 		return r.Err
+	}
+	if c.opts.KeepChroot {
+		return &Error{Op: exists.kind.String(), Path: c.chroot, Err: ErrNoNode}
 	}
 	for i := 1; i <= len(c.chroot); i++ {
 		if i < len(c.chroot) && c.chroot[i] != '/' {

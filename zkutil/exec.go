@@ -34,6 +34,9 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 			continue
 		}
 		if doubt && r.Err != nil && op.writes() {
+			if errors.Is(r.Err, ErrSessionExpired) {
+				return op.failed(c.withDoubt(r.Err, true))
+			}
 			var again bool
 			if r, again = c.resolve(ctx, s, &op, r); again {
 				continue

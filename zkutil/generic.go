@@ -169,7 +169,7 @@ func multiError(r Result) error {
 		return nil
 	}
 	for i := range r.subs {
-		if err := r.subs[i].Err; err != nil && !errors.Is(err, ErrRolledBack) {
+		if err := r.subs[i].Err; err != nil && !errors.Is(err, ErrRolledBack) && !errors.Is(r.Err, ErrOutcomeUnknown) {
 			return err
 		}
 	}

@@ -294,6 +294,11 @@ func TestChrootIsMadeOnce(t *testing.T) {
 	ctx := within(t)
 	opts := options(t, sharedZooKeeper(t).Addr())
 	opts.Connect += "/deep/er"
+	keep := opts
+	keep.KeepChroot = true
+	if _, err := zkutil.Connect(ctx, keep); !errors.Is(err, zkutil.ErrNoNode) {
+		t.Errorf("with a chroot that is not to be made: %v", err)
+	}
 	for range 2 {
 		c := connectWith(t, opts)
 		if c.Chroot() != chroot(t)+"/deep/er" {

@@ -28,6 +28,8 @@ type Options struct {
 	// MaxInFlight is how many requests may await their answers: 256. Kafka's
 	// zookeeper.max.in.flight.requests is 10; hundreds are fine.
 	MaxInFlight int
+	// KeepChroot has Connect fail if the chroot does not exist, rather than create it.
+	KeepChroot bool
 	// SetACL is zookeeper.set.acl: created nodes may be changed by the authenticated creator only.
 	SetACL bool
 	// Dial connects to one server, such as by TLS: plain TCP.

@@ -31,6 +31,7 @@ type proxy struct {
 		sync.Mutex
 		conns    map[net.Conn]bool
 		refuse   bool          // new connections are closed at once
+		silent   bool          // nothing is passed on, and no connection ends
 		lose     int32         // the operation whose answer shall be lost, once; 0 for none
 		loseXid  int32         // the xid of that request, once it has been seen
 		lost     chan struct{} // closed when the answer has been lost
@@ -98,6 +99,9 @@ func (p *proxy) forward(to, from net.Conn, on func(packet []byte, first bool) bo
 		if !on(packet, first) {
 			return
 		}
+		if p.isSilent() {
+			continue
+		}
 		if _, err := to.Write(packet); err != nil {
 			return
 		}
@@ -153,6 +157,19 @@ func (p *proxy) cut(refuse bool) {
 		conn.Close()
 	}
 	clear(p.mu.conns)
+}
+
+func (p *proxy) isSilent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.silent
+}
+
+// freeze has the proxy accept all and say nothing, like a frozen server.
+func (p *proxy) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.silent = true
 }
 
 func (p *proxy) heal() {

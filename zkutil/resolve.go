@@ -3,7 +3,7 @@ package zkutil
 import (
 	"bytes"
 	"context"
-	"errors"
+	"slices"
 )
 
 // resolve settles a write whose first answer was lost with the connection and whose repetition was
@@ -83,7 +83,11 @@ func (op *Op) setBy(got *Result) bool {
 
 // resolveMulti settles a multi: its result if all of it looks done, and else r.
 func (c *Client) resolveMulti(ctx context.Context, s *session, op *Op, r Result) Result {
-	if r.subs == nil || !slicesContainDoubt(r) {
+	if r.subs == nil || !mayBeOwnDoing(r) {
+		return r
+	}
+	if slices.ContainsFunc(op.subs, func(sub Op) bool { return sub.kind == kindCreate && sub.mode.sequential() }) {
+		r.Err = c.withDoubt(r.Err, true) // the node's name is in the lost answer
 		return r
 	}
 	done := Result{subs: make([]Result, len(op.subs))}
@@ -129,12 +133,9 @@ func (op *Op) lastOn(path string) *Op {
 	return nil
 }
 
-// slicesContainDoubt reports whether the failure r of a multi can be its own earlier success.
-func slicesContainDoubt(r Result) bool {
-	for i := range r.subs {
-		if err := r.subs[i].Err; errors.Is(err, ErrNodeExists) || errors.Is(err, ErrBadVersion) || errors.Is(err, ErrNoNode) {
-			return true
-		}
-	}
-	return false
+// mayBeOwnDoing reports whether the failure r of a multi can come of its own earlier success.
+func mayBeOwnDoing(r Result) bool {
+	return slices.ContainsFunc(r.subs, func(sub Result) bool {
+		return isNodeExists(sub.Err) || isBadVersion(sub.Err) || isNoNode(sub.Err)
+	})
 }

@@ -226,6 +226,47 @@ func TestFrozenServer(t *testing.T) {
 	zk.Resume()
 }
 
+// TestAnotherServerTakesOver has one way to ZooKeeper fail after the other, by a cut and by silence; the session
+// moves to the third with its ephemeral node and its watch.
+func TestAnotherServerTakesOver(t *testing.T) {
+	ctx := within(t)
+	zk := sharedZooKeeper(t)
+	proxies := []*proxy{startProxy(t, zk.Addr()), startProxy(t, zk.Addr()), startProxy(t, zk.Addr())}
+	opts := options(t, proxies[0].addr()+","+proxies[1].addr()+","+proxies[2].addr())
+	opts.SessionTimeout = 6 * time.Second
+	c, other := connectWith(t, opts), connect(t)
+	c.Subscribe(zkutil.Subscriber{Expired: func() { t.Error("the session has expired") }})
+	_, err := c.Create(ctx, "/claim", nil, zkutil.Ephemeral)
+	must(t, err)
+	events := make(chan zkutil.Event, 1)
+	_, _, err = c.GetW(ctx, "/claim", zkutil.NewWatcher(func(e zkutil.Event) { events <- e }))
+	must(t, err)
+	used := func() *proxy {
+		for _, p := range proxies {
+			p.mu.Lock()
+			n := len(p.mu.conns)
+			p.mu.Unlock()
+			if n > 0 {
+				return p
+			}
+		}
+		t.Fatal("no proxy is in use")
+		return nil
+	}
+	used().cut(true)
+	_, _, err = c.Get(ctx, "/claim")
+	must(t, err)
+	used().freeze()
+	set(t, other, "/claim")
+	if e := next(t, events, "the event of a change during the silence"); e.Type != zkutil.DataChanged {
+		t.Errorf("event %+v", e)
+	}
+	_, stat, err := c.Get(ctx, "/claim")
+	if err != nil || stat.EphemeralOwner != c.SessionID() {
+		t.Errorf("claim %+v, %v", stat, err)
+	}
+}
+
 // TestWatchesSurviveReconnection changes watched nodes while the client is cut off, again and again, with other
 // requests pressing in at the moment of reconnection. No change may go unheard.
 func TestWatchesSurviveReconnection(t *testing.T) {
@@ -334,6 +375,10 @@ func TestLostAnswers(t *testing.T) {
 		}},
 		{name: "multi that was refused", op: opMulti, want: zkutil.ErrNodeExists, do: func() error {
 			_, err := c.Multi(ctx, zkutil.CheckOp("/old", 1), zkutil.CreateOp("/m", []byte("9")))
+			return err
+		}},
+		{name: "multi with a sequential node", op: opMulti, want: zkutil.ErrOutcomeUnknown, do: func() error {
+			_, err := c.Multi(ctx, zkutil.CreateModeOp("/s_", nil, zkutil.PersistentSequential), zkutil.CreateOp("/after", nil))
 			return err
 		}},
 		{name: "delete", op: opDelete, do: func() error { return c.Delete(ctx, "/m", zkutil.AnyVersion) }},
