@@ -28,6 +28,8 @@ type BuilderOptions struct {
 	// LastOffset is the last offset to declare if it is beyond that of the last record, as compaction
 	// needs it.
 	LastOffset int64
+	// SizeHint is about how many bytes the batch will have, to begin with a buffer of that size.
+	SizeHint int
 }
 
 // ProducerInfo are the fields of an idempotent producer's batch.
@@ -87,7 +89,7 @@ func NewBuilder(magic int8, opts BuilderOptions) *Builder {
 		bu.err = err
 		return bu
 	}
-	bu.out = make([]byte, bu.headerSize(), 512)
+	bu.out = make([]byte, bu.headerSize(), max(opts.SizeHint, 512))
 	bu.baseTime = opts.DeleteHorizon
 	if opts.Codec == None {
 		return bu

@@ -26,7 +26,7 @@ func Convert(dst []byte, records []byte, magic int8, startOffset int64) ([]byte,
 
 // convert appends one batch, which is of a newer format than magic.
 func convert(dst []byte, b Batch, magic int8, startOffset int64) ([]byte, error) {
-	opts := BuilderOptions{Codec: b.Codec(), TimestampType: b.TimestampType()}
+	opts := BuilderOptions{Codec: b.Codec(), TimestampType: b.TimestampType(), SizeHint: len(b) + len(b)/8}
 	if opts.TimestampType == LogAppendTime {
 		opts.AppendTime = max(b.MaxTimestamp(), NoTimestamp)
 	}

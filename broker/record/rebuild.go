@@ -83,6 +83,7 @@ func (v *validation) options() BuilderOptions {
 		Level:         v.policy.level(codec),
 		TimestampType: v.policy.TimestampType,
 		AppendTime:    v.now,
+		SizeHint:      v.size + v.size/8,
 	}
 }
 

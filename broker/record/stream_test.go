@@ -301,7 +301,7 @@ func TestLargeRecordsBroken(t *testing.T) {
 // TestBombs protects memory: a hundred megabytes that compress to nearly nothing are taken or refused within
 // a few megabytes.
 func TestBombs(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("decompresses a lot")
 	}
 	zeros := make([]byte, 1<<20)
