@@ -119,8 +119,8 @@ func highWatermarkOf(l *Log) (int64, bool) { return l.highWatermark.Load(), true
 
 // startOf: only a start offset within the first segment has to be remembered.
 func startOf(l *Log) (int64, bool) {
-	start := l.start.Load()
-	return start, start > (*l.segments.Load())[0].Base()
+	start, segments := l.start.Load(), *l.segments.Load()
+	return start, len(segments) > 0 && start > segments[0].Base()
 }
 
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.

@@ -8,48 +8,63 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/epoch"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
-// The two small files of a log, leader-epoch-checkpoint and partition.metadata, matter only together
-// with records. To write and sync them when a log is created, or when its replica becomes leader,
-// would make those moments slow on a broker with many partitions. So they are
+// A log that has held no record is a directory, and at first not more than that: of everything that a
+// broker does for a new partition, creating files takes the longest, and syncing them longer still. The
+// files are
 //
-//   - durable before the first record that they are about is written (persistFilesLocked), and
-//   - written without a sync, for whoever looks into the directory, a moment after a new log was
-//     created (freshLogs), as long as the log holds no record.
+//   - written, and the two small ones (leader-epoch-checkpoint and partition.metadata) made durable,
+//     before the first record is written (persistFilesLocked), and
+//   - written without a sync, for whoever looks into the directory, as soon as no more logs are being
+//     created (freshLogs).
 //
 // What a crash then loses the controller says again when the broker is back.
 
-// smallFiles is what a Log remembers of them; mu guards it.
+// smallFiles is what a Log remembers of its files; mu guards it.
 type smallFiles struct {
 	idUnsaved     bool // partition.metadata does not durably hold the topic's id
 	epochsUnsaved bool // leader-epoch-checkpoint does not durably hold what epochs does
-	fresh         bool // the log has held no record: losing the files would do no harm
+	fresh         bool // the log holds no record: losing the files would do no harm
 	unshown       bool // fresh, and the files do not show what is known; the log is in env.fresh
 }
 
-// freshLogs are the fresh logs whose small files are to be shown.
+// freshLogs are the fresh logs whose files are to be written.
 type freshLogs struct {
 	sched *scheduler
 
 	mu   sync.Mutex
 	logs []*Log
+	seen int // logs when the task last ran
 }
 
-// showDelay is how long after a log's creation its small files are written: late enough to be out of
-// the way of the creation of many.
-const showDelay = 2 * time.Second
+// quietTime is how long no log must have been created before the files are written.
+const quietTime = time.Second
 
-// add has l's files shown before long.
+// add has l's files written before long.
 func (f *freshLogs) add(l *Log) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.logs = append(f.logs, l)
 	if len(f.logs) == 1 {
-		f.sched.after(showDelay, f.show)
+		f.seen = 1
+		f.sched.after(quietTime, f.showIfQuiet)
 	}
+}
+
+func (f *freshLogs) showIfQuiet() {
+	f.mu.Lock()
+	busy := len(f.logs) != f.seen
+	f.seen = len(f.logs)
+	f.mu.Unlock()
+	if busy {
+		f.sched.after(quietTime, f.showIfQuiet)
+		return
+	}
+	f.show()
 }
 
 func (f *freshLogs) show() {
@@ -129,9 +144,12 @@ func (l *Log) SetTopicID(id topic.ID) error {
 	return l.persistFilesLocked()
 }
 
-// persistFilesLocked makes the small files durable if they are not. It requires mu.
+// persistFilesLocked makes ready for a record: there is a segment, and the small files are durable. It
+// requires mu.
 func (l *Log) persistFilesLocked() error {
-	l.mu.fresh, l.mu.unshown = false, false
+	if l.mu.fresh {
+		return l.persistFreshLocked()
+	}
 	if l.mu.idUnsaved {
 		if err := checkpoint.WritePartitionMetadata(l.env.fs, l.file(checkpoint.PartitionMetadata), l.TopicID()); err != nil {
 			return l.failed("write partition.metadata", err)
@@ -144,6 +162,28 @@ func (l *Log) persistFilesLocked() error {
 		}
 		l.mu.epochsUnsaved = false
 	}
+	return nil
+}
+
+// persistFreshLocked does that for a log that holds no record. What its files held needs no
+// protection, so that they are written in place and need one sync of the directory together. It
+// requires mu.
+func (l *Log) persistFreshLocked() error {
+	l.mu.unshown = true // write the epochs even if they are shown: they may be newer now
+	if err := l.showFilesLocked(); err != nil {
+		return err
+	}
+	err := syncFile(l.env.fs, l.file(checkpoint.LeaderEpochs))
+	if err == nil && l.mu.idUnsaved {
+		err = syncFile(l.env.fs, l.file(checkpoint.PartitionMetadata))
+	}
+	if err == nil {
+		err = l.files.Sync()
+	}
+	if err != nil {
+		return l.failed("sync the files of a new log", err)
+	}
+	l.mu.fresh, l.mu.idUnsaved, l.mu.epochsUnsaved = false, false, false
 	return nil
 }
 
@@ -165,13 +205,19 @@ func (l *Log) changedLocked() {
 	}
 }
 
-// showFilesLocked writes the small files of a fresh log, without a sync: they stay unsaved. It
-// requires mu.
+// showFilesLocked writes the files of a fresh log, without a sync: they stay unsaved. It requires mu.
 func (l *Log) showFilesLocked() error {
 	if !l.mu.unshown || l.readable() != nil {
 		return nil
 	}
 	l.mu.unshown = false
+	if len(*l.segments.Load()) == 0 {
+		s, err := l.createSegment(l.end.Load())
+		if err != nil {
+			return l.failed("create a segment", err)
+		}
+		l.segments.Store(&[]*segment.Segment{s})
+	}
 	if l.mu.idUnsaved {
 		data := checkpoint.AppendPartitionMetadata(nil, l.TopicID())
 		if err := writeFile(l.env.fs, l.file(checkpoint.PartitionMetadata), data); err != nil {

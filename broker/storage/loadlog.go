@@ -23,6 +23,7 @@ func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
 	l.SetConfig(c)
 	l.firstUnstable.Store(math.MaxInt64)
 	l.lastFlush.Store(d.env.nowMs())
+	l.segments.Store(&[]*segment.Segment{})
 	l.mu.producers = producer.New(p.String())
 	l.drawJitterLocked()
 	return l
@@ -60,11 +61,9 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 	if err := l.setEpochs(nil); err != nil {
 		return nil, err
 	}
-	s, err := l.createSegment(0)
-	if err != nil {
-		return nil, err
-	}
-	l.segments.Store(&[]*segment.Segment{s})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changedLocked()
 	return l, nil
 }
 
@@ -289,14 +288,17 @@ func (ld *loader) settle() error {
 		}
 		ld.segments, end = nil, ld.startOffset
 	}
-	if len(ld.segments) == 0 {
+	if len(ld.segments) == 0 && ld.startOffset > 0 {
 		s, err := ld.createSegment(ld.startOffset)
 		if err != nil {
 			return err
 		}
 		ld.segments = []*segment.Segment{s}
 	}
-	start := max(ld.startOffset, ld.segments[0].Base())
+	start := ld.startOffset
+	if len(ld.segments) > 0 {
+		start = max(start, ld.segments[0].Base())
+	}
 	point := end
 	if !ld.clean {
 		point = max(start, min(ld.recoveryPoint, end))
@@ -322,6 +324,9 @@ func (ld *loader) finish() error {
 	ld.mu.epochsUnsaved = ld.mu.epochsUnsaved || cut
 	ld.mu.fresh = ld.empty()
 	ld.mu.idUnsaved = ld.mu.fresh && !ld.TopicID().IsZero()
+	if len(ld.segments) == 0 {
+		ld.changedLocked()
+	}
 	if err := ld.removeStraySnapshots(); err != nil {
 		return err
 	}
@@ -344,8 +349,10 @@ func (ld *loader) removeStraySnapshots() error {
 	for _, s := range ld.segments {
 		bases[s.Base()] = true
 	}
-	last := ld.segments[len(ld.segments)-1].Base()
-	newest := int64(-1)
+	last, newest := int64(0), int64(-1)
+	if n := len(ld.segments); n > 0 {
+		last = ld.segments[n-1].Base()
+	}
 	if n := len(ld.mu.snapshots); n > 0 && ld.mu.snapshots[n-1] >= last {
 		newest = ld.mu.snapshots[n-1]
 	}

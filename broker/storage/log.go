@@ -26,7 +26,8 @@ import (
 //
 // Invariants:
 //   - start <= highWatermark <= end, and recoveryPoint <= end, once the log is loaded
-//   - segments is never empty, its base offsets increase, and the last one's is <= end
+//   - the base offsets of segments increase, and the last one's is <= end; only a log that has held no
+//     record since it was created may have no segment
 //   - end never decreases but by truncation; start never decreases but by a full truncation
 //   - everything below recoveryPoint, its index entries included, survives a power loss
 type Log struct {
@@ -152,7 +153,7 @@ func (l *Log) setHighWatermarkLocked(hw int64) int64 {
 	return hw
 }
 
-// active returns the segment that is written to.
+// active returns the segment that is written to. There is one once persistFilesLocked has returned.
 func (l *Log) active() *segment.Segment {
 	segments := *l.segments.Load()
 	return segments[len(segments)-1]

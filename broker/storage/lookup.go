@@ -95,7 +95,9 @@ func (l *Log) offsetsBefore(segments []*segment.Segment, ts int64, limit int) ([
 		}
 		all = append(all, stamped{max(s.Base(), start), written.UnixMilli()})
 	}
-	if segments[len(segments)-1].Size() > 0 {
+	if len(segments) == 0 {
+		all = append(all, stamped{start, l.env.nowMs()})
+	} else if segments[len(segments)-1].Size() > 0 {
 		all = append(all, stamped{end, l.env.nowMs()})
 	}
 	switch ts {

@@ -24,7 +24,7 @@ func (l *Log) TruncateTo(offset int64) error {
 		return l.truncateEpochsLocked(offset)
 	}
 	l.logger().WithField("offset", offset).Info("Truncating log")
-	if offset < (*l.segments.Load())[0].Base() {
+	if offset < (*l.segments.Load())[0].Base() { // there is one, since the log is not empty
 		return l.truncateFullyLocked(offset)
 	}
 	if err := l.beginCutLocked(offset, min(l.start.Load(), offset), offset); err != nil {
@@ -112,6 +112,7 @@ func (l *Log) truncateEpochsLocked(offset int64) error {
 	}
 	l.mu.epochsUnsaved = true
 	if l.mu.fresh {
+		l.changedLocked()
 		return nil
 	}
 	return l.persistFilesLocked()
@@ -122,7 +123,11 @@ func (l *Log) truncateEpochsLocked(offset int64) error {
 // mu.
 func (l *Log) truncateFullyLocked(offset int64) error {
 	old := *l.segments.Load()
-	if err := l.beginCutLocked(min(old[0].Base(), offset), offset, offset); err != nil {
+	first := offset
+	if len(old) > 0 {
+		first = min(old[0].Base(), offset)
+	}
+	if err := l.beginCutLocked(first, offset, offset); err != nil {
 		return err
 	}
 	if err := l.removeAllLocked(old); err != nil {
