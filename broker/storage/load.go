@@ -7,10 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sirupsen/logrus"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/sirupsen/logrus"
 )
 
 // progressInterval is how often the progress of loading is logged.
@@ -103,27 +101,39 @@ func (m *Manager) loadDir(d *dir, partitions []topic.Partition) {
 	var done atomic.Int64
 	stop := reportProgress(d.logger, &done, len(partitions))
 	defer stop()
-	var group errgroup.Group
-	group.SetLimit(m.opts.RecoveryThreads)
-	for _, p := range partitions {
+	inParallel(m.opts.RecoveryThreads, partitions, func(p topic.Partition) {
 		if d.offline.Load() {
-			break
+			return
 		}
-		group.Go(func() error {
-			l, err := d.loadLog(p, m.opts.TopicConfig(p.Topic))
-			if err != nil {
-				_ = d.fail(fmt.Errorf("load log %s: %w", p, err)) // logged there
-				return nil
-			}
-			d.reserve(1)
-			m.publish(l)
-			done.Add(1)
-			return nil
-		})
-	}
-	_ = group.Wait() // failures have taken the directory offline
+		l, err := d.loadLog(p, m.opts.TopicConfig(p.Topic))
+		if err != nil {
+			_ = d.fail(fmt.Errorf("load log %s: %w", p, err)) // logged there
+			return
+		}
+		d.reserve(1)
+		m.publish(l)
+		done.Add(1)
+	})
 	d.loaded = !d.offline.Load()
 	d.logger.WithFields(logrus.Fields{"logs": done.Load(), "took": time.Since(start)}).Info("Loaded log directory")
+}
+
+// inParallel calls f with every item, on threads goroutines.
+func inParallel[T any](threads int, items []T, f func(T)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(threads, len(items)) {
+		wg.Go(func() {
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(len(items)) {
+					return
+				}
+				f(items[i])
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // reportProgress logs how many logs of total are done, until the function that it returns is called.

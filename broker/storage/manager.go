@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -24,10 +23,11 @@ type Manager struct {
 	env    *env
 	dirs   []*dir
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // scheduler, flusher, hooks
+	loops  sync.WaitGroup // scheduler and flusher
 	hooks  struct {
 		sync.Mutex
-		closed bool // no goroutine may be started any more
+		running sync.WaitGroup
+		closed  bool // none may be started any more
 	}
 
 	mu struct {
@@ -48,8 +48,8 @@ func Open(opts Options) (*Manager, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
-	m.wg.Go(func() { m.env.sched.run(ctx) })
-	m.wg.Go(func() { m.env.flush.run(ctx) })
+	m.loops.Go(func() { m.env.sched.run(ctx) })
+	m.loops.Go(func() { m.env.flush.run(ctx) })
 	return m, nil
 }
 
@@ -110,6 +110,7 @@ func (m *Manager) anyOnline() error {
 // abandon gives up what Open has opened so far.
 func (m *Manager) abandon() {
 	m.cancel()
+	m.loops.Wait()
 	for _, d := range m.dirs {
 		for _, l := range d.snapshot() {
 			l.abandon()
@@ -125,12 +126,12 @@ func (m *Manager) abandon() {
 	m.stopHooks()
 }
 
-// stopHooks returns when no goroutine of m is left.
+// stopHooks returns when no hook is running, and none will.
 func (m *Manager) stopHooks() {
 	m.hooks.Lock()
 	m.hooks.closed = true
 	m.hooks.Unlock()
-	m.wg.Wait()
+	m.hooks.running.Wait()
 }
 
 // schedule starts the periodic tasks.
@@ -244,7 +245,7 @@ func (m *Manager) dirFailed(d *dir, err error) {
 	if m.hooks.closed {
 		return
 	}
-	m.wg.Go(func() {
+	m.hooks.running.Go(func() {
 		if m.opts.OnDirFailure != nil {
 			m.opts.OnDirFailure(d.path, err)
 		}
@@ -266,28 +267,29 @@ func (m *Manager) Close() error {
 	m.mu.closed = true
 	m.mu.Unlock()
 	m.cancel()
+	m.loops.Wait()
 	errs := make([]error, len(m.dirs))
-	var group errgroup.Group
+	var wg sync.WaitGroup
 	for i, d := range m.dirs {
-		group.Go(func() error {
-			errs[i] = d.close(m.opts.RecoveryThreads)
-			return nil
-		})
+		wg.Go(func() { errs[i] = d.close(m.opts.RecoveryThreads) })
 	}
-	_ = group.Wait() // errors are in errs
+	wg.Wait()
 	m.stopHooks()
 	return errors.Join(errs...)
 }
 
 // close stops the directory's logs, several at a time, and leaves the checkpoints of a clean stop.
 func (d *dir) close(threads int) error {
-	logs := d.snapshot()
-	var group errgroup.Group
-	group.SetLimit(threads)
-	for _, l := range logs {
-		group.Go(l.close)
+	var first atomic.Pointer[error]
+	inParallel(threads, d.snapshot(), func(l *Log) {
+		if err := l.close(); err != nil {
+			first.CompareAndSwap(nil, &err)
+		}
+	})
+	var err error
+	if p := first.Load(); p != nil {
+		err = *p
 	}
-	err := group.Wait()
 	if !d.offline.Load() {
 		err = errors.Join(err, d.checkpointRecoveryPoints(), d.checkpointStarts(), d.checkpointHighWatermarks())
 	}
