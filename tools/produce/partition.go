@@ -62,7 +62,7 @@ func (t *partition) tryAdd(r *record, need, limit int) *batch {
 	if b == nil {
 		return nil
 	}
-	if batchHeaderSize+len(b.records)+need <= limit {
+	if len(b.records)+need <= limit { // need has room for the header of the batch
 		b.append(r)
 		return b
 	}

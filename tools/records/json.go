@@ -74,7 +74,7 @@ func parseElement(element json.RawMessage) (topic.Partition, int64, error) {
 			return p, 0, mapping("No such field exists: `" + name + "`")
 		}
 	}
-	if json.Unmarshal(fields["topic"], &p.Topic) != nil {
+	if name := bytes.TrimSpace(fields["topic"]); name[0] != '"' || json.Unmarshal(name, &p.Topic) != nil {
 		return p, 0, mapping("Expected `String` value, received " + compact(fields["topic"]))
 	}
 	index, err := integer(fields["partition"], "Integer", 32)
