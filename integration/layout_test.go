@@ -18,12 +18,14 @@ var layers = [][]string{
 	{"broker", "tools"},
 	{"broker/server"},
 	{"broker/network", "broker/api/produce", "broker/api/fetch", "broker/api/offsets", "broker/api/discovery",
-		"broker/api/admin", "broker/api/transactions", "broker/api/control", "controller"},
+		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/replica/fetcher",
+		"broker/replica/propagate", "controller"},
 	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},
 	{"broker/replica", "broker/metadata", "broker/wire", "broker/config"},
 	{"broker/storage", "zkutil"},
 	{"broker/storage/segment", "broker/storage/checkpoint", "broker/storage/producer"},
-	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request"},
+	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request",
+		"broker/replica/isr"},
 	{"broker/topic", "broker/auth"},
 }
 

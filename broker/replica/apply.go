@@ -60,20 +60,46 @@ func (m *Manager) Apply(c Command, states []PartitionState) ([]error, error) {
 	configs := newConfigCache(m.opts.TopicConfig)
 	errs := make([]error, len(states))
 	inParallel(len(states), func(i int) { errs[i] = m.applyOne(configs, &states[i]) })
-	leading, following := 0, 0
+	leading, following := m.redirect(states, errs)
 	for i := range states {
-		switch {
-		case errs[i] != nil:
-		case states[i].Leader == m.opts.BrokerID:
-			leading++
-		default:
-			following++
-		}
 		m.Appended(states[i].Partition)
 	}
 	m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).
 		Infof("LeaderAndIsr: leading %d, following %d of %d partitions", leading, following, len(states))
 	return errs, nil
+}
+
+// redirect has the partitions that were changed copied from their leaders, or not any more. It returns how
+// many this broker leads and follows.
+func (m *Manager) redirect(states []PartitionState, errs []error) (leading, following int) {
+	var followed []Following
+	var ended []topic.Partition
+	for i := range states {
+		s := &states[i]
+		switch {
+		case errs[i] != nil:
+			continue
+		case s.Leader == m.opts.BrokerID:
+			leading++
+		default:
+			following++
+		}
+		m.mu.RLock()
+		p := m.mu.partitions[s.Partition]
+		m.mu.RUnlock()
+		// What this partition is, is known best by itself: a request that only brought a topic id
+		// has changed nothing.
+		if f, ok := p.following(); ok {
+			followed = append(followed, f)
+		} else {
+			ended = append(ended, s.Partition)
+		}
+	}
+	if m.opts.Followers != nil {
+		m.opts.Followers.Unfollow(ended...)
+		m.opts.Followers.Follow(followed...)
+	}
+	return leading, following
 }
 
 func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
@@ -156,13 +182,13 @@ func (m *Manager) StopReplicas(c Command, stops []Stop) ([]error, error) {
 	}
 	errs := make([]error, len(stops))
 	for i, s := range stops {
-		errs[i] = m.stop(s)
+		errs[i] = m.stopReplica(s)
 		m.Appended(s.Partition)
 	}
 	return errs, nil
 }
 
-func (m *Manager) stop(s Stop) error {
+func (m *Manager) stopReplica(s Stop) error {
 	m.mu.RLock()
 	p := m.mu.partitions[s.Partition]
 	m.mu.RUnlock()
@@ -171,6 +197,9 @@ func (m *Manager) stop(s Stop) error {
 			return ErrFencedLeaderEpoch
 		}
 		p.resign()
+		if m.opts.Followers != nil {
+			m.opts.Followers.Unfollow(s.Partition)
+		}
 	}
 	if !s.Delete {
 		return nil

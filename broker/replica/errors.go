@@ -24,6 +24,10 @@ var (
 	ErrStaleControllerEpoch = errors.New("controller epoch is older than the last one seen")
 	// ErrStaleBrokerEpoch: the request is meant for an earlier registration of this broker.
 	ErrStaleBrokerEpoch = errors.New("broker epoch is older than this registration's")
+	// ErrNotFollower: the replica does not follow that leader in that leader epoch, or not any more.
+	ErrNotFollower = errors.New("not a follower in this leader epoch")
+	// ErrUnexpectedOffset: what was fetched does not begin where the follower's log ends.
+	ErrUnexpectedOffset = errors.New("fetched from another offset than the log's end")
 	// ErrPolicyViolation: records of a topic without cleanup.policy=delete cannot be deleted.
 	ErrPolicyViolation = errors.New("topic does not have the delete cleanup policy")
 )

@@ -1,9 +1,11 @@
 package replica
 
 import (
+	"cmp"
 	"errors"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -12,7 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
-// Options configure a Manager. All fields are required.
+// Options configure a Manager. The fields up to Logger are required.
 type Options struct {
 	BrokerID int32
 	Storage  *storage.Manager
@@ -23,11 +25,25 @@ type Options struct {
 	// Known reports whether a topic partition is in the cluster's metadata.
 	Known  func(p topic.Partition) bool
 	Logger logrus.FieldLogger
+
+	// Alive reports whether a broker is alive, as far as the cluster's metadata tells: all are.
+	Alive func(broker int32) bool
+	// Followers copies the partitions that others lead: nobody does.
+	Followers Followers
+	// Propagator makes changes of ISRs known: a leader changes none.
+	Propagator Propagator
+	// LagTimeMax is how long a follower may not have caught up before it leaves the ISR
+	// (replica.lag.time.max.ms): 30 s.
+	LagTimeMax time.Duration
 }
 
 // Manager owns the replicas of this broker.
 type Manager struct {
-	opts Options
+	opts    Options
+	started time.Time // of the clock that now reads
+
+	stop chan struct{} // closed by Close
+	wg   sync.WaitGroup
 
 	// Produces, Fetches and Deletes hold the requests that wait for a partition: for its high
 	// watermark, for bytes, for its low watermark. Whoever changes a partition calls Appended,
@@ -48,18 +64,33 @@ func New(opts Options) (*Manager, error) {
 	if opts.Storage == nil || opts.TopicConfig == nil || opts.BrokerEpoch == nil || opts.Known == nil || opts.Logger == nil {
 		return nil, errors.New("replica: Options is incomplete")
 	}
+	opts.LagTimeMax = cmp.Or(opts.LagTimeMax, 30*time.Second)
+	if opts.Alive == nil {
+		opts.Alive = func(int32) bool { return true }
+	}
 	m := &Manager{
 		opts:     opts,
+		started:  time.Now(),
+		stop:     make(chan struct{}),
 		Produces: purgatory.New[topic.Partition](),
 		Fetches:  purgatory.New[topic.Partition](),
 		Deletes:  purgatory.New[topic.Partition](),
 	}
 	m.mu.partitions = make(map[topic.Partition]*Partition)
+	if opts.Propagator != nil {
+		m.wg.Go(m.watchLag)
+	}
 	return m, nil
 }
 
-// Close ends what waits. Logs stay open: their owner closes them.
+// now reads a clock that does not go back.
+func (m *Manager) now() time.Duration { return time.Since(m.started) }
+
+// Close ends what waits, and the search for lagging followers. Logs stay open: their owner closes
+// them, as it does Followers and the Propagator. It must be called once.
 func (m *Manager) Close() {
+	close(m.stop)
+	m.wg.Wait()
 	m.Produces.Close()
 	m.Fetches.Close()
 	m.Deletes.Close()

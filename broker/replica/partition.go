@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica/isr"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -18,7 +19,7 @@ const NoLeader = -1
 //   - logStart <= high watermark <= logEnd
 //   - within one leader epoch, a leader's high watermark never decreases
 //   - leaderEpoch and partitionEpoch never decrease
-//   - leads implies that isr contains this broker
+//   - lead is not nil if and only if this broker leads
 type Partition struct {
 	topic.Partition
 	manager *Manager
@@ -27,8 +28,7 @@ type Partition struct {
 	mu struct {
 		sync.RWMutex
 		state
-		leads     bool
-		followers map[int32]*follower // by broker id; nil unless leading; entries are guarded by hw
+		lead *isr.Tracker // what followers hold is guarded by hw
 	}
 	hw sync.Mutex // taken with mu held shared: serialises raises of the high watermark
 }
@@ -39,9 +39,12 @@ type state struct {
 	leaderEpoch     int32
 	epochStart      int64 // log end offset when this broker began to lead in leaderEpoch
 	controllerEpoch int32
-	partitionEpoch  int32 // version of the partition's state znode
-	isr, replicas   []int32
+	partitionEpoch  int32 // version of the partition's state znode, when the controller decided
+	replicas        []int32
 }
+
+// leadsLocked reports whether this broker leads. It requires mu, shared at least.
+func (p *Partition) leadsLocked() bool { return p.mu.lead != nil }
 
 // Log returns the replica's log.
 func (p *Partition) Log() *storage.Log { return p.log }
@@ -60,10 +63,10 @@ func (p *Partition) LeaderAndEpoch() (leader, epoch int32) {
 func (p *Partition) Append(records []byte, origin record.Origin, acksAll bool, now int64) (storage.Appended, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if !p.mu.leads {
+	if !p.leadsLocked() {
 		return storage.Appended{}, ErrNotLeader
 	}
-	if acksAll && len(p.mu.isr) < p.minISRLocked() {
+	if acksAll && len(p.mu.lead.ISR()) < p.minISRLocked() {
 		return storage.Appended{}, ErrNotEnoughReplicas
 	}
 	done, err := p.log.AppendLeader(records, storage.AppendOptions{Epoch: p.mu.leaderEpoch, Origin: origin, Now: now})
@@ -73,21 +76,22 @@ func (p *Partition) Append(records []byte, origin record.Origin, acksAll bool, n
 	return done, err
 }
 
+// minISRLocked is min.insync.replicas, as far as the partition has replicas at all.
 func (p *Partition) minISRLocked() int {
-	return effectiveMinISR(p.log.Config().MinInSyncReplicas, len(p.mu.replicas))
+	return min(p.log.Config().MinInSyncReplicas, len(p.mu.replicas))
 }
 
-// raiseHighWatermarkLocked raises the high watermark to what is committed; it reports whether that
-// was higher. It requires mu, shared at least.
+// raiseHighWatermarkLocked raises a leader's high watermark to what is committed; it reports whether
+// that was higher. It requires mu, shared at least.
 //
 // Two appends may end in either order; hw makes the later look at the log end count for both.
 func (p *Partition) raiseHighWatermarkLocked() bool {
-	if len(p.mu.isr) < p.minISRLocked() {
+	if len(p.mu.lead.ISR()) < p.minISRLocked() {
 		return false
 	}
 	p.hw.Lock()
 	defer p.hw.Unlock()
-	to := committed(p.manager.opts.BrokerID, p.log.EndOffset(), p.mu.isr, p.mu.followers)
+	to := p.mu.lead.HighWatermark(p.log.EndOffset(), p.manager.now, p.manager.opts.Alive)
 	if to <= p.log.HighWatermark() {
 		return false
 	}
@@ -101,11 +105,11 @@ func (p *Partition) Committed(offset int64) (bool, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	switch {
-	case !p.mu.leads:
+	case !p.leadsLocked():
 		return false, ErrNotLeader
 	case p.log.HighWatermark() < offset:
 		return false, nil
-	case len(p.mu.isr) < p.minISRLocked():
+	case p.mu.lead.MaximalSize() < p.minISRLocked():
 		return true, ErrNotEnoughReplicasAfterAppend
 	}
 	return true, nil
@@ -127,7 +131,7 @@ func (p *Partition) checkLocked(known int32, leaderOnly bool) error {
 	if err := p.checkEpochLocked(known); err != nil {
 		return err
 	}
-	if leaderOnly && !p.mu.leads {
+	if leaderOnly && !p.leadsLocked() {
 		return ErrNotLeader
 	}
 	return nil
@@ -153,7 +157,7 @@ func (p *Partition) EndOffsetForEpoch(known, epoch int32, leaderOnly bool) (int3
 func (p *Partition) DeleteRecords(offset int64) (int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if !p.mu.leads {
+	if !p.leadsLocked() {
 		return -1, ErrNotLeader
 	}
 	if !p.log.Config().Delete {
@@ -173,23 +177,12 @@ func (p *Partition) DeleteRecords(offset int64) (int64, error) {
 func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if !p.mu.leads {
+	if !p.leadsLocked() {
 		return -1, ErrNotLeader
 	}
 	p.hw.Lock()
 	defer p.hw.Unlock()
-	low := p.log.StartOffset()
-	for _, id := range p.mu.replicas {
-		if id == p.manager.opts.BrokerID || !alive(id) {
-			continue
-		}
-		f := p.mu.followers[id]
-		if f == nil {
-			return -1, nil
-		}
-		low = min(low, f.logStart)
-	}
-	return low, nil
+	return p.mu.lead.LowWatermark(p.log.StartOffset(), alive), nil
 }
 
 // apply makes the replica what the controller decided; it reports whether the state was news. It
@@ -197,36 +190,46 @@ func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 func (p *Partition) apply(s PartitionState) (applied bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.LeaderEpoch <= p.mu.leaderEpoch && p.mu.leaderEpoch >= 0 || s.PartitionEpoch < p.mu.partitionEpoch {
+	if s.LeaderEpoch <= p.mu.leaderEpoch && p.mu.leaderEpoch >= 0 || s.PartitionEpoch < p.partitionEpochLocked() {
 		return false, ErrStaleControllerEpoch
 	}
-	self := p.manager.opts.BrokerID
-	leads := s.Leader == self
-	next := state{
-		leader: s.Leader, leaderEpoch: s.LeaderEpoch, epochStart: p.log.EndOffset(),
-		controllerEpoch: s.ControllerEpoch, partitionEpoch: s.PartitionEpoch,
-		isr: slices.Clone(s.ISR), replicas: slices.Clone(s.Replicas),
-	}
+	end := p.log.EndOffset()
+	leads := s.Leader == p.manager.opts.BrokerID
 	if leads {
-		if err := p.log.AssignEpoch(s.LeaderEpoch, next.epochStart); err != nil {
+		if err := p.log.AssignEpoch(s.LeaderEpoch, end); err != nil {
 			return false, err
 		}
 	}
-	p.mu.state = next
-	p.mu.leads = leads
-	p.mu.followers = nil
+	p.mu.state = state{
+		leader: s.Leader, leaderEpoch: s.LeaderEpoch, epochStart: end,
+		controllerEpoch: s.ControllerEpoch, partitionEpoch: s.PartitionEpoch,
+		replicas: slices.Clone(s.Replicas),
+	}
+	before := p.mu.lead
+	p.mu.lead = nil
 	if leads {
-		p.mu.followers = make(map[int32]*follower, len(next.replicas)-1)
+		a := isr.Assignment{
+			Self: s.Leader, Replicas: p.mu.replicas, ISR: slices.Clone(s.ISR), Version: s.PartitionEpoch, EpochStart: end,
+		}
+		p.mu.lead = isr.Begin(a, p.manager.opts.LagTimeMax, before, end, p.manager.now())
 		p.raiseHighWatermarkLocked()
 	}
 	return true, nil
+}
+
+// partitionEpochLocked returns the newest partition epoch known. It requires mu, shared at least.
+func (p *Partition) partitionEpochLocked() int32 {
+	if p.leadsLocked() {
+		return p.mu.lead.Version()
+	}
+	return p.mu.partitionEpoch
 }
 
 // resign makes the replica follow nobody; what waits for its leader must be woken afterwards.
 func (p *Partition) resign() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.leads = false
+	p.mu.lead = nil
 	p.mu.leader = NoLeader
 }
 

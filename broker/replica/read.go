@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"slices"
-
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -20,6 +18,8 @@ type ReadOptions struct {
 	CurrentLeaderEpoch int32    // -1: not given
 	LastFetchedEpoch   int32    // -1: not given
 	LogStartOffset     int64    // of the follower that fetches
+	// Again: this fetch was read before and then had to wait. It tells nothing new of its follower.
+	Again bool
 }
 
 // fromFollower reports whether a replica, not a consumer, reads.
@@ -55,62 +55,72 @@ func FailedRead() ReadResult {
 // Errors: ErrInconsistentTopicID, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrNotLeader,
 // ErrUnknownPartition (a follower that is not assigned), storage.ErrOffsetOutOfRange, storage.ErrStorage.
 func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
-	res, raised, err := p.read(o)
-	if raised {
+	res, news, err := p.read(o)
+	if news.joins {
+		p.expand(o.ReplicaID)
+	}
+	if news.raised {
 		p.manager.HighWatermarkRaised(p.Partition)
 	}
 	return res, err
 }
 
-func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error) {
+// news is what a follower's fetch has changed.
+type news struct {
+	raised bool // the high watermark
+	joins  bool // the follower may join the ISR
+}
+
+func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
-		return FailedRead(), false, ErrInconsistentTopicID
+		return FailedRead(), n, ErrInconsistentTopicID
 	}
 	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
-		return FailedRead(), false, err
+		return FailedRead(), n, err
 	}
 	res = ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}
 	if o.LastFetchedEpoch >= 0 {
 		epoch, end, ok := p.log.EpochEndOffset(o.LastFetchedEpoch)
 		switch {
 		case !ok || o.Offset < res.LogStart:
-			return FailedRead(), false, storage.ErrOffsetOutOfRange
+			return FailedRead(), n, storage.ErrOffsetOutOfRange
 		case epoch < o.LastFetchedEpoch || end < o.Offset:
 			res.Diverged, res.DivergingEpoch, res.DivergingEnd = true, epoch, end
-			return res, false, nil
+			return res, n, nil
 		}
 	}
-	res.Bound = p.boundLocked(o)
-	if end := p.log.EndOffset(); o.Offset > end || o.Offset < res.LogStart {
-		return FailedRead(), false, storage.ErrOffsetOutOfRange
+	end := p.log.EndOffset()
+	if o.Offset > end || o.Offset < res.LogStart {
+		return FailedRead(), n, storage.ErrOffsetOutOfRange
 	}
+	res.Bound = p.boundLocked(o)
 	if o.Offset < res.Bound && o.MaxBytes >= 0 {
 		read, err := p.log.Read(o.Offset, o.MaxBytes, res.Bound, o.MinOneBatch)
 		if err != nil {
-			return FailedRead(), false, err
+			return FailedRead(), n, err
 		}
 		res.Section, res.Incomplete = read.Section, read.Incomplete
 		if o.Committed && res.Section != nil {
 			res.Aborted, err = p.log.AbortedTransactions(o.Offset, res.Section.Size(), res.Bound)
 			if err != nil {
 				res.Section.Release()
-				return FailedRead(), false, err
+				return FailedRead(), n, err
 			}
 		}
 	}
 	if o.fromFollower() {
-		raised, err = p.followerReadLocked(o)
+		n, err = p.followerReadLocked(o, end)
 		if err != nil {
 			if res.Section != nil {
 				res.Section.Release()
 			}
-			return FailedRead(), false, err
+			return FailedRead(), n, err
 		}
 		res.HighWatermark = p.log.HighWatermark()
 	}
-	return res, raised, nil
+	return res, n, nil
 }
 
 // boundLocked returns the first offset that o may not see.
@@ -125,15 +135,21 @@ func (p *Partition) boundLocked(o *ReadOptions) int64 {
 }
 
 // followerReadLocked notes that a follower holds everything below the offset that it fetches, and
-// raises the high watermark if that commits records.
-func (p *Partition) followerReadLocked(o *ReadOptions) (raised bool, err error) {
-	if !slices.Contains(p.mu.replicas, o.ReplicaID) {
-		return false, ErrUnknownPartition
+// raises the high watermark if that commits records. end is where the log ended when the fetch was
+// read. It requires mu, shared.
+func (p *Partition) followerReadLocked(o *ReadOptions, end int64) (n news, err error) {
+	if o.Again {
+		return n, nil
 	}
 	p.hw.Lock()
-	p.mu.followers[o.ReplicaID] = &follower{logEnd: o.Offset, logStart: o.LogStartOffset}
+	assigned := p.mu.lead.Fetched(o.ReplicaID, o.Offset, o.LogStartOffset, end, p.manager.now())
+	n.joins = assigned && p.mu.lead.MayJoin(o.ReplicaID, p.log.HighWatermark())
 	p.hw.Unlock()
-	return p.raiseHighWatermarkLocked(), nil
+	if !assigned {
+		return n, ErrUnknownPartition
+	}
+	n.raised = p.raiseHighWatermarkLocked()
+	return n, nil
 }
 
 // Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It
@@ -176,7 +192,7 @@ func (p *Partition) LastOffset(known int32, iso Isolation, leaderOnly bool) (off
 	default:
 		offset = p.log.HighWatermark()
 	}
-	if p.mu.leads && p.log.HighWatermark() < p.mu.epochStart {
+	if p.leadsLocked() && p.log.HighWatermark() < p.mu.epochStart {
 		return offset, p.mu.leaderEpoch, ErrOffsetNotAvailable
 	}
 	return offset, p.mu.leaderEpoch, nil

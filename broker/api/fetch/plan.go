@@ -223,6 +223,9 @@ func (d *delayed) Finish(bool) {
 	p := (*plan)(d)
 	h := p.handler
 	h.wg.Go(func() {
+		for i := range p.targets {
+			p.targets[i].options.Again = true
+		}
 		p.read(h)
 		p.reply(h)
 	})
