@@ -1,0 +1,257 @@
+package wire
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A FetchRequest is a kmsg.Request, too, so that followers send what leaders parse. kmsg's own allocates
+// for every partition from version 12 on.
+var _ kmsg.Request = (*FetchRequest)(nil)
+
+// Key implements kmsg.Request.
+func (*FetchRequest) Key() int16 { return KeyFetch }
+
+// MaxVersion implements kmsg.Request.
+func (*FetchRequest) MaxVersion() int16 { return 17 }
+
+// SetVersion implements kmsg.Request.
+func (r *FetchRequest) SetVersion(version int16) { r.Version = version }
+
+// GetVersion implements kmsg.Request.
+func (r *FetchRequest) GetVersion() int16 { return r.Version }
+
+// IsFlexible implements kmsg.Request.
+func (r *FetchRequest) IsFlexible() bool { return r.Version >= 12 }
+
+// ReadFrom implements kmsg.Request; it is Parse.
+func (r *FetchRequest) ReadFrom(src []byte) error { return r.Parse(r.Version, src) }
+
+// ResponseKind implements kmsg.Request. FetchResponse and FetchReader do better than what it returns.
+func (r *FetchRequest) ResponseKind() kmsg.Response {
+	resp := kmsg.NewPtrFetchResponse()
+	resp.Version = r.Version
+	return resp
+}
+
+// AppendTo appends the body in r.Version. Topics and Forgotten have names up to version 12, ids from 13 on.
+func (r *FetchRequest) AppendTo(dst []byte) []byte {
+	v, flexible := r.Version, r.IsFlexible()
+	if v <= 14 {
+		dst = appendInt32(dst, r.ReplicaID)
+	}
+	dst = appendInt32(dst, r.MaxWait)
+	dst = appendInt32(dst, r.MinBytes)
+	if v >= 3 {
+		dst = appendInt32(dst, r.MaxBytes)
+	}
+	if v >= 4 {
+		dst = append(dst, byte(r.Isolation))
+	}
+	if v >= 7 {
+		dst = appendInt32(dst, r.SessionID)
+		dst = appendInt32(dst, r.SessionEpoch)
+	}
+	dst = appendCount(dst, flexible, len(r.Topics))
+	for i := range r.Topics {
+		dst = appendFetchTopic(dst, v, &r.Topics[i])
+	}
+	if v >= 7 {
+		dst = r.appendForgotten(dst)
+	}
+	if v >= 11 {
+		dst = appendString(dst, flexible, r.Rack)
+	}
+	if flexible {
+		dst = r.appendTags(dst)
+	}
+	return dst
+}
+
+func appendFetchTopic(dst []byte, v int16, t *FetchTopic) []byte {
+	flexible := v >= 12
+	if v >= 13 {
+		dst = append(dst, t.ID[:]...)
+	} else {
+		dst = appendString(dst, flexible, t.Name)
+	}
+	dst = appendCount(dst, flexible, len(t.Partitions))
+	for i := range t.Partitions {
+		p := &t.Partitions[i]
+		dst = appendInt32(dst, p.Index)
+		if v >= 9 {
+			dst = appendInt32(dst, p.LeaderEpoch)
+		}
+		dst = appendInt64(dst, p.FetchOffset)
+		if v >= 12 {
+			dst = appendInt32(dst, p.LastFetchedEpoch)
+		}
+		if v >= 5 {
+			dst = appendInt64(dst, p.LogStartOffset)
+		}
+		dst = appendInt32(dst, p.MaxBytes)
+		if flexible {
+			dst = append(dst, 0)
+		}
+	}
+	if flexible {
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+func (r *FetchRequest) appendForgotten(dst []byte) []byte {
+	flexible := r.IsFlexible()
+	dst = appendCount(dst, flexible, len(r.Forgotten))
+	for i := range r.Forgotten {
+		t := &r.Forgotten[i]
+		if r.Version >= 13 {
+			dst = append(dst, t.ID[:]...)
+		} else {
+			dst = appendString(dst, flexible, t.Name)
+		}
+		dst = appendCount(dst, flexible, len(t.Partitions))
+		for _, index := range t.Partitions {
+			dst = appendInt32(dst, index)
+		}
+		if flexible {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+// appendTags appends the cluster id, if there is one, and from version 15 on a follower's replica state
+// (KIP-903); a consumer has none.
+func (r *FetchRequest) appendTags(dst []byte) []byte {
+	state := r.Version >= 15 && r.ReplicaID >= 0
+	n := byte(0)
+	if r.ClusterID != "" {
+		n++
+	}
+	if state {
+		n++
+	}
+	dst = append(dst, n)
+	if r.ClusterID != "" {
+		size := uint32(len(r.ClusterID))
+		dst = append(dst, 0)
+		dst = appendUvarint(dst, uint32(uvarintLen(size+1))+size)
+		dst = appendString(dst, true, r.ClusterID)
+	}
+	if state {
+		dst = append(dst, 1, 4+8+1)
+		dst = appendInt32(dst, r.ReplicaID)
+		dst = appendInt64(dst, r.ReplicaEpoch)
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// FetchReader walks the body of a Fetch response, version 12 to 17, without allocating: what a follower
+// gets from its leader.
+//
+//	in, err := wire.ReadFetch(version, body)
+//	for p, ok := in.Next(); ok; p, ok = in.Next() { ... }
+//	err = in.Err()
+type FetchReader struct {
+	Throttle  int32 // ms
+	ErrorCode int16
+	SessionID int32
+
+	in         reader
+	version    int16
+	topic      FetchedFrom
+	topics     int // still to come
+	partitions int // of this topic, still to come
+}
+
+// FetchedFrom is a partition's answer as FetchReader gives it. Section and Aborted are not set, and
+// Records alias the body.
+type FetchedFrom struct {
+	Name []byte // the topic's, version 12; aliases the body
+	ID   [16]byte
+	FetchedPartition
+}
+
+var errFetchResponse = errors.New("fetch response is cut off")
+
+// ReadFetch begins to read body. An error says that its head is cut off, or that version is not read.
+func ReadFetch(version int16, body []byte) (FetchReader, error) {
+	if version < 12 || version > 17 {
+		return FetchReader{}, ErrUnsupportedVersion
+	}
+	r := FetchReader{in: reader{src: body}, version: version}
+	r.Throttle = r.in.int32()
+	r.ErrorCode = r.in.int16()
+	r.SessionID = r.in.int32()
+	r.topics = max(0, r.in.array(true, fetchTopicMin))
+	return r, r.Err()
+}
+
+// Err returns an error if the body ended early.
+func (r *FetchReader) Err() error {
+	if r.in.bad {
+		return errFetchResponse
+	}
+	return nil
+}
+
+// Next returns the next partition, which is valid until the next call; false at the end, and where the
+// body is cut off.
+func (r *FetchReader) Next() (*FetchedFrom, bool) {
+	for r.partitions == 0 {
+		if r.topics == 0 || r.in.bad {
+			return nil, false
+		}
+		r.topics--
+		r.topic.Name = nil
+		if r.version >= 13 {
+			copy(r.topic.ID[:], r.in.span(16))
+		} else {
+			r.topic.Name = r.in.nonNull(true)
+		}
+		r.partitions = max(0, r.in.array(true, fetchedPartitionMin))
+		if r.partitions == 0 {
+			r.in.skipTags()
+		}
+	}
+	r.readPartition()
+	if r.partitions--; r.partitions == 0 {
+		r.in.skipTags() // of the topic
+	}
+	return &r.topic, !r.in.bad
+}
+
+// fetchedPartitionMin is the least that a partition of a response takes: its fixed fields, two counts, tags.
+const fetchedPartitionMin = 4 + 2 + 8 + 8 + 8 + 1 + 4 + 1 + 1
+
+func (r *FetchReader) readPartition() {
+	in, p := &r.in, &r.topic.FetchedPartition
+	*p = FetchedPartition{Diverging: NoEpochEnd, Leader: NoLeader}
+	p.Index = in.int32()
+	p.ErrorCode = in.int16()
+	p.HighWatermark = in.int64()
+	p.LastStableOffset = in.int64()
+	p.LogStartOffset = in.int64()
+	for n := in.array(true, 8+8+1); n > 0 && !in.bad; n-- {
+		in.span(8 + 8)
+		in.skipTags()
+	}
+	p.PreferredReadReplica = in.int32()
+	p.Records = in.bytes(true)
+	for n := in.uvarint(); n > 0 && !in.bad; n-- {
+		tag := in.uvarint()
+		field := reader{src: in.span(int(in.uvarint()))}
+		switch tag {
+		case 0:
+			p.Diverging = EpochEnd{field.int32(), field.int64()}
+		case 1:
+			p.Leader = LeaderEpoch{field.int32(), field.int32()}
+		}
+		if field.bad {
+			in.fail()
+		}
+	}
+}
