@@ -161,13 +161,21 @@ func readResponse(src io.Reader, dst []byte, correlationID int32, flexible bool)
 	if got := int32(binary.BigEndian.Uint32(head[4:])); size < 4 || got != correlationID {
 		return nil, fmt.Errorf("response of %d bytes with correlation id %d instead of %d", size, got, correlationID)
 	}
-	start := len(dst)
-	dst, err := appendN(dst, src, int(size)-4)
-	if err != nil {
-		return nil, err
+	start, left := len(dst), int(size)-4
+	if flexible && left > 0 {
+		// A header nearly always ends with a zero, for no tags; read apart, it need not be cut off the
+		// front of a body of megabytes.
+		if _, err := io.ReadFull(src, head[:1]); err != nil {
+			return nil, err
+		}
+		if left--; head[0] == 0 {
+			return appendN(dst, src, left)
+		}
+		dst = append(dst, head[0])
 	}
-	if !flexible {
-		return dst, nil
+	dst, err := appendN(dst, src, left)
+	if err != nil || !flexible {
+		return dst, err
 	}
 	n, err := tagsSize(dst[start:])
 	if err != nil {

@@ -1,0 +1,314 @@
+package fetcher
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// firstPause is how long a partition, or a leader, is left alone after a first failure.
+const firstPause = 10 * time.Millisecond
+
+// Versions of Fetch: without topic ids, which topics from before Kafka 2.8 lack, and what 3.9 speaks.
+const (
+	versionOfNames = 12
+	versionOfIDs   = 17
+)
+
+// partition is one partition that a loop copies.
+//
+// It is in one of three states: told (in the leader's session as it is here), dirty (the next request is to
+// mention it), or waiting (left out until due).
+type partition struct {
+	replica.Following
+	name  topic.Partition
+	id    topic.ID
+	place replica.Place
+
+	told     bool          // the leader's session has it
+	toldAs   replica.Place // as it was named last
+	dirty    bool          // in set.dirty
+	waiting  bool          // in set.waiting
+	due      time.Time     // while waiting
+	failures int           // in a row
+}
+
+// sessionKey names a partition within a session: by id from version 13 on, by name before.
+type sessionKey struct {
+	id    topic.ID
+	name  string
+	index int32
+}
+
+func (s *set) key(p *partition) sessionKey {
+	if s.usesIDs {
+		return sessionKey{id: p.id, index: p.name.Index}
+	}
+	return sessionKey{name: p.name.Topic, index: p.name.Index}
+}
+
+// set is the partitions of one loop and the fetch session that it has with their leader. It does no I/O.
+//
+// Invariants:
+//   - what is told is in the leader's session, unless the answer to the last request is still to come
+//   - dirty, waiting and merely told partitions are all there are
+//   - what is gone is not told; a request that names a partition both ways would lose it
+//   - the session knows topics by ids if all of them have one, else by names
+type set struct {
+	limits limits
+
+	all   map[topic.Partition]*partition
+	byID  map[sessionKey]*partition
+	noIDs int // partitions without a topic id
+
+	dirty   []*partition
+	waiting []*partition
+	gone    map[sessionKey]bool // what the session is to lose
+
+	sessionID, sessionEpoch int32 // of the next request
+	usesIDs                 bool  // the session
+
+	request wire.FetchRequest // the last one; its slices are used again
+	parts   []wire.FetchPartition
+}
+
+// limits are those of every request.
+type limits struct {
+	maxWait                               time.Duration
+	minBytes, maxBytes, partitionMaxBytes int32
+	pause                                 time.Duration // longest
+}
+
+func newSet(l limits) *set {
+	return &set{limits: l, all: map[topic.Partition]*partition{}, byID: map[sessionKey]*partition{}, gone: map[sessionKey]bool{}}
+}
+
+// add begins to copy a partition, from place on, in place of what was copied under its name.
+func (s *set) add(f replica.Following, name topic.Partition, id topic.ID, place replica.Place) {
+	s.remove(name)
+	p := &partition{Following: f, name: name, id: id, place: place}
+	s.all[name] = p
+	if id.IsZero() {
+		s.noIDs++
+	} else {
+		s.byID[sessionKey{id: id, index: name.Index}] = p
+	}
+	s.touch(p)
+}
+
+// remove ends the copying of a partition; that there is none is no error.
+func (s *set) remove(name topic.Partition) {
+	p := s.all[name]
+	if p == nil {
+		return
+	}
+	delete(s.all, name)
+	if p.id.IsZero() {
+		s.noIDs--
+	} else if key := (sessionKey{id: p.id, index: name.Index}); s.byID[key] == p {
+		delete(s.byID, key)
+	}
+	s.forget(p)
+	same := func(q *partition) bool { return q == p }
+	if p.dirty {
+		s.dirty = slices.DeleteFunc(s.dirty, same)
+	}
+	if p.waiting {
+		s.waiting = slices.DeleteFunc(s.waiting, same)
+	}
+}
+
+// touch has p mentioned in the next request.
+func (s *set) touch(p *partition) {
+	if !p.dirty {
+		p.dirty = true
+		s.dirty = append(s.dirty, p)
+	}
+}
+
+// forget takes p out of the session.
+func (s *set) forget(p *partition) {
+	if !p.told {
+		return
+	}
+	p.told = false
+	s.gone[s.key(p)] = true
+}
+
+// next returns the next request, valid until the next call, or nil if nothing is to be fetched before wait
+// has passed; negative: before a change. What identifies the replica is left to the caller.
+func (s *set) next(now time.Time) (req *wire.FetchRequest, wait time.Duration) {
+	wait = s.wake(now)
+	if len(s.all) == len(s.waiting) {
+		return nil, wait
+	}
+	if usesIDs := s.noIDs == 0; s.usesIDs != usesIDs {
+		s.usesIDs = usesIDs
+		s.restart()
+	}
+	req = &s.request
+	*req = wire.FetchRequest{
+		Version: versionOfNames, MaxWait: int32(s.limits.maxWait.Milliseconds()),
+		MinBytes: s.limits.minBytes, MaxBytes: s.limits.maxBytes,
+		SessionID: s.sessionID, SessionEpoch: s.sessionEpoch, Topics: req.Topics[:0],
+	}
+	if s.usesIDs {
+		req.Version = versionOfIDs
+	}
+	if wait >= 0 {
+		req.MaxWait = min(req.MaxWait, int32((wait + time.Millisecond - 1).Milliseconds()))
+	}
+	if s.sessionEpoch == 0 {
+		s.collectAll()
+		clear(s.gone)
+	}
+	s.tell()
+	req.Forgotten = s.forgotten()
+	return req, 0
+}
+
+// wake ends the waiting of those who are due, and returns how long the first of the others still has to wait;
+// negative if there is none.
+func (s *set) wake(now time.Time) time.Duration {
+	first := time.Duration(-1)
+	s.waiting = slices.DeleteFunc(s.waiting, func(p *partition) bool {
+		left := p.due.Sub(now)
+		if left <= 0 {
+			p.waiting = false
+			s.touch(p)
+			return true
+		}
+		if first < 0 || left < first {
+			first = left
+		}
+		return false
+	})
+	return first
+}
+
+// collectAll makes every partition dirty that does not wait, for a request that begins a session. They are
+// ordered by topic; which topic comes first is left to chance, since a leader whose answer is full has
+// served the first ones.
+func (s *set) collectAll() {
+	s.dirty = s.dirty[:0]
+	for _, p := range s.all {
+		p.told, p.dirty = false, !p.waiting
+		if p.dirty {
+			s.dirty = append(s.dirty, p)
+		}
+	}
+	slices.SortFunc(s.dirty, func(a, b *partition) int {
+		return cmp.Or(cmp.Compare(a.name.Topic, b.name.Topic), cmp.Compare(a.name.Index, b.name.Index))
+	})
+	if len(s.dirty) == 0 {
+		return
+	}
+	pivot := s.dirty[rand.IntN(len(s.dirty))].name.Topic
+	at, _ := slices.BinarySearchFunc(s.dirty, pivot, func(p *partition, name string) int { return cmp.Compare(p.name.Topic, name) })
+	s.dirty = slices.Concat(s.dirty[at:], s.dirty[:at])
+}
+
+// tell writes the dirty partitions into the request.
+func (s *set) tell() {
+	s.parts = slices.Grow(s.parts[:0], len(s.dirty)) // so that it does not move below
+	req := &s.request
+	for _, p := range s.dirty {
+		s.parts = append(s.parts, wire.FetchPartition{
+			Index: p.name.Index, LeaderEpoch: p.LeaderEpoch, FetchOffset: p.place.Offset,
+			LastFetchedEpoch: p.place.LastEpoch, LogStartOffset: p.place.LogStart, MaxBytes: s.limits.partitionMaxBytes,
+		})
+		p.dirty, p.told, p.toldAs = false, true, p.place
+		delete(s.gone, s.key(p))
+		last := len(req.Topics) - 1
+		if last < 0 || req.Topics[last].Name != p.name.Topic || req.Topics[last].ID != p.id {
+			req.Topics = append(req.Topics, wire.FetchTopic{Name: p.name.Topic, ID: p.id})
+			last++
+		}
+		t, end := &req.Topics[last], len(s.parts)
+		t.Partitions = s.parts[end-1-len(t.Partitions) : end : end]
+	}
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
+}
+
+// forgotten returns what is gone, as a request has it, and forgets it.
+func (s *set) forgotten() []wire.ForgottenTopic {
+	var topics []wire.ForgottenTopic
+	for key := range s.gone {
+		at := slices.IndexFunc(topics, func(t wire.ForgottenTopic) bool { return t.ID == key.id && t.Name == key.name })
+		if at < 0 {
+			at = len(topics)
+			topics = append(topics, wire.ForgottenTopic{ID: key.id, Name: key.name})
+		}
+		topics[at].Partitions = append(topics[at].Partitions, key.index)
+	}
+	clear(s.gone)
+	return topics
+}
+
+// answered takes the session id of an answer without an error: 0 if there is no session.
+func (s *set) answered(sessionID int32) {
+	if sessionID == 0 {
+		s.sessionID, s.sessionEpoch = 0, 0
+		return
+	}
+	s.sessionID = sessionID
+	if s.sessionEpoch++; s.sessionEpoch < 0 {
+		s.sessionEpoch = 1
+	}
+}
+
+// restart begins a new session with the next request, in place of the one that was, if the leader still has it.
+func (s *set) restart() { s.sessionEpoch = 0 }
+
+// lost is restart after the leader has said that it does not know the session.
+func (s *set) lost() { s.sessionID, s.sessionEpoch = 0, 0 }
+
+// find returns the partition of an answer, nil if it was not asked for.
+func (s *set) find(a *wire.FetchedFrom) *partition {
+	var p *partition
+	if s.usesIDs {
+		p = s.byID[sessionKey{id: a.ID, index: a.Index}]
+	} else {
+		p = s.all[topic.Partition{Topic: string(a.Name), Index: a.Index}]
+	}
+	if p == nil || !p.told {
+		return nil
+	}
+	return p
+}
+
+// advance notes that p is to be fetched from place on.
+func (s *set) advance(p *partition, place replica.Place) {
+	p.place, p.failures = place, 0
+	if p.place != p.toldAs {
+		s.touch(p)
+	}
+}
+
+// fail leaves p out for a while, and reports how long.
+func (s *set) fail(p *partition, now time.Time) time.Duration {
+	pause := pauseAfter(p.failures, s.limits.pause)
+	p.failures++
+	s.forget(p)
+	if p.dirty {
+		p.dirty = false
+		s.dirty = slices.DeleteFunc(s.dirty, func(q *partition) bool { return q == p })
+	}
+	p.due = now.Add(pause)
+	if !p.waiting {
+		p.waiting = true
+		s.waiting = append(s.waiting, p)
+	}
+	return pause
+}
+
+// pauseAfter returns how long to pause after a failure that followed so many others.
+func pauseAfter(failures int, longest time.Duration) time.Duration {
+	return min(firstPause<<min(max(failures, 0), 20), longest)
+}
