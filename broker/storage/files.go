@@ -233,13 +233,17 @@ func (l *Log) showFilesLocked() error {
 	return nil
 }
 
-// writeFile writes a file in place, without a sync.
+// writeFile writes a file in place, without a sync. It never cuts the file to nothing: ext4 takes that,
+// followed by a close, for a replacement that must not be lost and starts to write at once.
 func writeFile(fsys vfs.FS, path string, data []byte) error {
-	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
 	return errors.Join(err, f.Close())
 }
 
