@@ -53,7 +53,7 @@ func FailedRead() ReadResult {
 // for a consumer, the last stable offset for read_committed. It never waits.
 //
 // Errors: ErrInconsistentTopicID, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrNotLeader,
-// ErrUnknownPartition (a follower that is not assigned), storage.ErrOffsetOutOfRange, storage.ErrStorage.
+// storage.ErrOffsetOutOfRange, storage.ErrStorage.
 func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
 	res, raised, err := p.read(o)
 	if raised {
@@ -69,6 +69,9 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error
 		return FailedRead(), false, ErrInconsistentTopicID
 	}
 	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
+		return FailedRead(), false, err
+	}
+	if err := p.checkFollowerLocked(o); err != nil {
 		return FailedRead(), false, err
 	}
 	res = ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}
@@ -101,13 +104,7 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error
 		}
 	}
 	if o.fromFollower() {
-		raised, err = p.followerReadLocked(o)
-		if err != nil {
-			if res.Section != nil {
-				res.Section.Release()
-			}
-			return FailedRead(), false, err
-		}
+		raised = p.followerReadLocked(o)
 		res.HighWatermark = p.log.HighWatermark()
 	}
 	return res, raised, nil
@@ -124,16 +121,25 @@ func (p *Partition) boundLocked(o *ReadOptions) int64 {
 	return p.log.HighWatermark()
 }
 
+// checkFollowerLocked refuses a follower that has no replica as far as this leader was told. One that
+// knows the leader epoch may know more than the leader (Partition.followerReplicaOrThrow).
+func (p *Partition) checkFollowerLocked(o *ReadOptions) error {
+	switch {
+	case !o.fromFollower() || slices.Contains(p.mu.replicas, o.ReplicaID):
+		return nil
+	case o.CurrentLeaderEpoch >= 0:
+		return ErrUnknownLeaderEpoch
+	}
+	return ErrNotLeader
+}
+
 // followerReadLocked notes that a follower holds everything below the offset that it fetches, and
 // raises the high watermark if that commits records.
-func (p *Partition) followerReadLocked(o *ReadOptions) (raised bool, err error) {
-	if !slices.Contains(p.mu.replicas, o.ReplicaID) {
-		return false, ErrUnknownPartition
-	}
+func (p *Partition) followerReadLocked(o *ReadOptions) (raised bool) {
 	p.hw.Lock()
 	p.mu.followers[o.ReplicaID] = &follower{logEnd: o.Offset, logStart: o.LogStartOffset}
 	p.hw.Unlock()
-	return p.raiseHighWatermarkLocked(), nil
+	return p.raiseHighWatermarkLocked()
 }
 
 // Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It
