@@ -69,7 +69,9 @@ func (h *Handler) Handle(r *request.Request) {
 	}
 	p, refused := h.plan(r, req)
 	if refused != 0 {
-		r.Reply(refuse(req, refused))
+		resp := wire.NewFetchResponse(req.Version) // names no partitions: it is not about them
+		resp.ErrorCode = refused
+		r.Reply(resp)
 		return
 	}
 	ready := p.read(h)
