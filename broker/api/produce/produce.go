@@ -29,8 +29,7 @@ const adminClient = "__admin_client"
 
 // Versions at which the rules change (ProduceRequest.java).
 const (
-	leaderVersion    = 10 // NOT_LEADER names the leader
-	abortableVersion = 11 // TRANSACTION_ABORTABLE instead of INVALID_TXN_STATE
+	leaderVersion = 10 // NOT_LEADER names the leader
 )
 
 // Handler serves Produce. All fields are required.
@@ -164,7 +163,7 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 		return nil, storage.Appended{}, kerr.InvalidTopicException
 	}
 	if req.Transactional && transactional(records) {
-		return nil, storage.Appended{}, unknownTransaction(req.Version)
+		return nil, storage.Appended{}, errNoCoordinator
 	}
 	p, err := h.Replicas.Partition(tp)
 	if err != nil {
@@ -174,13 +173,10 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 	return p, done, err
 }
 
-// unknownTransaction answers a batch of a transaction that no coordinator knows (KIP-890).
-func unknownTransaction(version int16) error {
-	if version >= abortableVersion {
-		return kerr.TransactionAbortable
-	}
-	return status.New(kerr.InvalidTxnState, "Partition was not added to the transaction")
-}
+// errNoCoordinator answers a batch of a transaction: whether the transaction is open can only be
+// verified by its coordinator (KIP-890), and there is none. The client tries again.
+var errNoCoordinator = status.New(kerr.NotEnoughReplicas,
+	"Unable to verify the partition has been added to the transaction. Underlying error: COORDINATOR_NOT_AVAILABLE")
 
 // fail writes err into a partition's answer.
 func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition, err error) {
