@@ -24,10 +24,12 @@ type Manager struct {
 	dirs   []*dir
 	cancel context.CancelFunc
 	loops  sync.WaitGroup // scheduler and flusher
-	hooks  struct {
+	hooks  struct {       // calls of OnDirFailure and OnAllDirsFailed, in order
 		sync.Mutex
-		running sync.WaitGroup
-		closed  bool // none may be started any more
+		queue   []func()
+		running sync.WaitGroup // at most one goroutine, while there is a call to make
+		busy    bool
+		closed  bool // no call may be added any more
 	}
 
 	mu struct {
@@ -237,7 +239,7 @@ func (m *Manager) FailDir(path string, cause error) {
 	}
 }
 
-// dirFailed runs the hooks, on a goroutine of their own because locks may be held here.
+// dirFailed has the hooks called, on a goroutine of their own because locks may be held here.
 func (m *Manager) dirFailed(d *dir, err error) {
 	all := m.anyOnline() != nil
 	m.hooks.Lock()
@@ -245,14 +247,32 @@ func (m *Manager) dirFailed(d *dir, err error) {
 	if m.hooks.closed {
 		return
 	}
-	m.hooks.running.Go(func() {
-		if m.opts.OnDirFailure != nil {
-			m.opts.OnDirFailure(d.path, err)
+	if m.opts.OnDirFailure != nil {
+		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnDirFailure(d.path, err) })
+	}
+	if all && m.opts.OnAllDirsFailed != nil {
+		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnAllDirsFailed(err) })
+	}
+	if !m.hooks.busy && len(m.hooks.queue) > 0 {
+		m.hooks.busy = true
+		m.hooks.running.Go(m.callHooks)
+	}
+}
+
+// callHooks makes the calls that are queued.
+func (m *Manager) callHooks() {
+	for {
+		m.hooks.Lock()
+		if len(m.hooks.queue) == 0 {
+			m.hooks.busy = false
+			m.hooks.Unlock()
+			return
 		}
-		if all && m.opts.OnAllDirsFailed != nil {
-			m.opts.OnAllDirsFailed(err)
-		}
-	})
+		call := m.hooks.queue[0]
+		m.hooks.queue = m.hooks.queue[1:]
+		m.hooks.Unlock()
+		call()
+	}
 }
 
 // Close flushes and closes every log, writes all checkpoints and, for each directory where all that
