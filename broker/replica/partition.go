@@ -28,7 +28,7 @@ type Partition struct {
 		sync.RWMutex
 		state
 		leads     bool
-		followers map[int32]*follower // by broker id; nil unless leading; entries are guarded by hw
+		followers map[int32]follower // those that have fetched in this epoch; nil unless leading; guarded by hw
 	}
 	hw sync.Mutex // taken with mu held shared: serialises raises of the high watermark
 }
@@ -183,8 +183,8 @@ func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 		if id == p.manager.opts.BrokerID || !alive(id) {
 			continue
 		}
-		f := p.mu.followers[id]
-		if f == nil {
+		f, fetched := p.mu.followers[id]
+		if !fetched {
 			return -1, nil
 		}
 		low = min(low, f.logStart)
@@ -192,13 +192,13 @@ func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 	return low, nil
 }
 
-// apply makes the replica what the controller decided; it reports whether the state was news. It
-// must not be called with a lock held.
-func (p *Partition) apply(s PartitionState) (applied bool, err error) {
+// apply makes the replica what the controller decided, in a leader epoch that is news. It must not be
+// called with a lock held.
+func (p *Partition) apply(s *PartitionState) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.LeaderEpoch <= p.mu.leaderEpoch && p.mu.leaderEpoch >= 0 || s.PartitionEpoch < p.mu.partitionEpoch {
-		return false, ErrStaleControllerEpoch
+	if s.PartitionEpoch < p.mu.partitionEpoch {
+		return ErrStaleControllerEpoch
 	}
 	self := p.manager.opts.BrokerID
 	leads := s.Leader == self
@@ -209,17 +209,17 @@ func (p *Partition) apply(s PartitionState) (applied bool, err error) {
 	}
 	if leads {
 		if err := p.log.AssignEpoch(s.LeaderEpoch, next.epochStart); err != nil {
-			return false, err
+			return err
 		}
 	}
 	p.mu.state = next
 	p.mu.leads = leads
 	p.mu.followers = nil
 	if leads {
-		p.mu.followers = make(map[int32]*follower, len(next.replicas)-1)
+		p.mu.followers = make(map[int32]follower, len(next.replicas)-1)
 		p.raiseHighWatermarkLocked()
 	}
-	return true, nil
+	return nil
 }
 
 // resign makes the replica follow nobody; what waits for its leader must be woken afterwards.

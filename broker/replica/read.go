@@ -20,6 +20,7 @@ type ReadOptions struct {
 	CurrentLeaderEpoch int32    // -1: not given
 	LastFetchedEpoch   int32    // -1: not given
 	LogStartOffset     int64    // of the follower that fetches
+	Again              bool     // a fetch that has waited: where its follower stands is known
 }
 
 // fromFollower reports whether a replica, not a consumer, reads.
@@ -55,14 +56,14 @@ func FailedRead() ReadResult {
 // Errors: ErrInconsistentTopicID, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrNotLeader,
 // storage.ErrOffsetOutOfRange, storage.ErrStorage.
 func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
-	res, raised, err := p.read(o)
-	if raised {
-		p.manager.HighWatermarkRaised(p.Partition)
+	res, wake, err := p.read(o)
+	if wake {
+		p.manager.Appended(p.Partition)
 	}
 	return res, err
 }
 
-func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error) {
+func (p *Partition) read(o *ReadOptions) (res ReadResult, wake bool, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
@@ -103,11 +104,11 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, raised bool, err error
 			}
 		}
 	}
-	if o.fromFollower() {
-		raised = p.followerReadLocked(o)
+	if o.fromFollower() && !o.Again {
+		wake = p.followerReadLocked(o)
 		res.HighWatermark = p.log.HighWatermark()
 	}
-	return res, raised, nil
+	return res, wake, nil
 }
 
 // boundLocked returns the first offset that o may not see.
@@ -134,12 +135,14 @@ func (p *Partition) checkFollowerLocked(o *ReadOptions) error {
 }
 
 // followerReadLocked notes that a follower holds everything below the offset that it fetches, and
-// raises the high watermark if that commits records.
-func (p *Partition) followerReadLocked(o *ReadOptions) (raised bool) {
+// raises the high watermark if that commits records. It reports whether somebody may have waited for
+// that, or for the follower's log start.
+func (p *Partition) followerReadLocked(o *ReadOptions) (wake bool) {
 	p.hw.Lock()
-	p.mu.followers[o.ReplicaID] = &follower{logEnd: o.Offset, logStart: o.LogStartOffset}
+	before := p.mu.followers[o.ReplicaID]
+	p.mu.followers[o.ReplicaID] = follower{logEnd: o.Offset, logStart: o.LogStartOffset}
 	p.hw.Unlock()
-	return p.raiseHighWatermarkLocked()
+	return p.raiseHighWatermarkLocked() || o.LogStartOffset > before.logStart
 }
 
 // Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It
