@@ -82,8 +82,8 @@ func (d *dir) loadLog(p topic.Partition, c LogConfig) (*Log, error) {
 	l := d.newLog(p, filepath.Join(d.path, p.String()), c)
 	ld := &loader{Log: l, clean: d.clean}
 	d.checkpointMu.Lock()
-	ld.recoveryPoint, ld.startOffset = max(0, d.written.recovery[p]), max(0, d.written.starts[p])
-	watermark := d.written.watermarks[p]
+	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])
+	watermark := d.watermarks.holds[p]
 	d.checkpointMu.Unlock()
 
 	l.mu.Lock()

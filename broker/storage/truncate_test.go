@@ -128,13 +128,13 @@ func TestTruncationIsForgottenByNoCheckpoint(t *testing.T) {
 	if err := l.TruncateTo(15); err != nil {
 		t.Fatal(err)
 	}
-	for name, written := range map[string]checkpoint.Offsets{"recovery": d.written.recovery, "high watermark": d.written.watermarks} {
+	for name, written := range map[string]checkpoint.Offsets{"recovery": d.recovery.holds, "high watermark": d.watermarks.holds} {
 		if written[orders] != 15 {
 			t.Errorf("%s checkpoint: %v", name, written)
 		}
 	}
-	if start := d.written.starts[orders]; start != 15 {
-		t.Errorf("start checkpoint: %v", d.written.starts)
+	if start := d.starts.holds[orders]; start != 15 {
+		t.Errorf("start checkpoint: %v", d.starts.holds)
 	}
 }
 
