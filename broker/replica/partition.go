@@ -229,8 +229,3 @@ func (p *Partition) resign() {
 	p.mu.leads = false
 	p.mu.leader = NoLeader
 }
-
-// CompressesWithZstd reports whether the topic stores what it gets with zstd, which old clients cannot read.
-func (p *Partition) CompressesWithZstd() bool {
-	return p.log.Config().Policy.Compression == record.Zstd
-}

@@ -122,7 +122,7 @@ func (h *Handler) plan(r *request.Request, req *wire.FetchRequest) (*plan, int16
 
 // planIncremental brings the session up to date with req and takes over its partitions.
 func (h *Handler) planIncremental(p *plan, req *wire.FetchRequest) int16 {
-	s := h.sessions.get(req.SessionID, h.Now())
+	s := h.sessions.get(req.SessionID)
 	if s == nil {
 		return kerr.FetchSessionIDNotFound.Code
 	}
@@ -152,10 +152,11 @@ func (h *Handler) planIncremental(p *plan, req *wire.FetchRequest) int16 {
 		h.sessions.remove(s.id)
 		return 0
 	}
-	h.sessions.resized(s, len(s.partitions))
+	h.sessions.used(s, len(s.partitions), h.Now())
 	p.session = s
+	snapshot := h.Metadata.Load()
 	for q := s.head; q != nil; q = q.next {
-		p.add(q)
+		p.add(snapshot, q)
 	}
 	return 0
 }

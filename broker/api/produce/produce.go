@@ -61,19 +61,16 @@ func (h *Handler) Handle(r *request.Request) {
 	case len(waiting) == 0:
 		r.Reply(resp)
 	default:
-		d := &delayed{request: r, response: resp, waiting: waiting, hint: h.hint}
+		d := &delayed{handler: h, request: r, response: resp, waiting: waiting}
 		deadline := h.Now().Add(time.Duration(req.Timeout) * time.Millisecond)
 		h.Replicas.Produces.Wait(d, deadline, d.keys()...)
 	}
 }
 
 // refuseWhole returns the error that keeps every partition of the request from being appended, nil if
-// there is none: acks that do not exist, a batch whose header makes no sense, a transactional batch
-// in a request that names no transaction.
+// there is none: a batch whose header makes no sense, a transactional batch in a request that names no
+// transaction.
 func refuseWhole(req *wire.ProduceRequest) error {
-	if req.Acks < -1 || req.Acks > 1 {
-		return kerr.InvalidRequiredAcks
-	}
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
@@ -145,7 +142,7 @@ func (h *Handler) appendAll(r *request.Request, req *wire.ProduceRequest, resp *
 			case err != nil:
 				h.fail(r, resp, out, tp, err)
 			case !committed:
-				waiting = append(waiting, pending{partition: p, required: required, at: resp.Len() - 1})
+				waiting = append(waiting, pending{Partition: p.Partition, required: required, at: resp.Len() - 1})
 			}
 		}
 	}
@@ -158,6 +155,9 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 	}
 	if err := record.CheckRequest(req.Version, records); err != nil {
 		return nil, storage.Appended{}, err
+	}
+	if req.Acks < -1 || req.Acks > 1 {
+		return nil, storage.Appended{}, kerr.InvalidRequiredAcks
 	}
 	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
 		return nil, storage.Appended{}, kerr.InvalidTopicException
@@ -199,6 +199,6 @@ func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire
 // hint names the leader to a client that took this broker for it.
 func (h *Handler) hint(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition) {
 	if r.Version >= leaderVersion && out.ErrorCode == kerr.NotLeaderForPartition.Code {
-		out.Leader, resp.Endpoints = hint.Leader(h.Metadata.Load(), tp, r.Conn.Listener, resp.Endpoints)
+		out.Leader, resp.Endpoints = hint.Leader(h.Replicas, h.Metadata.Load(), tp, r.Conn.Listener, resp.Endpoints)
 	}
 }
