@@ -23,6 +23,7 @@ import (
 	"github.com/gregor-mq/gregor/tools/produce"
 	"github.com/gregor-mq/gregor/tools/records"
 	"github.com/gregor-mq/gregor/tools/topics"
+	"github.com/gregor-mq/gregor/tools/zookeeper"
 )
 
 // commands are the tools with the options of Kafka's scripts.
@@ -87,6 +88,7 @@ func newRoot(env *tool.Env, status *int) *cobra.Command {
 	for _, command := range commands() {
 		root.AddCommand(friendly(env, command, status), script(env, command, status))
 	}
+	root.AddCommand(zookeeper.Command())
 	return root
 }
 

@@ -18,6 +18,7 @@ func TestNames(t *testing.T) {
 		{[]string{"gregorctl", "--version"}, "gregorctl unknown, with the tools of Kafka 3.9.2", "", 0},
 		{[]string{"gregorctl"}, "Tools for a Gregor or Kafka cluster", "", 0},
 		{[]string{"gregorctl", "nonsense"}, "", `gregorctl: unknown command "nonsense" for "gregorctl"`, 1},
+		{[]string{"gregorctl", "zookeeper", "--help"}, "Show the tree of znodes below a path (default: all), one a line with its contents.", "", 0},
 		{[]string{"gregorctl", "topics", "--help"}, "Create, list, describe, change and delete topics.", "", 0},
 		{[]string{"gregorctl", "help", "topics"}, "Create, list, describe, change and delete topics.", "", 0},
 		{[]string{"gregorctl", "topics"}, "", "Create, list, describe, change and delete topics.", 1},

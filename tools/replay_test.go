@@ -114,7 +114,9 @@ func adapt(text, bootstrap, closed string) string {
 		"--replica-assignment 1:9", "--replica-assignment 1",
 		"larger than available brokers: 3", "larger than available brokers: 1",
 	).Replace(text)
-	return regexp.MustCompile(`--timeout-ms \d+`).ReplaceAllString(text, "--timeout-ms 2000")
+	text = regexp.MustCompile(`--timeout-ms \d+`).ReplaceAllString(text, "--timeout-ms 2000")
+	// A new group waits for members for group.initial.rebalance.delay.ms, 3 s.
+	return regexp.MustCompile(`(--group .*)--timeout-ms \d+`).ReplaceAllString(text, "$1--timeout-ms 8000")
 }
 
 // volatile is what differs from run to run, with what stands for it.

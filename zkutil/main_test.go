@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,9 +51,16 @@ func sharedZooKeeper(t testing.TB) *cluster.ZooKeeper {
 	return shared.zk
 }
 
-// chroot names a chroot after the test.
+var (
+	chroots     sync.Map // testing.TB -> string
+	chrootCount atomic.Int64
+)
+
+// chroot names a chroot after the test, and its run for -count.
 func chroot(t testing.TB) string {
-	return "/" + strings.NewReplacer("/", "_", " ", "_").Replace(t.Name())
+	name := fmt.Sprintf("/%s_%d", strings.NewReplacer("/", "_", " ", "_").Replace(t.Name()), chrootCount.Add(1))
+	own, _ := chroots.LoadOrStore(t, name)
+	return own.(string)
 }
 
 // options are what tests connect with: short sessions, the test's chroot.

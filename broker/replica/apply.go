@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -30,33 +29,43 @@ type Command struct {
 	BrokerEpoch     int64 // -1: any
 }
 
-// Admit checks that c comes from the newest controller known and means this registration of the
+// Obey does what c orders, unless admit refuses it. Orders follow one another, so that what an earlier
+// controller wanted cannot come after what a later one did.
+func (m *Manager) Obey(c Command, do func()) error {
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
+	if err := m.admit(c); err != nil {
+		m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).WithError(err).
+			Warn("ignoring a request of the controller")
+		return err
+	}
+	do()
+	return nil
+}
+
+// admit checks that c comes from the newest controller known and means this registration of the
 // broker: ErrStaleBrokerEpoch, ErrStaleControllerEpoch. A broker epoch from the future is legal,
-// because the controller may learn of a registration before the broker does.
-func (m *Manager) Admit(c Command) error {
+// because the controller may learn of a registration before the broker does. It requires applyMu.
+func (m *Manager) admit(c Command) error {
 	if c.BrokerEpoch >= 0 && c.BrokerEpoch < m.opts.BrokerEpoch() {
 		return ErrStaleBrokerEpoch
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if c.ControllerEpoch < m.mu.controllerEpoch {
+	if c.ControllerEpoch < m.controllerEpoch {
 		return ErrStaleControllerEpoch
 	}
-	m.mu.controllerEpoch = c.ControllerEpoch
+	m.controllerEpoch = c.ControllerEpoch
 	return nil
 }
 
 // Apply makes this broker's replicas what the controller decided (ReplicaManager.becomeLeaderOrFollower)
 // and returns an error per partition, in states' order. Logs that do not exist are created, several
-// at a time. The error of the whole is Admit's.
-func (m *Manager) Apply(c Command, states []PartitionState) ([]error, error) {
-	m.applyMu.Lock()
-	defer m.applyMu.Unlock()
-	if err := m.Admit(c); err != nil {
-		m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).WithError(err).
-			Warn("ignoring LeaderAndIsr request")
-		return nil, err
-	}
+// at a time. The error of the whole is Obey's.
+func (m *Manager) Apply(c Command, states []PartitionState) (errs []error, err error) {
+	err = m.Obey(c, func() { errs = m.applyAll(c, states) })
+	return errs, err
+}
+
+func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 	configs := newConfigCache(m.opts.TopicConfig)
 	errs := make([]error, len(states))
 	inParallel(len(states), func(i int) { errs[i] = m.applyOne(configs, &states[i]) })
@@ -66,7 +75,7 @@ func (m *Manager) Apply(c Command, states []PartitionState) ([]error, error) {
 	}
 	m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).
 		Infof("LeaderAndIsr: leading %d, following %d of %d partitions", leading, following, len(states))
-	return errs, nil
+	return errs
 }
 
 // redirect has the partitions that were changed copied from their leaders, or not any more. It returns how
@@ -84,9 +93,7 @@ func (m *Manager) redirect(states []PartitionState, errs []error) (leading, foll
 		default:
 			following++
 		}
-		m.mu.RLock()
-		p := m.mu.partitions[s.Partition]
-		m.mu.RUnlock()
+		p := m.hosted(s.Partition)
 		// What this partition is, is known best by itself: a request that only brought a topic id
 		// has changed nothing.
 		if f, ok := p.following(); ok {
@@ -102,50 +109,42 @@ func (m *Manager) redirect(states []PartitionState, errs []error) (leading, foll
 	return leading, following
 }
 
+// applyOne makes one replica what s says. That a replica is offline counts before its epochs: this is
+// how the controller, which repeats what it has said, finds out.
 func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
-	if !slices.Contains(s.Replicas, m.opts.BrokerID) {
-		return ErrUnknownPartition
+	p := m.hosted(s.Partition)
+	if p == nil {
+		if !slices.Contains(s.Replicas, m.opts.BrokerID) {
+			return ErrUnknownPartition
+		}
+		var err error
+		if p, err = m.newPartition(configs, s); err != nil {
+			return err
+		}
 	}
-	p, err := m.partitionFor(configs, s)
-	if err != nil {
+	if err := p.log.Err(); err != nil {
 		return err
 	}
-	if err := adoptTopicID(p.log, s.TopicID); err != nil {
-		return err
-	}
-	_, err = p.apply(*s)
-	if errors.Is(err, ErrStaleControllerEpoch) && p.sameEpoch(s) && !s.TopicID.IsZero() {
-		return nil // the request only brought the topic's id
-	}
-	return err
-}
-
-// sameEpoch reports whether s repeats the leader epoch that the replica has.
-func (p *Partition) sameEpoch(s *PartitionState) bool {
-	_, epoch := p.LeaderAndEpoch()
-	return epoch == s.LeaderEpoch
-}
-
-// adoptTopicID gives log the id if it has none; another id is an error.
-func adoptTopicID(log *storage.Log, id topic.ID) error {
-	has := log.TopicID()
-	switch {
-	case id.IsZero() || has == id:
-		return nil
-	case !has.IsZero():
+	had := p.log.TopicID()
+	if !had.IsZero() && !s.TopicID.IsZero() && had != s.TopicID {
 		return ErrInconsistentTopicID
 	}
-	return log.SetTopicID(id)
+	_, epoch := p.LeaderAndEpoch()
+	upgrade := s.LeaderEpoch == epoch && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
+	switch {
+	case s.LeaderEpoch <= epoch && !upgrade:
+		return ErrStaleControllerEpoch
+	case !slices.Contains(s.Replicas, m.opts.BrokerID):
+		return ErrUnknownPartition
+	}
+	if err := p.log.SetTopicID(s.TopicID); err != nil || upgrade {
+		return err
+	}
+	return p.apply(s)
 }
 
-// partitionFor finds the replica of s, with its log, or makes it.
-func (m *Manager) partitionFor(configs *configCache, s *PartitionState) (*Partition, error) {
-	m.mu.RLock()
-	p := m.mu.partitions[s.Partition]
-	m.mu.RUnlock()
-	if p != nil {
-		return p, nil
-	}
+// newPartition makes the replica of s, with its log if that does not exist.
+func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partition, error) {
 	log := m.opts.Storage.Log(s.Partition)
 	if log == nil {
 		config, err := configs.get(s.Topic)
@@ -157,7 +156,7 @@ func (m *Manager) partitionFor(configs *configCache, s *PartitionState) (*Partit
 			return nil, err
 		}
 	}
-	p = &Partition{Partition: s.Partition, manager: m, log: log}
+	p := &Partition{Partition: s.Partition, manager: m, log: log}
 	p.mu.state = state{leader: NoLeader, leaderEpoch: -1, partitionEpoch: -1}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -173,26 +172,23 @@ type Stop struct {
 }
 
 // StopReplicas ends replicas, and deletes their logs where asked, with an error per partition, in
-// stops' order; the error of the whole is Admit's.
-func (m *Manager) StopReplicas(c Command, stops []Stop) ([]error, error) {
-	m.applyMu.Lock()
-	defer m.applyMu.Unlock()
-	if err := m.Admit(c); err != nil {
-		return nil, err
-	}
-	errs := make([]error, len(stops))
-	for i, s := range stops {
-		errs[i] = m.stopReplica(s)
-		m.Appended(s.Partition)
-	}
-	return errs, nil
+// stops' order; the error of the whole is Obey's.
+func (m *Manager) StopReplicas(c Command, stops []Stop) (errs []error, err error) {
+	err = m.Obey(c, func() {
+		errs = make([]error, len(stops))
+		for i, s := range stops {
+			errs[i] = m.stopReplica(s)
+			m.Appended(s.Partition)
+		}
+	})
+	return errs, err
 }
 
 func (m *Manager) stopReplica(s Stop) error {
-	m.mu.RLock()
-	p := m.mu.partitions[s.Partition]
-	m.mu.RUnlock()
-	if p != nil {
+	if p := m.hosted(s.Partition); p != nil {
+		if err := p.log.Err(); err != nil {
+			return err
+		}
 		if _, epoch := p.LeaderAndEpoch(); s.LeaderEpoch >= 0 && s.LeaderEpoch < epoch {
 			return ErrFencedLeaderEpoch
 		}
@@ -207,9 +203,6 @@ func (m *Manager) stopReplica(s Stop) error {
 	m.mu.Lock()
 	delete(m.mu.partitions, s.Partition)
 	m.mu.Unlock()
-	if m.opts.Storage.Log(s.Partition) == nil {
-		return nil
-	}
 	return m.opts.Storage.Delete(s.Partition)
 }
 

@@ -46,16 +46,16 @@ type Manager struct {
 	wg   sync.WaitGroup
 
 	// Produces, Fetches and Deletes hold the requests that wait for a partition: for its high
-	// watermark, for bytes, for its low watermark. Whoever changes a partition calls Appended,
-	// HighWatermarkRaised or wake once it holds no lock.
+	// watermark, for bytes, for its low watermark. Whoever changes a partition calls Appended once it
+	// holds no lock.
 	Produces, Fetches, Deletes *purgatory.Purgatory[topic.Partition]
 
-	applyMu sync.Mutex // one request of a controller at a time
+	applyMu         sync.Mutex // one request of a controller at a time
+	controllerEpoch int32      // largest seen; guarded by applyMu
 
 	mu struct {
 		sync.RWMutex
-		partitions      map[topic.Partition]*Partition
-		controllerEpoch int32 // largest seen
+		partitions map[topic.Partition]*Partition
 	}
 }
 
@@ -97,18 +97,26 @@ func (m *Manager) Close() {
 }
 
 // Partition returns this broker's replica of p. Errors: ErrNotLeader if the cluster has p but this
-// broker does not, else ErrUnknownPartition.
+// broker does not, else ErrUnknownPartition; storage.ErrStorage if the replica's log directory has failed.
 func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
-	m.mu.RLock()
-	found := m.mu.partitions[p]
-	m.mu.RUnlock()
+	found := m.hosted(p)
 	switch {
 	case found != nil:
+		if err := found.log.Err(); err != nil {
+			return nil, err
+		}
 		return found, nil
 	case m.opts.Known(p):
 		return nil, ErrNotLeader
 	}
 	return nil, ErrUnknownPartition
+}
+
+// hosted returns this broker's replica of p, which may be offline; nil if there is none.
+func (m *Manager) hosted(p topic.Partition) *Partition {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.mu.partitions[p]
 }
 
 // Partitions iterates over a snapshot of all replicas, in no order.
@@ -128,12 +136,9 @@ func (m *Manager) Partitions() iter.Seq[*Partition] {
 	}
 }
 
-// Appended wakes who waits for records of p, or for its high watermark.
+// Appended wakes who waits for records of p, for its high or its low watermark.
 func (m *Manager) Appended(p topic.Partition) {
 	m.Fetches.Check(p)
 	m.Produces.Check(p)
 	m.Deletes.Check(p)
 }
-
-// HighWatermarkRaised wakes who waits for p to be committed.
-func (m *Manager) HighWatermarkRaised(p topic.Partition) { m.Appended(p) }

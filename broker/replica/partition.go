@@ -185,19 +185,19 @@ func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 	return p.mu.lead.LowWatermark(p.log.StartOffset(), alive), nil
 }
 
-// apply makes the replica what the controller decided; it reports whether the state was news. It
-// must not be called with a lock held.
-func (p *Partition) apply(s PartitionState) (applied bool, err error) {
+// apply makes the replica what the controller decided, in a leader epoch that is news. It must not be
+// called with a lock held.
+func (p *Partition) apply(s *PartitionState) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.LeaderEpoch <= p.mu.leaderEpoch && p.mu.leaderEpoch >= 0 || s.PartitionEpoch < p.partitionEpochLocked() {
-		return false, ErrStaleControllerEpoch
+	if s.PartitionEpoch < p.partitionEpochLocked() {
+		return ErrStaleControllerEpoch
 	}
 	end := p.log.EndOffset()
 	leads := s.Leader == p.manager.opts.BrokerID
 	if leads {
 		if err := p.log.AssignEpoch(s.LeaderEpoch, end); err != nil {
-			return false, err
+			return err
 		}
 	}
 	p.mu.state = state{
@@ -214,7 +214,7 @@ func (p *Partition) apply(s PartitionState) (applied bool, err error) {
 		p.mu.lead = isr.Begin(a, p.manager.opts.LagTimeMax, before, end, p.manager.now())
 		p.raiseHighWatermarkLocked()
 	}
-	return true, nil
+	return nil
 }
 
 // partitionEpochLocked returns the newest partition epoch known. It requires mu, shared at least.
@@ -231,9 +231,4 @@ func (p *Partition) resign() {
 	defer p.mu.Unlock()
 	p.mu.lead = nil
 	p.mu.leader = NoLeader
-}
-
-// CompressesWithZstd reports whether the topic stores what it gets with zstd, which old clients cannot read.
-func (p *Partition) CompressesWithZstd() bool {
-	return p.log.Config().Policy.Compression == record.Zstd
 }

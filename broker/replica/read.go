@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -18,8 +20,7 @@ type ReadOptions struct {
 	CurrentLeaderEpoch int32    // -1: not given
 	LastFetchedEpoch   int32    // -1: not given
 	LogStartOffset     int64    // of the follower that fetches
-	// Again: this fetch was read before and then had to wait. It tells nothing new of its follower.
-	Again bool
+	Again              bool     // a fetch that has waited: where its follower stands is known
 }
 
 // fromFollower reports whether a replica, not a consumer, reads.
@@ -53,22 +54,22 @@ func FailedRead() ReadResult {
 // for a consumer, the last stable offset for read_committed. It never waits.
 //
 // Errors: ErrInconsistentTopicID, ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrNotLeader,
-// ErrUnknownPartition (a follower that is not assigned), storage.ErrOffsetOutOfRange, storage.ErrStorage.
+// storage.ErrOffsetOutOfRange, storage.ErrStorage.
 func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
 	res, news, err := p.read(o)
 	if news.joins {
 		p.expand(o.ReplicaID)
 	}
-	if news.raised {
-		p.manager.HighWatermarkRaised(p.Partition)
+	if news.wake {
+		p.manager.Appended(p.Partition)
 	}
 	return res, err
 }
 
 // news is what a follower's fetch has changed.
 type news struct {
-	raised bool // the high watermark
-	joins  bool // the follower may join the ISR
+	wake  bool // somebody may have waited for that
+	joins bool // the follower may join the ISR
 }
 
 func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
@@ -78,6 +79,9 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 		return FailedRead(), n, ErrInconsistentTopicID
 	}
 	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
+		return FailedRead(), n, err
+	}
+	if err := p.checkFollowerLocked(o); err != nil {
 		return FailedRead(), n, err
 	}
 	res = ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}
@@ -110,14 +114,8 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 			}
 		}
 	}
-	if o.fromFollower() {
-		n, err = p.followerReadLocked(o, end)
-		if err != nil {
-			if res.Section != nil {
-				res.Section.Release()
-			}
-			return FailedRead(), n, err
-		}
+	if o.fromFollower() && !o.Again {
+		n = p.followerReadLocked(o, end)
 		res.HighWatermark = p.log.HighWatermark()
 	}
 	return res, n, nil
@@ -134,22 +132,31 @@ func (p *Partition) boundLocked(o *ReadOptions) int64 {
 	return p.log.HighWatermark()
 }
 
+// checkFollowerLocked refuses a follower that has no replica as far as this leader was told. One that
+// knows the leader epoch may know more than the leader (Partition.followerReplicaOrThrow).
+func (p *Partition) checkFollowerLocked(o *ReadOptions) error {
+	switch {
+	case !o.fromFollower() || slices.Contains(p.mu.replicas, o.ReplicaID):
+		return nil
+	case o.CurrentLeaderEpoch >= 0:
+		return ErrUnknownLeaderEpoch
+	}
+	return ErrNotLeader
+}
+
 // followerReadLocked notes that a follower holds everything below the offset that it fetches, and
-// raises the high watermark if that commits records. end is where the log ended when the fetch was
-// read. It requires mu, shared.
-func (p *Partition) followerReadLocked(o *ReadOptions, end int64) (n news, err error) {
-	if o.Again {
-		return n, nil
-	}
+// raises the high watermark if that commits records. Somebody may have waited for that, or for the
+// follower's log start.
+//
+// end is where the log ended when the fetch was read. It requires mu, shared.
+func (p *Partition) followerReadLocked(o *ReadOptions, end int64) (n news) {
 	p.hw.Lock()
-	assigned := p.mu.lead.Fetched(o.ReplicaID, o.Offset, o.LogStartOffset, end, p.manager.now())
-	n.joins = assigned && p.mu.lead.MayJoin(o.ReplicaID, p.log.HighWatermark())
+	before := p.mu.lead.LogStart(o.ReplicaID)
+	p.mu.lead.Fetched(o.ReplicaID, o.Offset, o.LogStartOffset, end, p.manager.now())
+	n.joins = p.mu.lead.MayJoin(o.ReplicaID, p.log.HighWatermark())
 	p.hw.Unlock()
-	if !assigned {
-		return n, ErrUnknownPartition
-	}
-	n.raised = p.raiseHighWatermarkLocked()
-	return n, nil
+	n.wake = p.raiseHighWatermarkLocked() || o.LogStartOffset > before
+	return n
 }
 
 // Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It

@@ -210,7 +210,7 @@ func TestCommandsAreFenced(t *testing.T) {
 		{"the one before", replica.Command{ControllerEpoch: 5, BrokerEpoch: 100}, replica.ErrStaleControllerEpoch},
 	}
 	for _, tt := range tests {
-		if err := e.manager.Admit(tt.c); !errors.Is(err, tt.want) {
+		if err := e.manager.Obey(tt.c, func() {}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
 	}

@@ -192,6 +192,9 @@ func (l *Log) close() error {
 // closeLocked requires mu.
 func (l *Log) closeLocked() error {
 	err := l.showFilesLocked()
+	if err == nil && l.mu.epochsTrimmed {
+		err = l.saveEpochs()
+	}
 	if err == nil {
 		err = l.snapshotLocked()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -41,10 +42,10 @@ type dir struct {
 	syncingMu sync.Mutex // held while names are synced
 	synced    int64      // guarded by syncingMu
 
-	checkpointMu sync.Mutex // held while a checkpoint is made and written
-	written      struct {   // what the files hold; guarded by checkpointMu
-		recovery, starts, watermarks checkpoint.Offsets
-	}
+	checkpointMu sync.Mutex // held while a checkpoint is made and written; guards the three
+	recovery     checkpointFile
+	starts       checkpointFile
+	watermarks   checkpointFile
 
 	mu struct {
 		sync.Mutex
@@ -52,6 +53,18 @@ type dir struct {
 		count int // logs, and those being created
 		err   error
 	}
+}
+
+func newDir(path string, e *env, failed func(*dir, error)) *dir {
+	d := &dir{
+		path: filepath.Clean(path), env: e, logger: e.opts.Logger.WithField("dir", path), failed: failed,
+		recovery:   checkpointFile{name: checkpoint.RecoveryPoints, of: recoveryPointOf},
+		starts:     checkpointFile{name: checkpoint.LogStarts, of: startOf},
+		watermarks: checkpointFile{name: checkpoint.HighWatermarks, of: highWatermarkOf},
+	}
+	d.mu.logs = map[topic.Partition]*Log{}
+	d.created.Store(1)
+	return d
 }
 
 // fail takes the directory offline because of err and returns what callers see: ErrStorage with the
@@ -113,7 +126,14 @@ func (d *dir) remove(l *Log) {
 	}
 }
 
-// checkpoint kinds: how a log's offset gets into each file; false leaves the log out.
+// checkpointFile is one of the offset checkpoints of a directory.
+type checkpointFile struct {
+	name    string
+	of      func(*Log) (int64, bool) // a log's offset; false leaves the log out
+	holds   checkpoint.Offsets       // what the file holds
+	written bool                     // by this process
+}
+
 func recoveryPointOf(l *Log) (int64, bool) { return l.recoveryPoint.Load(), true }
 func highWatermarkOf(l *Log) (int64, bool) { return l.highWatermark.Load(), true }
 
@@ -124,50 +144,38 @@ func startOf(l *Log) (int64, bool) {
 }
 
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.
-func (d *dir) checkpointRecoveryPoints() error {
-	d.checkpointMu.Lock()
-	defer d.checkpointMu.Unlock()
-	return d.writeLocked(checkpoint.RecoveryPoints, &d.written.recovery, recoveryPointOf)
-}
+func (d *dir) checkpointRecoveryPoints() error { return d.checkpoint(&d.recovery) }
 
 // checkpointStarts writes the directory's log-start-offset-checkpoint.
-func (d *dir) checkpointStarts() error {
-	d.checkpointMu.Lock()
-	defer d.checkpointMu.Unlock()
-	return d.writeLocked(checkpoint.LogStarts, &d.written.starts, startOf)
-}
+func (d *dir) checkpointStarts() error { return d.checkpoint(&d.starts) }
 
 // checkpointHighWatermarks writes the directory's replication-offset-checkpoint.
-func (d *dir) checkpointHighWatermarks() error {
+func (d *dir) checkpointHighWatermarks() error { return d.checkpoint(&d.watermarks) }
+
+func (d *dir) checkpoint(f *checkpointFile) error {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
-	return d.writeLocked(checkpoint.HighWatermarks, &d.written.watermarks, highWatermarkOf)
+	return d.checkpointLocked(f)
 }
 
-// writeLocked writes one checkpoint unless the file holds just that. It requires checkpointMu.
-func (d *dir) writeLocked(name string, written *checkpoint.Offsets, of func(*Log) (int64, bool)) error {
+// checkpointLocked writes one checkpoint unless the file holds just that. It requires checkpointMu.
+func (d *dir) checkpointLocked(f *checkpointFile) error {
 	if d.offline.Load() {
-		return fmt.Errorf("write %s: %w", filepath.Join(d.path, name), ErrStorage)
+		return fmt.Errorf("write %s: %w", filepath.Join(d.path, f.name), ErrStorage)
 	}
-	offsets := make(checkpoint.Offsets, len(*written))
-	changed := false
+	offsets := make(checkpoint.Offsets, len(f.holds))
 	for _, l := range d.snapshot() {
-		offset, ok := of(l)
-		if !ok {
-			continue
-		}
-		offsets[l.partition] = offset
-		if before, ok := (*written)[l.partition]; !ok || before != offset {
-			changed = true
+		if offset, ok := f.of(l); ok {
+			offsets[l.partition] = offset
 		}
 	}
-	if !changed && len(offsets) == len(*written) && *written != nil {
+	if f.written && maps.Equal(offsets, f.holds) {
 		return nil
 	}
-	if err := checkpoint.WriteOffsets(d.env.fs, filepath.Join(d.path, name), offsets); err != nil {
-		return d.fail(fmt.Errorf("write %s: %w", name, err))
+	if err := checkpoint.WriteOffsets(d.env.fs, filepath.Join(d.path, f.name), offsets); err != nil {
+		return d.fail(fmt.Errorf("write %s: %w", f.name, err))
 	}
-	*written = offsets
+	f.holds, f.written = offsets, true
 	return nil
 }
 
@@ -181,14 +189,13 @@ func (d *dir) correct(p topic.Partition, recoveryPoint, start, watermark int64) 
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
 	var err error
-	if offset, ok := d.written.recovery[p]; ok && offset > recoveryPoint {
-		err = d.writeLocked(checkpoint.RecoveryPoints, &d.written.recovery, recoveryPointOf)
-	}
-	if offset, ok := d.written.starts[p]; ok && offset > start && err == nil {
-		err = d.writeLocked(checkpoint.LogStarts, &d.written.starts, startOf)
-	}
-	if offset, ok := d.written.watermarks[p]; ok && offset > watermark && err == nil {
-		err = d.writeLocked(checkpoint.HighWatermarks, &d.written.watermarks, highWatermarkOf)
+	for _, c := range []struct {
+		file *checkpointFile
+		most int64
+	}{{&d.recovery, recoveryPoint}, {&d.starts, start}, {&d.watermarks, watermark}} {
+		if offset, ok := c.file.holds[p]; ok && offset > c.most && err == nil {
+			err = d.checkpointLocked(c.file)
+		}
 	}
 	return err
 }
@@ -210,13 +217,14 @@ func (d *dir) syncNames() error {
 
 // readCheckpoint reads one checkpoint. One that cannot be parsed is reported and taken as empty, as
 // Kafka's loader does; one that cannot be read fails the directory.
-func (d *dir) readCheckpoint(name string) (checkpoint.Offsets, error) {
-	offsets, err := checkpoint.ReadOffsets(d.env.fs, filepath.Join(d.path, name))
+func (d *dir) readCheckpoint(f *checkpointFile) error {
+	var err error
+	f.holds, err = checkpoint.ReadOffsets(d.env.fs, filepath.Join(d.path, f.name))
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		d.logger.WithError(err).Warn("Ignoring a checkpoint that cannot be read")
-		return nil, nil
+		return nil
 	}
-	return offsets, err
+	return err
 }
 
 // make creates the directory and its parents where they do not exist, durably.
@@ -259,12 +267,5 @@ func (d *dir) open() error {
 	if d.clean, _, err = checkpoint.TakeCleanShutdown(d.env.fs, d.path); err != nil {
 		return err
 	}
-	if d.written.recovery, err = d.readCheckpoint(checkpoint.RecoveryPoints); err != nil {
-		return err
-	}
-	if d.written.starts, err = d.readCheckpoint(checkpoint.LogStarts); err != nil {
-		return err
-	}
-	d.written.watermarks, err = d.readCheckpoint(checkpoint.HighWatermarks)
-	return err
+	return errors.Join(d.readCheckpoint(&d.recovery), d.readCheckpoint(&d.starts), d.readCheckpoint(&d.watermarks))
 }

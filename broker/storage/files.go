@@ -28,6 +28,7 @@ import (
 type smallFiles struct {
 	idUnsaved     bool // partition.metadata does not durably hold the topic's id
 	epochsUnsaved bool // leader-epoch-checkpoint does not durably hold what epochs does
+	epochsTrimmed bool // leader-epoch-checkpoint begins before the log does; a load would trim it, too
 	fresh         bool // the log holds no record: losing the files would do no harm
 	unshown       bool // fresh, and the files do not show what is known; the log is in env.fresh
 }
@@ -123,17 +124,14 @@ func (l *Log) TopicID() topic.ID {
 func (l *Log) SetTopicID(id topic.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.usableLocked(); err != nil {
-		return err
+	if err := l.usableLocked(); err != nil || id.IsZero() {
+		return err // a controller before KIP-516 knows none
 	}
 	if known := l.TopicID(); !known.IsZero() {
 		if known == id {
 			return nil
 		}
 		return fmt.Errorf("%w: log %s is of topic id %s, not %s", ErrInconsistentTopicID, l.partition, known, id)
-	}
-	if id.IsZero() {
-		return nil
 	}
 	l.topicID.Store(&id)
 	l.mu.idUnsaved = true
@@ -160,7 +158,7 @@ func (l *Log) persistFilesLocked() error {
 		if err := l.saveEpochs(); err != nil {
 			return err
 		}
-		l.mu.epochsUnsaved = false
+		l.mu.epochsUnsaved, l.mu.epochsTrimmed = false, false
 	}
 	return nil
 }
@@ -183,7 +181,7 @@ func (l *Log) persistFreshLocked() error {
 	if err != nil {
 		return l.failed("sync the files of a new log", err)
 	}
-	l.mu.fresh, l.mu.idUnsaved, l.mu.epochsUnsaved = false, false, false
+	l.mu.smallFiles = smallFiles{}
 	return nil
 }
 
@@ -233,13 +231,17 @@ func (l *Log) showFilesLocked() error {
 	return nil
 }
 
-// writeFile writes a file in place, without a sync.
+// writeFile writes a file in place, without a sync. It never cuts the file to nothing: ext4 takes that,
+// followed by a close, for a replacement that must not be lost and starts to write at once.
 func writeFile(fsys vfs.FS, path string, data []byte) error {
-	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -74,7 +74,8 @@ type loader struct {
 	recoveryPoint int64 // of the checkpoint
 	startOffset   int64 // of the checkpoint
 	segments      []*segment.Segment
-	epochsLost    bool // the epoch checkpoint could not be read
+	epochsLost    bool    // the epoch checkpoint could not be read
+	doubtful      []int64 // offsets of producer snapshots that a crash may have made wrong
 }
 
 // loadLog loads the log of p, recovering it unless the directory's last stop was clean.
@@ -82,8 +83,8 @@ func (d *dir) loadLog(p topic.Partition, c LogConfig) (*Log, error) {
 	l := d.newLog(p, filepath.Join(d.path, p.String()), c)
 	ld := &loader{Log: l, clean: d.clean}
 	d.checkpointMu.Lock()
-	ld.recoveryPoint, ld.startOffset = max(0, d.written.recovery[p]), max(0, d.written.starts[p])
-	watermark := d.written.watermarks[p]
+	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])
+	watermark := d.watermarks.holds[p]
 	d.checkpointMu.Unlock()
 
 	l.mu.Lock()
@@ -336,8 +337,12 @@ func (ld *loader) finish() error {
 	} else if err := ld.loadProducersLocked(ld.segments, end); err != nil {
 		return err
 	}
-	if err := ld.snapshotLocked(); err != nil {
-		return fmt.Errorf("write a producer snapshot: %w", err)
+	settle := ld.snapshotLocked
+	if !ld.clean {
+		settle = ld.settleSnapshots
+	}
+	if err := settle(); err != nil {
+		return fmt.Errorf("producer snapshots: %w", err)
 	}
 	return nil
 }

@@ -172,6 +172,10 @@ func floor(segments []*segment.Segment, offset int64) int {
 	return lo - 1
 }
 
+// Err returns why the log can be neither read nor written, nil if it can: ErrClosed, ErrStorage. Most
+// methods find that out themselves, but those that only look at offsets do not.
+func (l *Log) Err() error { return l.readable() }
+
 // usableLocked returns why the log cannot be changed, if it cannot. It requires mu.
 func (l *Log) usableLocked() error { return l.readable() }
 

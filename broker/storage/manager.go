@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,11 +23,7 @@ type Manager struct {
 	dirs   []*dir
 	cancel context.CancelFunc
 	loops  sync.WaitGroup // scheduler and flusher
-	hooks  struct {
-		sync.Mutex
-		running sync.WaitGroup
-		closed  bool // none may be started any more
-	}
+	hooks  hooks
 
 	mu struct {
 		sync.RWMutex
@@ -78,10 +73,7 @@ func open(opts Options) (*Manager, error) {
 // openDirs locks the directories. Two names of one directory fail at the second lock.
 func (m *Manager) openDirs() error {
 	for _, path := range m.opts.Dirs {
-		d := &dir{path: filepath.Clean(path), env: m.env, logger: m.opts.Logger.WithField("dir", path), failed: m.dirFailed}
-		d.mu.logs = map[topic.Partition]*Log{}
-		d.created.Store(1)
-		m.dirs = append(m.dirs, d)
+		m.dirs = append(m.dirs, newDir(path, m.env, m.dirFailed))
 	}
 	for _, d := range m.dirs {
 		switch err := d.open(); {
@@ -93,18 +85,6 @@ func (m *Manager) openDirs() error {
 		}
 	}
 	return m.anyOnline()
-}
-
-// anyOnline returns an error if no directory is left.
-func (m *Manager) anyOnline() error {
-	var errs error
-	for _, d := range m.dirs {
-		if !d.offline.Load() {
-			return nil
-		}
-		errs = errors.Join(errs, d.failure())
-	}
-	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated: %w", ErrStorage, m.opts.Dirs, errs)
 }
 
 // abandon gives up what Open has opened so far.
@@ -124,14 +104,6 @@ func (m *Manager) abandon() {
 		}
 	}
 	m.stopHooks()
-}
-
-// stopHooks returns when no hook is running, and none will.
-func (m *Manager) stopHooks() {
-	m.hooks.Lock()
-	m.hooks.closed = true
-	m.hooks.Unlock()
-	m.hooks.running.Wait()
 }
 
 // schedule starts the periodic tasks.
@@ -226,33 +198,6 @@ func (m *Manager) Dirs() []DirInfo {
 		}
 	}
 	return infos
-}
-
-// FailDir takes a directory offline as an I/O error in it would.
-func (m *Manager) FailDir(path string, cause error) {
-	for _, d := range m.dirs {
-		if d.path == filepath.Clean(path) {
-			_ = d.fail(cause) // logged there
-		}
-	}
-}
-
-// dirFailed runs the hooks, on a goroutine of their own because locks may be held here.
-func (m *Manager) dirFailed(d *dir, err error) {
-	all := m.anyOnline() != nil
-	m.hooks.Lock()
-	defer m.hooks.Unlock()
-	if m.hooks.closed {
-		return
-	}
-	m.hooks.running.Go(func() {
-		if m.opts.OnDirFailure != nil {
-			m.opts.OnDirFailure(d.path, err)
-		}
-		if all && m.opts.OnAllDirsFailed != nil {
-			m.opts.OnAllDirsFailed(err)
-		}
-	})
 }
 
 // Close flushes and closes every log, writes all checkpoints and, for each directory where all that

@@ -17,13 +17,12 @@ import (
 // A model is what a log should hold: every batch ever appended and not truncated, and how much of it
 // may be lost, and how.
 type model struct {
-	batches  []record.Batch // from the log's first record on, whatever has been deleted since
-	start    int64
-	end      int64
-	flushed  int64 // below it nothing may be lost in a crash
-	hw       int64
-	epoch    int32
-	segments int // as in the log; only to choose what to do
+	batches []record.Batch // from the log's first record on, whatever has been deleted since
+	start   int64
+	end     int64
+	flushed int64 // below it nothing may be lost in a crash
+	hw      int64
+	epoch   int32
 }
 
 func (m model) clone() model {

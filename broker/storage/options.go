@@ -41,7 +41,7 @@ type Options struct {
 	Now func() time.Time
 
 	// OnDirFailure is called once for each directory that fails, with its first error;
-	// OnAllDirsFailed once the last one has. They run on a goroutine of their own, without a lock,
+	// OnAllDirsFailed once the last one has. They are called one after another, without a lock,
 	// possibly before Open returns, and must not call Close, which waits for them.
 	OnDirFailure    func(dir string, err error)
 	OnAllDirsFailed func(err error)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
 // recover makes the segments sound.
@@ -25,9 +27,7 @@ func (ld *loader) recover() error {
 	first := len(ld.segments)
 	if !ld.clean {
 		first = max(0, floor(ld.segments, ld.recoveryPoint))
-		if err := ld.dropDoubtfulSnapshots(first); err != nil {
-			return err
-		}
+		ld.setDoubtfulSnapshotsAside(first)
 	}
 	for i, s := range ld.segments[:min(first, len(ld.segments))] {
 		if s.Damage() == nil {
@@ -81,14 +81,51 @@ func (ld *loader) dropOrphanSnapshots() error {
 	return ld.removeSnapshotsLocked(func(o int64) bool { return o < first })
 }
 
-// dropDoubtfulSnapshots removes the snapshots above the first segment in doubt. They were not synced,
-// or speak of records that may be gone, and the recovery writes new ones.
-func (ld *loader) dropDoubtfulSnapshots(first int) error {
+// setDoubtfulSnapshotsAside forgets the snapshots above the first segment in doubt: they may not have
+// been synced, or speak of records that are gone. Their files stay until the recovery is done.
+func (ld *loader) setDoubtfulSnapshotsAside(first int) {
 	if first == len(ld.segments) {
-		return nil
+		return
 	}
 	base := ld.segments[first].Base()
-	return ld.removeSnapshotsLocked(func(o int64) bool { return o > base })
+	n := 0
+	for n < len(ld.mu.snapshots) && ld.mu.snapshots[n] <= base {
+		n++
+	}
+	ld.doubtful, ld.mu.snapshots = ld.mu.snapshots[n:], ld.mu.snapshots[:n:n]
+}
+
+// settleSnapshots leaves a snapshot of what was recovered, if there is anything in it, and no other
+// above the first segment that was in doubt. Files are made and removed only if they have to be: after
+// the crash of a broker with many logs most hold the right bytes already.
+func (ld *loader) settleSnapshots() error {
+	end := ld.mu.producers.End()
+	kept := false
+	if slices.Contains(ld.doubtful, end) {
+		data, err := vfs.ReadFile(ld.env.fs, ld.snapshotFile(end))
+		if err != nil {
+			return err
+		}
+		if kept = bytes.Equal(data, ld.mu.producers.AppendSnapshot(nil)); kept {
+			ld.mu.snapshots = append(ld.mu.snapshots, end)
+			ld.mu.unsyncedSnapshots = append(ld.mu.unsyncedSnapshots, end)
+		}
+	}
+	if ld.mu.producers.Len() > 0 {
+		kept = true
+		if err := ld.snapshotLocked(); err != nil {
+			return err
+		}
+	}
+	for _, offset := range ld.doubtful {
+		if offset == end && kept {
+			continue
+		}
+		if err := ld.env.fs.Remove(ld.snapshotFile(offset)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recoverSegment recovers segment i, with the producer state as of its base. It returns how many bytes

@@ -13,9 +13,9 @@ import (
 // compacted, those beyond retention.bytes and retention.ms. It returns how many.
 func (l *Log) deleteOldSegments(now int64) (int, error) {
 	l.mu.Lock()
-	before := l.epochs.Entries()
 	n, err := l.deleteOldLocked(now)
-	trimmed := !slices.Equal(before, l.epochs.Entries())
+	trimmed := err == nil && n > 0 && l.mu.epochsTrimmed
+	l.mu.epochsTrimmed = l.mu.epochsTrimmed && !trimmed
 	start, cuts := l.start.Load(), l.mu.cuts
 	l.mu.Unlock()
 	if err != nil || n == 0 {

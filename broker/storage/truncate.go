@@ -184,7 +184,9 @@ func (l *Log) incrementStartLocked(offset int64) bool {
 		return false
 	}
 	l.start.Store(offset)
-	l.epochs.TruncateFromStart(offset) // the checkpoint follows with the next change; a load trims it
+	if l.epochs.TruncateFromStart(offset) {
+		l.mu.epochsTrimmed = true
+	}
 	l.mu.producers.SetLogStart(offset)
 	l.updateUnstableLocked()
 	return true

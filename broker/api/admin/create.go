@@ -42,7 +42,8 @@ type creation struct {
 	at    []int // places in the response of what is made
 }
 
-// list gives every name one place in the response, whose error is set for names that come twice.
+// list gives every topic of the request its place in the response. Names that come twice are refused
+// in all their places, as by Kafka.
 func (c *creation) list() {
 	times := map[string]int{}
 	for i := range c.req.Topics {
@@ -50,15 +51,10 @@ func (c *creation) list() {
 	}
 	for i := range c.req.Topics {
 		t := &c.req.Topics[i]
-		n := times[t.Topic]
-		if n == 0 {
-			continue // named before
-		}
-		times[t.Topic] = 0
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic = t.Topic
 		switch {
-		case n > 1:
+		case times[t.Topic] > 1:
 			c.fail(&out, status.New(kerr.InvalidRequest, "Found multiple entries for this topic."))
 		case t.Topic == topic.ClusterMetadata:
 			c.fail(&out, status.New(kerr.InvalidRequest, "Creation of internal topic "+topic.ClusterMetadata+" is prohibited."))

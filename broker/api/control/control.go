@@ -103,11 +103,7 @@ func (h *Handlers) UpdateMetadata(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
 	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
-	if err := h.Replicas.Admit(command); err != nil {
-		resp.ErrorCode = status.Code(err)
-	} else {
-		h.Metadata.Apply(req)
-	}
+	resp.ErrorCode = status.Code(h.Replicas.Obey(command, func() { h.Metadata.Apply(req) }))
 	r.Reply(resp)
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
 )
 
 // Fetch versions before which clients understand only older message formats.
@@ -26,26 +27,29 @@ func targetMagic(version int16) int8 {
 }
 
 // convert rewrites what was read of t for a client that does not know format v2 (down-conversion).
-// It is bounded by what was read, thus by the client's own limits.
-func (p *plan) convert(t *target) error {
+// It is bounded by what was read, thus by fetch.max.bytes.
+func (p *plan) convert(local *replica.Partition, t *target) error {
 	magic := targetMagic(p.request.Version)
-	if magic == record.MagicV2 || t.result.Section == nil {
+	config := local.Log().Config()
+	section := t.result.Section
+	switch {
+	case p.request.Version < zstdVersion && config.Policy.Compression == record.Zstd:
+		t.release()
+		return kerr.UnsupportedCompressionType
+	case magic == record.MagicV2:
+		return nil
+	case p.replicaID < 0 && !config.DownConversion:
+		t.release()
+		return kerr.UnsupportedVersion
+	case section == nil:
 		return nil
 	}
-	section := t.result.Section
-	t.result.Section = nil
-	defer section.Release()
-	local, err := p.handler.Replicas.Partition(t.topicPartition())
-	if err != nil {
-		return err
-	}
-	if p.replicaID < 0 && !local.Log().Config().DownConversion {
-		return kerr.UnsupportedVersion
-	}
+	defer t.release()
 	data := make([]byte, section.Size())
 	if _, err := section.ReadAt(data, 0); err != nil && err != io.EOF {
 		return err
 	}
+	var err error
 	t.records, err = record.Convert(nil, data, magic, t.options.Offset)
 	return err
 }

@@ -69,7 +69,9 @@ func (h *Handler) Handle(r *request.Request) {
 	}
 	p, refused := h.plan(r, req)
 	if refused != 0 {
-		r.Reply(refuse(req, refused))
+		resp := wire.NewFetchResponse(req.Version) // names no partitions: it is not about them
+		resp.ErrorCode = refused
+		r.Reply(resp)
 		return
 	}
 	ready := p.read(h)
@@ -120,7 +122,7 @@ func (h *Handler) plan(r *request.Request, req *wire.FetchRequest) (*plan, int16
 
 // planIncremental brings the session up to date with req and takes over its partitions.
 func (h *Handler) planIncremental(p *plan, req *wire.FetchRequest) int16 {
-	s := h.sessions.get(req.SessionID, h.Now())
+	s := h.sessions.get(req.SessionID)
 	if s == nil {
 		return kerr.FetchSessionIDNotFound.Code
 	}
@@ -150,10 +152,11 @@ func (h *Handler) planIncremental(p *plan, req *wire.FetchRequest) int16 {
 		h.sessions.remove(s.id)
 		return 0
 	}
-	h.sessions.resized(s, len(s.partitions))
+	h.sessions.used(s, len(s.partitions), h.Now())
 	p.session = s
+	snapshot := h.Metadata.Load()
 	for q := s.head; q != nil; q = q.next {
-		p.add(q)
+		p.add(snapshot, q)
 	}
 	return 0
 }

@@ -1,12 +1,12 @@
 package fetch
 
 import (
-	"math"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -39,6 +39,7 @@ type target struct {
 	*partition
 	options replica.ReadOptions
 	name    string // the topic's, "" if its id is unknown
+	refused error  // why nothing is read: the cluster's metadata lacks the partition
 	limit   int    // most bytes of records for this partition
 	result  replica.ReadResult
 	err     error
@@ -55,7 +56,7 @@ func newPlan(h *Handler, r *request.Request, req *wire.FetchRequest) *plan {
 	p.request, p.handler = r, h
 	p.maxBytes = min(max(0, int(req.MaxBytes)), h.MaxBytes)
 	if req.Version < softLimitVersion {
-		p.maxBytes = math.MaxInt32
+		p.maxBytes = h.MaxBytes
 		p.hardLimit = true
 	}
 	p.minBytes = min(int(req.MinBytes), p.maxBytes)
@@ -86,19 +87,33 @@ func (p *plan) addAll(req *wire.FetchRequest) {
 	} else if cap(p.own) < n {
 		p.own = make([]partition, 0, n)
 	}
+	snapshot := p.handler.Metadata.Load()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
 			p.own = append(p.own, partition{})
 			q := &p.own[len(p.own)-1]
 			q.set(t, &t.Partitions[j])
-			p.add(q)
+			p.add(snapshot, q)
 		}
 	}
 }
 
-func (p *plan) add(q *partition) {
-	p.targets = append(p.targets, target{partition: q, name: q.name, limit: max(0, int(q.maxBytes)), options: replica.ReadOptions{
+// add makes q a target. A name found for q's id stays in q, as in Kafka's sessions.
+func (p *plan) add(s *metadata.Snapshot, q *partition) {
+	if q.name == "" {
+		if t := s.TopicByID(q.id); t != nil {
+			q.name = t.Name
+		}
+	}
+	var refused error
+	switch {
+	case q.name == "" && p.request.Version >= idVersion:
+		refused = kerr.UnknownTopicID
+	case s.Partition(topic.Partition{Topic: q.name, Index: q.index}) == nil:
+		refused = kerr.UnknownTopicOrPartition
+	}
+	p.targets = append(p.targets, target{partition: q, name: q.name, refused: refused, limit: max(0, int(q.maxBytes)), options: replica.ReadOptions{
 		Offset:             q.fetchOffset,
 		ReplicaID:          p.replicaID,
 		LeaderOnly:         p.request.Version < followerVersion,
@@ -110,66 +125,62 @@ func (p *plan) add(q *partition) {
 	}})
 }
 
-// topicPartition names the target, once its topic is known.
+// topicPartition names the target, if its topic is known.
 func (t *target) topicPartition() topic.Partition {
 	return topic.Partition{Topic: t.name, Index: t.index}
 }
 
 // keys lists the partitions whose appends may complete the plan.
 func (p *plan) keys() []topic.Partition {
-	keys := make([]topic.Partition, len(p.targets))
+	keys := make([]topic.Partition, 0, len(p.targets))
 	for i := range p.targets {
-		keys[i] = p.targets[i].topicPartition()
+		if p.targets[i].refused == nil {
+			keys = append(keys, p.targets[i].topicPartition())
+		}
 	}
 	return keys
 }
 
 // read reads every target within the limits, in order, and reports whether the result must be
-// answered now: it holds enough, an error, or something the client has to know at once.
+// answered now: it holds enough, an error, or something the client has to know at once. Partitions
+// that the cluster does not have, and records that the client could not read, hurry nobody: else a
+// consumer of them would ask again and again.
 func (p *plan) read(h *Handler) bool {
-	snapshot := h.Metadata.Load()
-	left, total, urgent := p.maxBytes, 0, len(p.targets) == 0
+	left, total, urgent, waits := p.maxBytes, 0, false, false
 	for i := range p.targets {
 		t := &p.targets[i]
-		if p.request.Version >= idVersion {
-			if t.name = ""; snapshot.TopicByID(t.id) != nil {
-				t.name = snapshot.TopicByID(t.id).Name
-			}
+		if t.refused != nil {
+			t.result, t.err = replica.FailedRead(), t.refused
+			continue
 		}
+		waits = true
 		t.options.MaxBytes = min(t.limit, left)
 		t.options.MinOneBatch = !p.hardLimit && total == 0
-		t.result, t.err = p.readOne(h, t)
-		if t.err == nil {
-			t.err = p.convert(t)
-		}
+		var local *replica.Partition
+		local, t.err = h.Replicas.Partition(t.topicPartition())
+		t.result = p.readOne(local, t)
+		urgent = urgent || t.err != nil || t.result.Diverged
 		n := t.size()
 		total += n
 		left = max(0, left-n)
-		urgent = urgent || t.err != nil || t.result.Diverged
+		if t.err == nil {
+			t.err = p.convert(local, t)
+		}
 	}
-	return urgent || total >= p.minBytes
+	return urgent || !waits || total >= p.minBytes
 }
 
-func (p *plan) readOne(h *Handler, t *target) (replica.ReadResult, error) {
-	if t.name == "" {
-		if p.request.Version >= idVersion {
-			return replica.FailedRead(), kerr.UnknownTopicID
-		}
-		return replica.FailedRead(), kerr.UnknownTopicOrPartition
+// readOne reads t from local, unless t has failed already.
+func (p *plan) readOne(local *replica.Partition, t *target) (res replica.ReadResult) {
+	if t.err != nil {
+		return replica.FailedRead()
 	}
-	local, err := h.Replicas.Partition(t.topicPartition())
-	if err != nil {
-		return replica.FailedRead(), err
-	}
-	if p.request.Version < zstdVersion && local.CompressesWithZstd() {
-		return replica.FailedRead(), kerr.UnsupportedCompressionType
-	}
-	res, err := local.Read(&t.options)
-	if err == nil && res.Incomplete && !p.hardLimit && res.Section != nil {
+	res, t.err = local.Read(&t.options)
+	if t.err == nil && res.Incomplete && !p.hardLimit && res.Section != nil {
 		res.Section.Release() // part of a batch that does not fit: the client asks again
 		res.Section = nil
 	}
-	return res, err
+	return res
 }
 
 // size returns the bytes of records that were read.
@@ -180,13 +191,19 @@ func (t *target) size() int {
 	return len(t.records)
 }
 
+// release gives back the section that was read.
+func (t *target) release() {
+	if t.result.Section != nil {
+		t.result.Section.Release()
+		t.result.Section = nil
+	}
+}
+
 // release gives back what was read.
 func (p *plan) release() {
 	for i := range p.targets {
 		t := &p.targets[i]
-		if t.result.Section != nil {
-			t.result.Section.Release()
-		}
+		t.release()
 		t.result, t.err, t.records = replica.ReadResult{}, nil, nil
 	}
 }
@@ -197,6 +214,9 @@ func (p *plan) available() bool {
 	total := int64(0)
 	for i := range p.targets {
 		t := &p.targets[i]
+		if t.refused != nil {
+			continue
+		}
 		local, err := p.handler.Replicas.Partition(t.topicPartition())
 		if err != nil {
 			return true
@@ -222,10 +242,10 @@ func (d *delayed) TryComplete() bool { return (*plan)(d).available() }
 func (d *delayed) Finish(bool) {
 	p := (*plan)(d)
 	h := p.handler
+	for i := range p.targets {
+		p.targets[i].options.Again = true
+	}
 	h.wg.Go(func() {
-		for i := range p.targets {
-			p.targets[i].options.Again = true
-		}
 		p.read(h)
 		p.reply(h)
 	})

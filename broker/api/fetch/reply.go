@@ -125,10 +125,6 @@ func (p *plan) answer(s *metadata.Snapshot, resp *wire.FetchResponse, g *groupin
 }
 
 func (p *plan) fail(s *metadata.Snapshot, resp *wire.FetchResponse, out *wire.FetchedPartition, t *target) {
-	if t.result.Section != nil {
-		t.result.Section.Release()
-		t.result.Section = nil
-	}
 	p.failure(t)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = -1, -1, -1
 	out.ErrorCode = status.Code(t.err)
@@ -137,6 +133,6 @@ func (p *plan) fail(s *metadata.Snapshot, resp *wire.FetchResponse, out *wire.Fe
 		out.ErrorCode = kerr.NotLeaderForPartition.Code
 	case p.request.Version < leaderVersion:
 	case out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code:
-		out.Leader, resp.Endpoints = hint.Leader(s, t.topicPartition(), p.request.Conn.Listener, resp.Endpoints)
+		out.Leader, resp.Endpoints = hint.Leader(p.handler.Replicas, s, t.topicPartition(), p.request.Conn.Listener, resp.Endpoints)
 	}
 }

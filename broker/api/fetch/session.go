@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -179,27 +180,23 @@ func (c *cache) shardOf(id int32) *cacheShard {
 	return &c.shards[int(id)%cacheShards]
 }
 
-// get returns the session with id, nil if there is none, and counts as a use of it.
-func (c *cache) get(id int32, now time.Time) *session {
+// get returns the session with id, nil if there is none.
+func (c *cache) get(id int32) *session {
 	if id <= 0 {
 		return nil
 	}
 	sh := c.shardOf(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.sessions[id]
-	if s != nil {
-		s.lastUsed = now
-	}
-	return s
+	return sh.sessions[id]
 }
 
-// resized tells the cache how many partitions s has now; evictions go by that number.
-func (c *cache) resized(s *session, size int) {
+// used tells the cache when s was last used and how many partitions it has now; evictions go by both.
+func (c *cache) used(s *session, size int, now time.Time) {
 	sh := c.shardOf(s.id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s.cachedSize = size
+	s.cachedSize, s.lastUsed = size, now
 }
 
 func (c *cache) remove(id int32) {
@@ -245,48 +242,38 @@ func (sh *cacheShard) freeIDLocked(at int) int32 {
 //   - a session unused for two minutes goes first;
 //   - a follower's session displaces the smallest consumer's whatever its size, and only where there
 //     is none the smallest follower's, by the rule below;
-//   - otherwise the smallest session goes if the new one is larger, it is older than two minutes,
-//     and it is no follower's in the way of a consumer.
+//   - otherwise the smallest of the sessions older than two minutes goes if the new one is larger, and
+//     if it is no follower's in the way of a consumer.
 func (sh *cacheShard) evictLocked(privileged bool, size int, now time.Time) bool {
-	var idle, smallest, smallestConsumer *session
+	var idle, candidate *session
 	for _, s := range sh.sessions {
 		if idle == nil || s.lastUsed.Before(idle.lastUsed) {
 			idle = s
 		}
-		if smallest == nil || lessEvictable(s, smallest) {
-			smallest = s
-		}
-		if !s.privileged && (smallestConsumer == nil || lessEvictable(s, smallestConsumer)) {
-			smallestConsumer = s
+		old := now.Sub(s.created) > evictionInterval
+		if (old || privileged && !s.privileged) && (candidate == nil || moreEvictable(s, candidate)) {
+			candidate = s
 		}
 	}
 	switch {
-	case idle == nil:
+	case idle != nil && now.Sub(idle.lastUsed) > evictionInterval:
+		candidate = idle
+	case candidate == nil || candidate.privileged && !privileged:
 		return false
-	case now.Sub(idle.lastUsed) > evictionInterval:
-		delete(sh.sessions, idle.id)
-		return true
-	case privileged && smallestConsumer != nil:
-		delete(sh.sessions, smallestConsumer.id)
-		return true
-	}
-	candidate := smallest
-	if !privileged {
-		candidate = smallestConsumer
-	}
-	if candidate == nil || candidate.cachedSize >= size || now.Sub(candidate.created) <= evictionInterval {
+	case candidate.privileged == privileged && candidate.cachedSize >= size:
 		return false
 	}
 	delete(sh.sessions, candidate.id)
 	return true
 }
 
-// lessEvictable orders sessions by size, then id, as Kafka's EvictableKey does.
-func lessEvictable(a, b *session) bool {
-	if a.cachedSize != b.cachedSize {
-		return a.cachedSize < b.cachedSize
+// moreEvictable orders sessions as Kafka's EvictableKey does: consumers' before followers', then by size
+// and id.
+func moreEvictable(a, b *session) bool {
+	if a.privileged != b.privileged {
+		return b.privileged
 	}
-	return a.id < b.id
+	return cmp.Or(cmp.Compare(a.cachedSize, b.cachedSize), cmp.Compare(a.id, b.id)) < 0
 }
 
 func (c *cache) len() (n int) {

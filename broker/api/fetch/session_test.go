@@ -96,19 +96,40 @@ func TestEviction(t *testing.T) {
 			}
 			now = now.Add(tt.since)
 			if tt.used {
-				c.get(old.id, now)
+				c.used(old, tt.oldSize, now)
 			}
 			made := c.create(tt.newFollower, false, now, parts(tt.newSize))
 			if got := made != nil; got != tt.wantNew {
 				t.Errorf("new session made: %v, want %v", got, tt.wantNew)
 			}
-			if got := c.get(old.id, now) != nil; got != tt.wantFirst {
+			if got := c.get(old.id) != nil; got != tt.wantFirst {
 				t.Errorf("old session there: %v, want %v", got, tt.wantFirst)
 			}
 			if c.len() != cacheShards {
 				t.Errorf("%d sessions in %d slots", c.len(), cacheShards)
 			}
 		})
+	}
+}
+
+// A young small session does not keep an old one, which is larger, from being displaced.
+func TestEvictionPassesOverYoungSessions(t *testing.T) {
+	c, now := newCache(2*cacheShards), time.Unix(1000, 0)
+	old := c.create(false, false, now, parts(3))
+	for range cacheShards - 1 {
+		c.create(true, false, now, parts(1))
+	}
+	now = now.Add(evictionInterval + time.Second)
+	c.used(old, 3, now)
+	young := c.create(false, false, now, parts(1))
+	for range cacheShards - 1 {
+		c.create(true, false, now, parts(1))
+	}
+	if made := c.create(false, false, now, parts(9)); made == nil {
+		t.Error("no room for a larger session")
+	}
+	if c.get(old.id) != nil || c.get(young.id) == nil {
+		t.Errorf("old session there: %v, young: %v; want the young one only", c.get(old.id) != nil, c.get(young.id) != nil)
 	}
 }
 
@@ -122,12 +143,12 @@ func TestIDsLeadBackToTheirShard(t *testing.T) {
 	c := newCache(1000)
 	for range 100 {
 		s := c.create(false, false, time.Now(), parts(1))
-		if s.id <= 0 || c.get(s.id, time.Now()) != s {
+		if s.id <= 0 || c.get(s.id) != s {
 			t.Fatalf("session %d is not found again", s.id)
 		}
 	}
 	for _, id := range []int32{0, -1, math.MinInt32} {
-		if c.get(id, time.Now()) != nil {
+		if c.get(id) != nil {
 			t.Errorf("found a session with id %d", id)
 		}
 		c.remove(id)

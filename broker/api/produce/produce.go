@@ -29,8 +29,7 @@ const adminClient = "__admin_client"
 
 // Versions at which the rules change (ProduceRequest.java).
 const (
-	leaderVersion    = 10 // NOT_LEADER names the leader
-	abortableVersion = 11 // TRANSACTION_ABORTABLE instead of INVALID_TXN_STATE
+	leaderVersion = 10 // NOT_LEADER names the leader
 )
 
 // Handler serves Produce. All fields are required.
@@ -62,19 +61,16 @@ func (h *Handler) Handle(r *request.Request) {
 	case len(waiting) == 0:
 		r.Reply(resp)
 	default:
-		d := &delayed{request: r, response: resp, waiting: waiting, hint: h.hint}
+		d := &delayed{handler: h, request: r, response: resp, waiting: waiting}
 		deadline := h.Now().Add(time.Duration(req.Timeout) * time.Millisecond)
 		h.Replicas.Produces.Wait(d, deadline, d.keys()...)
 	}
 }
 
 // refuseWhole returns the error that keeps every partition of the request from being appended, nil if
-// there is none: acks that do not exist, a batch whose header makes no sense, a transactional batch
-// in a request that names no transaction.
+// there is none: a batch whose header makes no sense, a transactional batch in a request that names no
+// transaction.
 func refuseWhole(req *wire.ProduceRequest) error {
-	if req.Acks < -1 || req.Acks > 1 {
-		return kerr.InvalidRequiredAcks
-	}
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
@@ -146,7 +142,7 @@ func (h *Handler) appendAll(r *request.Request, req *wire.ProduceRequest, resp *
 			case err != nil:
 				h.fail(r, resp, out, tp, err)
 			case !committed:
-				waiting = append(waiting, pending{partition: p, required: required, at: resp.Len() - 1})
+				waiting = append(waiting, pending{Partition: p.Partition, required: required, at: resp.Len() - 1})
 			}
 		}
 	}
@@ -160,11 +156,14 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 	if err := record.CheckRequest(req.Version, records); err != nil {
 		return nil, storage.Appended{}, err
 	}
+	if req.Acks < -1 || req.Acks > 1 {
+		return nil, storage.Appended{}, kerr.InvalidRequiredAcks
+	}
 	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
 		return nil, storage.Appended{}, kerr.InvalidTopicException
 	}
 	if req.Transactional && transactional(records) {
-		return nil, storage.Appended{}, unknownTransaction(req.Version)
+		return nil, storage.Appended{}, errNoCoordinator
 	}
 	p, err := h.Replicas.Partition(tp)
 	if err != nil {
@@ -174,13 +173,10 @@ func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.
 	return p, done, err
 }
 
-// unknownTransaction answers a batch of a transaction that no coordinator knows (KIP-890).
-func unknownTransaction(version int16) error {
-	if version >= abortableVersion {
-		return kerr.TransactionAbortable
-	}
-	return status.New(kerr.InvalidTxnState, "Partition was not added to the transaction")
-}
+// errNoCoordinator answers a batch of a transaction: whether the transaction is open can only be
+// verified by its coordinator (KIP-890), and there is none. The client tries again.
+var errNoCoordinator = status.New(kerr.NotEnoughReplicas,
+	"Unable to verify the partition has been added to the transaction. Underlying error: COORDINATOR_NOT_AVAILABLE")
 
 // fail writes err into a partition's answer.
 func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition, err error) {
@@ -203,6 +199,6 @@ func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire
 // hint names the leader to a client that took this broker for it.
 func (h *Handler) hint(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition) {
 	if r.Version >= leaderVersion && out.ErrorCode == kerr.NotLeaderForPartition.Code {
-		out.Leader, resp.Endpoints = hint.Leader(h.Metadata.Load(), tp, r.Conn.Listener, resp.Endpoints)
+		out.Leader, resp.Endpoints = hint.Leader(h.Replicas, h.Metadata.Load(), tp, r.Conn.Listener, resp.Endpoints)
 	}
 }

@@ -176,8 +176,8 @@ func TestAcksAllTimesOut(t *testing.T) {
 	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	req := produceRequest(9, -1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{}))
 	req.TimeoutMillis = 10
-	if got := produce(t, handler(b), req); got.ErrorCode != 7 || got.BaseOffset != -1 {
-		t.Errorf("answer %+v, want REQUEST_TIMED_OUT", got)
+	if got := produce(t, handler(b), req); got.ErrorCode != 7 || got.BaseOffset != 0 {
+		t.Errorf("answer %+v, want REQUEST_TIMED_OUT with the offset at which the records are", got)
 	}
 }
 
@@ -212,6 +212,68 @@ func TestLeadershipLostWhileWaiting(t *testing.T) {
 	waiting.Wait(t, 10, resp)
 	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 6 {
 		t.Errorf("error %d, want NOT_LEADER_OR_FOLLOWER", got.ErrorCode)
+	}
+}
+
+func TestTopicDeletedWhileWaiting(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	waiting := fixture.Send(handler(b), produceRequest(10, -1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})), "c")
+	b.Delete(t, "orders", 1)
+	resp := kmsg.NewPtrProduceResponse()
+	waiting.Wait(t, 10, resp)
+	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 3 {
+		t.Errorf("error %d, want UNKNOWN_TOPIC_OR_PARTITION", got.ErrorCode)
+	}
+}
+
+func TestFailedLogDirectory(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	h := handler(b)
+	batch := fixture.Batch(t, 1, 1, record.BuilderOptions{})
+	waiting := fixture.Send(h, produceRequest(10, -1, "orders", 0, batch), "c")
+	b.FailDir()
+	if got := produce(t, h, produceRequest(10, 1, "orders", 0, batch)); got.ErrorCode != 56 {
+		t.Errorf("error %d, want KAFKA_STORAGE_ERROR", got.ErrorCode)
+	}
+	b.Replicas.Appended(topic.Partition{Topic: "orders"}) // as the controller's next order does
+	resp := kmsg.NewPtrProduceResponse()
+	waiting.Wait(t, 10, resp)
+	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 56 {
+		t.Errorf("waiting: error %d, want KAFKA_STORAGE_ERROR", got.ErrorCode)
+	}
+}
+
+func TestImpossibleAcks(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	batch := fixture.Batch(t, 1, 1, record.BuilderOptions{})
+	for name, want := range map[string]int16{"orders": 21, "nowhere": 3} {
+		if got := produce(t, h, produceRequest(9, 2, name, 0, batch)); got.ErrorCode != want {
+			t.Errorf("acks=2 to %s: error %d, want %d", name, got.ErrorCode, want)
+		}
+	}
+	if got := produce(t, h, produceRequest(9, 2, "orders", 0, nil)); got.ErrorCode != 87 {
+		t.Errorf("acks=2 without records: error %d, want INVALID_RECORD", got.ErrorCode)
+	}
+}
+
+// A new leader is named as soon as LeaderAndIsr has told of it, before UpdateMetadata comes.
+func TestNewLeaderIsNamedAtOnce(t *testing.T) {
+	b := fixture.New(t)
+	id := b.Topic(t, "orders", 1, []int32{1, 2}, nil)
+	_, err := b.Replicas.Apply(replica.Command{ControllerEpoch: 1, BrokerEpoch: -1}, []replica.PartitionState{{
+		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
+		Leader: 2, LeaderEpoch: 4, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := produce(t, handler(b), produceRequest(10, 1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})))
+	if got.ErrorCode != 6 || got.CurrentLeader.LeaderID != 2 || got.CurrentLeader.LeaderEpoch != 4 {
+		t.Errorf("answer %+v, want broker 2 in epoch 4 as the leader", got)
 	}
 }
 

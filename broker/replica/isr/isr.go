@@ -231,6 +231,14 @@ func (t *Tracker) HighWatermark(leaderEnd int64, now func() time.Duration, alive
 	return hw
 }
 
+// LogStart returns where a follower's log starts, -1 if that is not known.
+func (t *Tracker) LogStart(id int32) int64 {
+	if f := t.follower(id); f != nil {
+		return f.logStart
+	}
+	return unknown
+}
+
 // LowWatermark returns the lowest log start among the leader, whose log starts at start, and the followers
 // whose brokers are alive; -1 while one of these has not fetched yet.
 func (t *Tracker) LowWatermark(start int64, alive func(id int32) bool) int64 {

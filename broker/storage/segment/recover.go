@@ -79,6 +79,7 @@ func (s *Segment) recoverBatches(file io.ReaderAt, size int64, f func(record.Bat
 func (s *Segment) resetIndexes() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sized := s.damage == nil // Open has found both index files, and their sizes
 	s.gen++
 	s.size, s.next, s.loaded = 0, s.base, true
 	s.maxTime, s.maxKnown = TimestampOffset{Timestamp: -1, Offset: s.base}, true
@@ -89,8 +90,10 @@ func (s *Segment) resetIndexes() error {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
 	for _, ix := range [...]*index{&s.offsets, &s.times} {
-		if err := truncateFile(s.dir.fs, s.pathLocked(ix.kind)); err != nil {
-			return err
+		if !sized || ix.filed > 0 {
+			if err := truncateFile(s.dir.fs, s.pathLocked(ix.kind)); err != nil {
+				return err
+			}
 		}
 		ix.filed, ix.tail, ix.lastKnown = 0, nil, true
 	}

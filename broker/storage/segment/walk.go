@@ -137,7 +137,7 @@ func (r *batchReader) fill(n int) error {
 	}
 	kept := copy(r.buf, r.buf[r.lo:r.hi])
 	if n > len(r.buf) {
-		grown := make([]byte, max(n, readAhead))
+		grown := make([]byte, max(n, int(min(readAhead, r.end-r.pos))))
 		copy(grown, r.buf[:kept])
 		r.buf = grown
 	}

@@ -47,7 +47,7 @@ func (p *Parser) cluster(s *Set, letters string, rest []string) ([]string, error
 		if option.Arity != Flag {
 			return p.take(s, option, letters[i+len(string(letter)):], rest)
 		}
-		s.given[option.Name] = s.given[option.Name]
+		s.mark(option.Name)
 	}
 	return rest, nil
 }
@@ -56,12 +56,12 @@ func (p *Parser) cluster(s *Set, letters string, rest []string) ([]string, error
 func (p *Parser) take(s *Set, option Option, value string, rest []string) ([]string, error) {
 	switch {
 	case option.Arity == Flag:
-		s.given[option.Name] = nil
+		s.mark(option.Name)
 		return rest, nil
 	case value != "":
 	case option.Arity == Optional:
 		if len(rest) == 0 || looksLikeOption(rest[0]) {
-			s.given[option.Name] = s.given[option.Name]
+			s.mark(option.Name)
 			return rest, nil
 		}
 		value, rest = rest[0], rest[1:]
@@ -73,6 +73,13 @@ func (p *Parser) take(s *Set, option Option, value string, rest []string) ([]str
 	}
 	s.given[option.Name] = append(s.given[option.Name], value)
 	return rest, nil
+}
+
+// mark records that an option was given, without a value.
+func (s *Set) mark(name string) {
+	if _, given := s.given[name]; !given {
+		s.given[name] = nil
+	}
 }
 
 func (p *Parser) checkRequired(s *Set) error {

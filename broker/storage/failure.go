@@ -1,0 +1,82 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+)
+
+// hooks are the calls of OnDirFailure and OnAllDirsFailed, which are made in order, one at a time.
+type hooks struct {
+	sync.Mutex
+	queue   []func()
+	running sync.WaitGroup // at most one goroutine, while there is a call to make
+	busy    bool
+	closed  bool // no call may be added any more
+}
+
+// FailDir takes a directory offline as an I/O error in it would.
+func (m *Manager) FailDir(path string, cause error) {
+	for _, d := range m.dirs {
+		if d.path == filepath.Clean(path) {
+			_ = d.fail(cause) // logged there
+		}
+	}
+}
+
+// dirFailed has the hooks called, on a goroutine of their own because locks may be held here.
+func (m *Manager) dirFailed(d *dir, err error) {
+	all := m.anyOnline() != nil
+	m.hooks.Lock()
+	defer m.hooks.Unlock()
+	if m.hooks.closed {
+		return
+	}
+	if m.opts.OnDirFailure != nil {
+		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnDirFailure(d.path, err) })
+	}
+	if all && m.opts.OnAllDirsFailed != nil {
+		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnAllDirsFailed(err) })
+	}
+	if !m.hooks.busy && len(m.hooks.queue) > 0 {
+		m.hooks.busy = true
+		m.hooks.running.Go(m.callHooks)
+	}
+}
+
+// callHooks makes the calls that are queued.
+func (m *Manager) callHooks() {
+	for {
+		m.hooks.Lock()
+		if len(m.hooks.queue) == 0 {
+			m.hooks.busy = false
+			m.hooks.Unlock()
+			return
+		}
+		call := m.hooks.queue[0]
+		m.hooks.queue = m.hooks.queue[1:]
+		m.hooks.Unlock()
+		call()
+	}
+}
+
+// stopHooks returns when no hook is running, and none will.
+func (m *Manager) stopHooks() {
+	m.hooks.Lock()
+	m.hooks.closed = true
+	m.hooks.Unlock()
+	m.hooks.running.Wait()
+}
+
+// anyOnline returns an error if no directory is left.
+func (m *Manager) anyOnline() error {
+	var errs error
+	for _, d := range m.dirs {
+		if !d.offline.Load() {
+			return nil
+		}
+		errs = errors.Join(errs, d.failure())
+	}
+	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated: %w", ErrStorage, m.opts.Dirs, errs)
+}

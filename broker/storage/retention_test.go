@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// retentionLog has segments at 0, 1, 2 ... with one record each, of the given timestamps; all are
+// replicated.
+func retentionLog(t *testing.T, timestamps []int64, tweak func(*LogConfig, int64)) (*Manager, *Log, vfs.FS) {
+	t.Helper()
+	fsys := vfs.NewMem()
+	m, err := open(testOptions(fsys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	size := int64(len(batch(t, batchOpts{timestamp: testNow})))
+	c := DefaultLogConfig()
+	c.SegmentBytes = int(size)
+	c.SegmentMs = 1 << 60
+	tweak(&c, size)
+	l := mustCreate(t, m, orders, c)
+	for _, ts := range timestamps {
+		if _, err := l.AppendLeader(batch(t, batchOpts{timestamp: ts}), AppendOptions{Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.SetHighWatermark(l.EndOffset())
+	return m, l, fsys
+}
+
+// TestRetention follows UnifiedLog.deleteOldSegments: what is deleted of segments at 0, 1, 2, 3.
+func TestRetention(t *testing.T) {
+	hour := int64(3600_000)
+	old := testNow - 2*hour
+	tests := []struct {
+		name       string
+		timestamps []int64
+		tweak      func(*LogConfig, int64)
+		before     func(*Log)
+		want       []int64
+		start      int64
+	}{
+		{name: "nothing is due", timestamps: []int64{testNow, testNow, testNow}, tweak: func(*LogConfig, int64) {}, want: []int64{0, 1, 2}},
+		{name: "by time", timestamps: []int64{old, old, testNow, testNow},
+			tweak: func(c *LogConfig, _ int64) { c.RetentionMs = hour }, want: []int64{2, 3}, start: 2},
+		{name: "exactly retention.ms old stays", timestamps: []int64{testNow - hour, testNow},
+			tweak: func(c *LogConfig, _ int64) { c.RetentionMs = hour }, want: []int64{0, 1}},
+		{name: "a newer segment protects older ones behind it", timestamps: []int64{testNow + hour, old, old},
+			tweak: func(c *LogConfig, _ int64) { c.RetentionMs = hour }, want: []int64{0, 1, 2}},
+		{name: "all: a new segment is begun", timestamps: []int64{old, old},
+			tweak: func(c *LogConfig, _ int64) { c.RetentionMs = hour }, want: []int64{2}, start: 2},
+		{name: "by size: as long as retention.bytes remain", timestamps: []int64{testNow, testNow, testNow, testNow},
+			tweak: func(c *LogConfig, size int64) { c.RetentionBytes = 2*size - 1 }, want: []int64{2, 3}, start: 2},
+		{name: "by size: a segment that is partly needed stays", timestamps: []int64{testNow, testNow, testNow, testNow},
+			tweak: func(c *LogConfig, size int64) { c.RetentionBytes = 2*size + 1 }, want: []int64{1, 2, 3}, start: 1},
+		{name: "below the start offset", timestamps: []int64{testNow, testNow, testNow},
+			tweak:  func(*LogConfig, int64) {},
+			before: func(l *Log) { l.IncrementStartOffset(2) }, want: []int64{2}, start: 2},
+		{name: "compact alone: only below the start offset", timestamps: []int64{old, old, old},
+			tweak:  func(c *LogConfig, _ int64) { c.RetentionMs, c.Delete, c.Compact = hour, false, true },
+			before: func(l *Log) { l.IncrementStartOffset(1) }, want: []int64{1, 2}, start: 1},
+		{name: "above the high watermark nothing goes", timestamps: []int64{old, old, old},
+			tweak:  func(c *LogConfig, _ int64) { c.RetentionMs = hour },
+			before: func(l *Log) { l.SetHighWatermark(1) }, want: []int64{1, 2}, start: 1},
+		{name: "switched off", timestamps: []int64{1, 2, 3},
+			tweak: func(c *LogConfig, _ int64) { c.RetentionMs, c.RetentionBytes = -1, -1 }, want: []int64{0, 1, 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, l, _ := retentionLog(t, tt.timestamps, tt.tweak)
+			if tt.before != nil {
+				tt.before(l)
+			}
+			end := l.EndOffset()
+			n, err := l.deleteOldSegments(testNow)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := l.Segments(); !slices.Equal(got, tt.want) || l.StartOffset() != tt.start || l.EndOffset() != end {
+				t.Errorf("deleted %d: segments %v, start %d, end %d; want %v, start %d", n, got, l.StartOffset(), l.EndOffset(), tt.want, tt.start)
+			}
+		})
+	}
+}
+
+func TestDeletedSegmentsStayForAWhile(t *testing.T) {
+	m, l, fsys := retentionLog(t, []int64{1, 2, 3}, func(c *LogConfig, _ int64) { c.RetentionMs, c.FileDeleteDelayMs = 1000, 0 })
+	r, err := l.Read(0, 1000, 3, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Section.Release()
+	if _, err := l.deleteOldSegments(testNow); err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, fsys, "data/orders-0", segment.DeletedSuffix); len(got) != 9 {
+		t.Errorf("renamed files: %v", got)
+	}
+	m.env.sched.runDue(context.Background())
+	if got := files(t, fsys, "data/orders-0", segment.DeletedSuffix); len(got) != 0 {
+		t.Errorf("files after file.delete.delay.ms: %v", got)
+	}
+	if got := files(t, fsys, "data/orders-0", segment.SnapshotExt); !slices.Equal(got, []string{"00000000000000000003.snapshot"}) {
+		t.Errorf("producer snapshots: %v", got)
+	}
+	if _, err := r.Section.ReadAt(make([]byte, 10), 0); err != nil {
+		t.Errorf("a section read before the deletion: %v", err)
+	}
+}
+
+// files lists the names in dir that end in suffix.
+func files(t *testing.T, fsys vfs.FS, dir, suffix string) []string {
+	t.Helper()
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, suffix) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,199 @@
+// Bench compares Gregor with Apache Kafka and with a program that only copies, on this machine, on one
+// ZooKeeper, under the same load, and prints the medians of several runs, their ratios, and whether
+// they are within the targets.
+//
+// What is compared first is the processor time that a broker needs for a gigabyte (10^9 bytes of
+// batches), because the client on the same machine does not distort it much; throughput and latency
+// are measured with it. The groups of measurements, for -only:
+//
+//	produce     batches of several sizes and codecs, encoded beforehand
+//	fetch       1 MiB and 64 KiB at a time
+//	latency     of records that come at a fixed rate, from when they are due
+//	tools       Kafka's own performance tests
+//	start       from exec to the first record accepted
+//	partitions  10,000 of them: created, restarted in order, restarted after SIGKILL
+//
+// The brokers have their default configuration. They run side by side for the first four groups and
+// take turns; in the others each runs alone. Memory is that after each of the first four groups.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gregor-mq/gregor/integration/bench/bare"
+	"github.com/gregor-mq/gregor/integration/bench/load"
+	"github.com/gregor-mq/gregor/integration/bench/report"
+	"github.com/gregor-mq/gregor/integration/bench/system"
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// options are what the command line says.
+type options struct {
+	only    []string // groups
+	systems []report.System
+	runs    int
+	limit   load.Limit // of a run
+	latency time.Duration
+	warm    time.Duration
+	acks    int16
+	count   int // partitions
+	gregor  string
+	dir     string
+	json    string
+	timeout time.Duration
+}
+
+var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions"}
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {
+		exit(runBare(os.Args[2], os.Args[3]))
+	}
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(o)
+	}
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// runBare is the bare program.
+func runBare(addr, file string) error {
+	server, err := bare.New(file)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	return server.Serve(l)
+}
+
+// parse reads the command line.
+func parse(args []string) (options, error) {
+	var o options
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	only := f.String("only", strings.Join(groups, ","), "the groups to measure")
+	systems := f.String("systems", "kafka,gregor,bare", "the systems to measure")
+	acks := f.String("acks", "all", "what the producers ask for: all, 1")
+	quick := f.Bool("quick", false, "one short run of each: to see that all works, not to compare")
+	megabytes := f.Int64("mb", 1000, "the `megabytes` after which a run ends; fetches read four times as much")
+	f.IntVar(&o.runs, "runs", 3, "runs of each measurement, after one that does not count")
+	f.DurationVar(&o.limit.Time, "time", 5*time.Second, "the time after which a run ends")
+	f.DurationVar(&o.latency, "latency", 10*time.Second, "the time of a run at a fixed rate")
+	f.DurationVar(&o.warm, "warm", 45*time.Second, "the time that a broker is put under load before it is measured")
+	f.IntVar(&o.count, "partitions", 10000, "how many partitions to create; a multiple of 100")
+	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
+	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
+	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
+	f.DurationVar(&o.timeout, "timeout", time.Hour, "the time after which all of it ends")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.limit.Bytes = *megabytes * 1e6
+	if *quick {
+		o.runs, o.limit, o.count = 1, load.Limit{Time: time.Second, Bytes: 100e6}, min(o.count, 1000)
+		o.latency, o.warm = 2*time.Second, 6*time.Second
+	}
+	o.only = strings.Split(*only, ",")
+	for _, group := range o.only {
+		if !slices.Contains(groups, group) {
+			return o, fmt.Errorf("-only: no group %q; there are %s", group, strings.Join(groups, ", "))
+		}
+	}
+	for name := range strings.SplitSeq(*systems, ",") {
+		if !slices.Contains(report.Systems, report.System(name)) {
+			return o, fmt.Errorf("-systems: no system %q", name)
+		}
+		o.systems = append(o.systems, report.System(name))
+	}
+	switch *acks {
+	case "all":
+		o.acks = -1
+	case "1":
+		o.acks = 1
+	default:
+		return o, fmt.Errorf("-acks: all or 1, not %q", *acks)
+	}
+	if o.runs < 1 || o.limit.Bytes <= 0 || o.limit.Time <= 0 || o.count < 100 || o.count%100 != 0 {
+		return o, errors.New("-runs, -mb and -time must be positive, -partitions a multiple of 100")
+	}
+	return o, nil
+}
+
+// run does all of it. Everything that it starts and writes is gone when it returns.
+func run(o options) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not done within %v", o.timeout))
+	defer cancel()
+	if o.gregor == "" {
+		root, err := cluster.Root()
+		if err != nil {
+			return err
+		}
+		o.gregor = filepath.Join(root, "bin", "gregor")
+	}
+	if _, err := os.Stat(o.gregor); err != nil {
+		return fmt.Errorf("%w: make build", err)
+	}
+	dir, err := os.MkdirTemp(o.dir, "gregor-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	zk, err := cluster.NewZooKeeper(filepath.Join(dir, "zookeeper"))
+	if err != nil {
+		return err
+	}
+	defer zk.Kill()
+
+	b := &bench{options: o, work: dir, zooKeeper: zk.Addr(), report: &report.Report{}}
+	b.say("%s", environment())
+	if err := b.measure(ctx); err != nil {
+		if ctx.Err() == nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "bench: incomplete:", context.Cause(ctx))
+	}
+	return b.print()
+}
+
+// print writes the report.
+func (b *bench) print() error {
+	fmt.Printf("\n%s\nMedians of %d runs. x kafka, x bare: Gregor's value as a multiple of theirs. GB, MB: 10^9, 10^6 bytes.\n\n", environment(), b.runs)
+	if err := b.report.WriteTable(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Printf("\n%d targets missed\n", b.report.Failed())
+	if b.json == "" {
+		return nil
+	}
+	file, err := os.Create(b.json)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.report.WriteJSON(file), file.Close())
+}

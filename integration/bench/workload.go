@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/integration/bench/load"
+	"github.com/gregor-mq/gregor/integration/bench/report"
+)
+
+// The metrics of a workload.
+const (
+	throughput = "MB/s"
+	cpuPerGB   = "CPU s/GB"
+	p50        = "p50 ms"
+	p99        = "p99 ms"
+	p999       = "p99.9 ms"
+)
+
+// workload is one load that all systems are put under in turn.
+type workload struct {
+	name    string
+	run     func(ctx context.Context, s *subject) (load.Result, time.Duration, error)
+	targets map[string]report.Target
+}
+
+// compare runs a workload on each subject in turn: once to warm up, then as often as it counts.
+func (b *bench) compare(ctx context.Context, w workload, subjects []*subject) error {
+	metrics := []string{throughput, cpuPerGB, p50, p99, p999}
+	for _, metric := range metrics { // in this order
+		b.report.Row(w.name, metric).Target = w.targets[metric]
+	}
+	for round := range b.runs + 1 {
+		for _, s := range subjects {
+			r, cpu, err := w.run(ctx, s)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w\n%s", w.name, s.system, err, s.Log())
+			}
+			values := []float64{float64(r.Bytes) / r.Elapsed.Seconds() / 1e6, cpu.Seconds() / float64(r.Bytes) * 1e9,
+				milliseconds(r.Latency.Percentile(50)), milliseconds(r.Latency.Percentile(99)), milliseconds(r.Latency.Percentile(99.9))}
+			kind := "warming up"
+			if round > 0 {
+				kind = fmt.Sprintf("run %d of %d", round, b.runs)
+				for i, metric := range metrics {
+					b.report.Row(w.name, metric).Add(s.system, values[i])
+				}
+			}
+			b.say("%s, %s, %s: %.0f MB/s, %.2f CPU s/GB, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", w.name, s.system, kind,
+				values[0], values[1], values[2], values[3], values[4])
+		}
+	}
+	return nil
+}
+
+// warmUp puts each broker under load until a JVM has compiled what it will run.
+func (b *bench) warmUp(ctx context.Context, subjects []*subject) error {
+	specs := []load.Spec{{RecordBytes: 1024}, {RecordBytes: 1024, BatchBytes: 16 << 10}, {RecordBytes: 100, BatchBytes: 64 << 10}}
+	limit := load.Limit{Time: b.warm / time.Duration(len(specs)), Bytes: b.limit.Bytes}
+	for _, s := range subjects {
+		if s.system == report.Bare {
+			continue
+		}
+		b.say("warming up %s", s.system)
+		for _, spec := range specs {
+			batches, err := load.NewBatches(topic, b.acks, spec)
+			if err != nil {
+				return err
+			}
+			if _, _, err := fresh(ctx, s, func() (load.Result, error) { return load.Produce(ctx, s.Addr(), batches, limit) }); err != nil {
+				return fmt.Errorf("%s: %w\n%s", s.system, err, s.Log())
+			}
+		}
+	}
+	return nil
+}
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
+
+// charged runs a load and returns the processor time that the subject has used meanwhile.
+func charged(s *subject, do func() (load.Result, error)) (load.Result, time.Duration, error) {
+	before, err := s.CPU()
+	if err != nil {
+		return load.Result{}, 0, err
+	}
+	r, err := do()
+	if err != nil {
+		return r, 0, err
+	}
+	after, err := s.CPU()
+	return r, after - before, err
+}
+
+// topic is the one that records go to, in all groups.
+const topic = "bench"
+
+// fresh runs a load on a topic that is new and that is deleted afterwards, and makes sure that all
+// records are in it.
+func fresh(ctx context.Context, s *subject, do func() (load.Result, error)) (load.Result, time.Duration, error) {
+	if _, err := create(ctx, s, topic); err != nil {
+		return load.Result{}, 0, err
+	}
+	r, cpu, err := charged(s, do)
+	if err == nil {
+		err = holds(ctx, s, r)
+	}
+	if err != nil {
+		return r, cpu, err
+	}
+	return r, cpu, drop(ctx, s, topic)
+}
+
+// holds makes sure that a subject has what it has acknowledged.
+func holds(ctx context.Context, s *subject, r load.Result) error {
+	if s.system == report.Bare {
+		info, err := os.Stat(s.Data())
+		if err == nil && info.Size() < r.Bytes {
+			err = fmt.Errorf("the file has %d bytes of the %d sent", info.Size(), r.Bytes)
+		}
+		return err
+	}
+	return with(ctx, s, func(c *load.Conn) error {
+		end, err := c.Ends(ctx, 1, topic)
+		if err == nil && end != r.Records {
+			err = fmt.Errorf("the log ends at offset %d after %d records", end, r.Records)
+		}
+		return err
+	})
+}
+
+// fractionOfKafka is a target: Gregor needs at most that part of what Kafka needs.
+func fractionOfKafka(text string, factor float64) report.Target {
+	return report.Target{Text: "≤ " + text + " of Kafka", Of: report.Kafka, Factor: factor}
+}
+
+// produce measures producers whose batches are encoded beforehand.
+func (b *bench) produce(ctx context.Context, subjects []*subject) error {
+	third, small, compressed := fractionOfKafka("1/3", 1.0/3), fractionOfKafka("1/2.5", 1/2.5), fractionOfKafka("1/1.3", 1/1.3)
+	loads := []struct {
+		name   string
+		spec   load.Spec
+		target report.Target
+	}{
+		{"1 KiB records, one a request", load.Spec{RecordBytes: 1024}, third},
+		{"1 KiB records, 16 KiB batches", load.Spec{RecordBytes: 1024, BatchBytes: 16 << 10}, third},
+		{"1 KiB records, 64 KiB batches", load.Spec{RecordBytes: 1024, BatchBytes: 64 << 10}, third},
+		{"1 KiB records, 1 MB batches", load.Spec{RecordBytes: 1024, BatchBytes: 1 << 20}, third},
+		{"100-byte records, 16 KiB batches", load.Spec{RecordBytes: 100, BatchBytes: 16 << 10}, small},
+		{"100-byte records, 64 KiB batches", load.Spec{RecordBytes: 100, BatchBytes: 64 << 10}, small},
+		{"64 KiB batches of lz4", load.Spec{RecordBytes: 1024, BatchBytes: 64 << 10, Codec: record.LZ4}, compressed},
+		{"64 KiB batches of zstd", load.Spec{RecordBytes: 1024, BatchBytes: 64 << 10, Codec: record.Zstd}, compressed},
+		{"64 KiB batches of gzip", load.Spec{RecordBytes: 1024, BatchBytes: 64 << 10, Codec: record.Gzip}, compressed},
+	}
+	for _, l := range loads {
+		batches, err := load.NewBatches(topic, b.acks, l.spec)
+		if err != nil {
+			return err
+		}
+		if l.spec.Codec != record.None {
+			l.name += fmt.Sprintf(" (%.1f to 1)", batches.Ratio)
+		}
+		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
+			return fresh(ctx, s, func() (load.Result, error) { return load.Produce(ctx, s.Addr(), batches, b.limit) })
+		}
+		w := workload{"produce: " + l.name, run, map[string]report.Target{cpuPerGB: l.target}}
+		if err := b.compare(ctx, w, subjects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latencies measures producers that keep to a rate.
+func (b *bench) latencies(ctx context.Context, subjects []*subject) error {
+	for _, rate := range []int{1000, 10000} {
+		pace, err := load.NewPace(topic, b.acks, 1024, rate)
+		if err != nil {
+			return err
+		}
+		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
+			return fresh(ctx, s, func() (load.Result, error) { return pace.Run(ctx, s.Addr(), b.latency) })
+		}
+		w := workload{fmt.Sprintf("latency: %d records of 1 KiB a second", rate), run,
+			map[string]report.Target{p999: fractionOfKafka("1/2", 0.5)}}
+		if err := b.compare(ctx, w, subjects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetch measures consumers of a log of 16 KiB batches that is in the page cache.
+func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
+	batches, err := load.NewBatches(topic, b.acks, load.Spec{RecordBytes: 1024, BatchBytes: 16 << 10})
+	if err != nil {
+		return err
+	}
+	reads := make(map[*subject]load.Fetch)
+	for _, s := range subjects {
+		id, err := create(ctx, s, topic)
+		if err != nil {
+			return err
+		}
+		filled, err := load.Produce(ctx, s.Addr(), batches, load.Limit{Time: time.Minute, Bytes: min(b.limit.Bytes, 500e6)})
+		if err != nil {
+			return fmt.Errorf("fill %s: %w", s.system, err)
+		}
+		reads[s] = load.Fetch{TopicID: id, End: filled.Records, Blind: s.system == report.Bare}
+	}
+	sizes := []struct {
+		name   string
+		bytes  int32
+		target report.Target
+	}{
+		{"1 MiB", 1 << 20, report.Target{Text: "≤ 1.3 of bare", Of: report.Bare, Factor: 1.3}},
+		{"64 KiB", 64 << 10, fractionOfKafka("1/2", 0.5)},
+	}
+	for _, size := range sizes {
+		verified := make(map[*subject]bool)
+		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
+			read := reads[s]
+			read.MaxBytes, read.Verify = size.bytes, !verified[s] // in the run that does not count
+			verified[s] = true
+			return charged(s, func() (load.Result, error) {
+				return read.Run(ctx, s.Addr(), load.Limit{Time: b.limit.Time, Bytes: 4 * b.limit.Bytes})
+			})
+		}
+		w := workload{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}}
+		if err := b.compare(ctx, w, subjects); err != nil {
+			return err
+		}
+	}
+	for _, s := range subjects {
+		if err := drop(ctx, s, topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
