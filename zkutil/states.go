@@ -2,7 +2,6 @@ package zkutil
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -103,27 +102,44 @@ func (c *Client) UpdatePartitionStates(ctx context.Context, f Fence, writes []Pa
 	return writtenStates(writes, written), err
 }
 
-// WritePartitionState is how a leader itself changes its ISR: unfenced, on condition that the node has the
-// version in s. If it has another one but the same contents, this write or one like it has been done before
-// (ZkAlterPartitionManager, ReplicationUtils.updateLeaderAndIsr).
+// WritePartitionStates is how leaders themselves change ISRs: unfenced, each on condition that the node has the
+// version in its state. A node with another version but the same contents means that this write or one like it
+// has been done before (ZkAlterPartitionManager, ReplicationUtils.updateLeaderAndIsr); other contents make
+// an error that wraps ErrBadVersion.
+func (c *Client) WritePartitionStates(ctx context.Context, writes []PartitionWrite) []PartitionResult {
+	ops := make([]Op, len(writes))
+	for i, w := range writes {
+		ops[i] = SetOp(PartitionStatePath(w.Partition), w.State.Encode(), w.State.Version)
+	}
+	results := writtenStates(writes, c.Do(ctx, ops...))
+	var again []topic.Partition
+	var at []int
+	for i := range results {
+		if isBadVersion(results[i].Err) {
+			again, at = append(again, results[i].Partition), append(at, i)
+		}
+	}
+	if len(again) == 0 {
+		return results
+	}
+	for i, have := range c.PartitionStates(ctx, again) {
+		switch r := &results[at[i]]; {
+		case have.Err != nil:
+			r.Err = have.Err
+		case have.State.equal(writes[at[i]].State):
+			*r = have
+		}
+	}
+	return results
+}
+
+// WritePartitionState is WritePartitionStates for one.
 func (c *Client) WritePartitionState(ctx context.Context, p topic.Partition, s PartitionState) (PartitionState, error) {
-	stat, err := c.Set(ctx, PartitionStatePath(p), s.Encode(), s.Version)
-	if err == nil {
-		s.Version = stat.Version
-		return s, nil
+	r := c.WritePartitionStates(ctx, []PartitionWrite{{Partition: p, State: s}})[0]
+	if r.Err != nil {
+		return PartitionState{}, r.Err
 	}
-	if !errors.Is(err, ErrBadVersion) {
-		return PartitionState{}, err
-	}
-	data, stat, readErr := c.Get(ctx, PartitionStatePath(p))
-	if readErr != nil {
-		return PartitionState{}, readErr
-	}
-	have, decodeErr := DecodePartitionState(data, stat)
-	if decodeErr == nil && have.equal(s) {
-		return have, nil
-	}
-	return PartitionState{}, err
+	return r.State, nil
 }
 
 // equal compares all but the version.

@@ -36,6 +36,7 @@ var sections = []section{
 
 // internalNames are the properties that Kafka keeps to itself, or does not have: DescribeConfigs lists one only if it is set.
 var internalNames = []string{
+	"gregor.isr.propagation",
 	"gregor.log.level",
 	"group.consumer.migration.policy",
 	"group.coordinator.new.enable",

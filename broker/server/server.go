@@ -18,6 +18,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/network"
 	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/replica/fetcher"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/controller"
 	"github.com/gregor-mq/gregor/zkutil"
@@ -39,6 +40,8 @@ type Server struct {
 	network      *network.Server
 	metadata     *metadata.Cache
 	replicas     *replica.Manager
+	fetchers     *fetcher.Pool
+	propagator   propagator
 	registration *registration
 	features     *featureCache
 	controller   *controller.Controller
@@ -156,15 +159,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.replicas, err = replica.New(replica.Options{
-		BrokerID:    s.me.brokerID,
-		Storage:     s.storage,
-		TopicConfig: s.topicConfig,
-		BrokerEpoch: func() int64 { return s.registration.epoch.Load() },
-		Known:       s.known,
-		Logger:      s.log.WithField("component", "replica"),
-	})
-	return err
+	return s.startReplicas()
 }
 
 // dirFailed tells the controller that replicas of this broker are offline.
@@ -191,6 +186,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	if s.controller != nil {
 		s.controller.Close()
 	}
+	s.stopReplicas()
 	var drain sync.WaitGroup
 	if s.network != nil {
 		drain.Go(func() { errs = append(errs, s.network.Shutdown(ctx)) })
