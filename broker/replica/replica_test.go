@@ -30,7 +30,7 @@ type env struct {
 	config  storage.LogConfig
 }
 
-func newEnv(t *testing.T) *env {
+func newEnv(t *testing.T, change ...func(*replica.Options)) *env {
 	t.Helper()
 	log, _ := test.NewNullLogger()
 	e := &env{t: t, epoch: 100, config: storage.DefaultLogConfig()}
@@ -38,12 +38,16 @@ func newEnv(t *testing.T) *env {
 	if e.storage, err = storage.Open(storage.Options{Dirs: []string{t.TempDir()}, Logger: log, InitialTaskDelay: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
-	e.manager, err = replica.New(replica.Options{
+	o := replica.Options{
 		BrokerID: self, Storage: e.storage, Logger: logrus.FieldLogger(log),
 		TopicConfig: func(string) (storage.LogConfig, error) { return e.config, nil },
 		BrokerEpoch: func() int64 { return e.epoch },
 		Known:       func(p topic.Partition) bool { return p.Topic == "known" },
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	e.manager, err = replica.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
