@@ -35,7 +35,7 @@ type producer struct {
 	topic     string
 	settings  settings
 	memory    *semaphore.Weighted
-	buffers   sync.Pool // *[]byte, of delivered batches
+	buffers   sync.Pool                 // *[]byte, of delivered batches
 	onFailure func(r record, err error) // called by the senders, one call at a time
 
 	partitions map[int32]*partition // those that records were sent to; only the caller's
