@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
 
 	"github.com/gregor-mq/gregor/broker/api/internal/fixture"
 	"github.com/gregor-mq/gregor/broker/config"
@@ -18,6 +19,8 @@ import (
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a cluster of one broker: a Store in memory and, unless idle, a controller that acts at once.
 type world struct {
@@ -30,8 +33,8 @@ type world struct {
 	topics  map[string]Assignment
 	configs map[string]map[string]string
 	marked  []string
-	calls   int   // of TopicNames
-	err     error // of every call
+	calls   int           // of TopicNames
+	err     error         // of every call
 	block   chan struct{} // not nil: TopicNames waits for its end
 	entered chan struct{} // and tells here that it does
 }
