@@ -16,6 +16,7 @@ const (
 	FromBrokerDefault Source = 3 // the cluster's dynamic default for brokers
 	FromFile          Source = 4 // the broker's file, or an override on its command line
 	FromDefault       Source = 5
+	FromLogger        Source = 6 // the level of a logger
 )
 
 // A Synonym is one of the settings that decide a value.

@@ -28,12 +28,27 @@ func (c *conn) handOver(s *slot) error {
 	return nil
 }
 
-// runBlocking runs handlers that block, one after the other, until none is left.
+// runBlocking runs handlers that block, one after the other, until none is left. While the client
+// does not read what was answered, none is run.
 func (c *conn) runBlocking() {
-	defer func() { <-c.srv.blocking }()
+	place := true // among those that may block, which it holds
+	defer func() {
+		if place {
+			<-c.srv.blocking
+		}
+	}()
 	defer c.giveUpBlocked()
 	for {
 		c.mu.Lock()
+		if c.mu.stalled {
+			room := c.roomLocked()
+			c.mu.Unlock()
+			<-c.srv.blocking
+			if place = c.awaitPlace(room); !place {
+				return
+			}
+			continue
+		}
 		if len(c.mu.blocked) == 0 || c.mu.closed {
 			c.mu.blockRunner = false
 			c.mu.Unlock()
@@ -49,6 +64,30 @@ func (c *conn) runBlocking() {
 		putBuffer(s.frame)
 		c.srv.queued.release(s.held)
 		s.free()
+	}
+}
+
+// roomLocked returns a channel that is closed once no write waits for the client. It requires mu.
+func (c *conn) roomLocked() <-chan struct{} {
+	if c.mu.room == nil {
+		c.mu.room = make(chan struct{})
+	}
+	return c.mu.room
+}
+
+// awaitPlace waits for room and then for a place among the handlers that block; it returns false,
+// without one, if the connection is closed first.
+func (c *conn) awaitPlace(room <-chan struct{}) bool {
+	select {
+	case <-room:
+	case <-c.done:
+		return false
+	}
+	select {
+	case c.srv.blocking <- struct{}{}:
+		return true
+	case <-c.done:
+		return false
 	}
 }
 

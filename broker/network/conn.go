@@ -18,6 +18,10 @@ import (
 // there to be handled.
 const corkMax = 32
 
+// heavyMax is the number of answers that hold their contents in memory, here or soon, with which no
+// further request of their connection is begun.
+const heavyMax = 32
+
 // conn is one connection. Its own goroutine reads, runs handlers and, where it can, writes.
 type conn struct {
 	srv  *Server
@@ -44,10 +48,12 @@ type conn struct {
 		blocked     []*slot // requests whose handlers block and have not begun
 		blockRunner bool    // a goroutine takes from blocked
 
-		corked  bool // serve flushes later
-		writing bool // somebody writes
-		stalled bool // and waits for the client to read
-		waiting bool // serve wants to hear on wake
+		corked  bool          // serve flushes later
+		writing bool          // somebody writes
+		stalled bool          // and waits for the client to read
+		waiting bool          // serve wants to hear on wake
+		heavy   int           // slots in the queue that are heavy
+		room    chan struct{} // closed once stalled is not set; nil if nobody waits for that
 
 		stopped    bool // serve is to read no further
 		dropping   bool // and to handle nothing further: a request was dropped
@@ -146,6 +152,7 @@ func (c *conn) dispatch(frame []byte) error {
 	if err != nil {
 		return &protocolError{err}
 	}
+	s.heavy = route.Blocks // its answer will be
 	if err := c.admit(s); err != nil {
 		return err
 	}
@@ -206,14 +213,22 @@ func (c *conn) admit(s *slot) error {
 	c.mu.tail = s
 	c.mu.unanswered++
 	c.mu.corked = true
+	heavy := c.mu.heavy > 0
+	if s.heavy {
+		c.mu.heavy++
+	}
 	c.mu.Unlock()
-	if c.batch++; c.batch >= corkMax {
+	if c.batch++; c.batch >= corkMax || heavy {
 		c.uncork()
 	}
 	return nil
 }
 
 // mayStartLocked reports whether nothing speaks against another request. It requires mu.
+//
+// Answers that hold their contents in memory are fewer than others before they have to leave first,
+// lest a client that pipelines many requests and reads nothing, or puts a long poll in front of
+// them, makes the broker keep them all.
 func (c *conn) mayStartLocked() bool {
 	if !c.mu.mutedUntil.IsZero() {
 		if time.Now().Before(c.mu.mutedUntil) {
@@ -221,7 +236,7 @@ func (c *conn) mayStartLocked() bool {
 		}
 		c.mu.mutedUntil = time.Time{}
 	}
-	return c.mu.unanswered < c.srv.opts.MaxUnanswered && !c.mu.stalled
+	return c.mu.unanswered < c.srv.opts.MaxUnanswered && !c.mu.stalled && c.mu.heavy < heavyMax
 }
 
 // await waits for a change of what mayStartLocked looks at, until a time unless that is zero.

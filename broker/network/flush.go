@@ -71,6 +71,9 @@ func (c *conn) takeReady(o *outbound) bool {
 		}
 		c.mu.unanswered--
 		s.next = nil
+		if s.heavy {
+			c.mu.heavy--
+		}
 		o.slots = append(o.slots, s)
 		if s.state == dropped {
 			o.reason = s.reason
@@ -82,6 +85,10 @@ func (c *conn) takeReady(o *outbound) bool {
 	if o.empty() {
 		c.mu.writing = false
 		c.mu.stalled = false
+		if c.mu.room != nil {
+			close(c.mu.room)
+			c.mu.room = nil
+		}
 		c.signalLocked()
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // slotState is what is known of a request's outcome.
@@ -31,6 +32,7 @@ type slot struct {
 	handler request.Handler
 	state   slotState
 	body    request.Body
+	heavy   bool // its answer holds, or is going to hold, its contents in memory
 	reason  error
 	frame   *buffer // holds Body if the handler runs on another goroutine
 	held    int64   // bytes reserved from Server.queued, likewise
@@ -59,7 +61,7 @@ func (s *slot) free() {
 	}
 	s.Request = request.Request{}
 	s.c, s.next, s.handler, s.state, s.body, s.reason = nil, nil, nil, pending, nil, nil
-	s.frame, s.held, s.responseBytes = nil, 0, 0
+	s.frame, s.held, s.responseBytes, s.heavy = nil, 0, 0, false
 	s.handled, s.returned, s.replied, s.local, s.remote = time.Time{}, time.Time{}, time.Time{}, 0, 0
 	slots.Put(s)
 }
@@ -91,6 +93,10 @@ func (s *slot) settle(state slotState, body request.Body, reason error) {
 		return
 	}
 	s.state, s.body, s.reason = state, body, reason
+	if !s.heavy && state == answered && isHeavy(s, body) {
+		s.heavy = true
+		c.mu.heavy++
+	}
 	if c.srv.opts.Observer != nil {
 		s.replied = time.Now()
 		s.local = s.replied.Sub(s.handled)
@@ -117,6 +123,18 @@ func (s *slot) settle(state slotState, body request.Body, reason error) {
 		c.flush(false)
 	}
 }
+
+// isHeavy reports whether the answer to s takes memory by what is in it. The answers of Produce and
+// Fetch are made to be small; only records that are converted for an old client are not.
+func isHeavy(s *slot, body request.Body) bool {
+	if _, ok := body.(request.Recycler); ok {
+		return s.Key == wire.KeyFetch && s.Version < convertedBelow
+	}
+	return true
+}
+
+// convertedBelow is the first version of Fetch whose records are as they are stored.
+const convertedBelow = 4
 
 // discard gives up a body that will not be written.
 func discard(body request.Body) {

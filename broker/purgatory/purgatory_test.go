@@ -1,7 +1,6 @@
 package purgatory
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -138,7 +137,7 @@ func watched[K comparable](p *Purgatory[K]) (n int) {
 func BenchmarkCheckNobodyWaits(b *testing.B) {
 	p := New[string]()
 	defer p.Close()
-	key := fmt.Sprint("orders")
+	key := "orders"
 	b.ReportAllocs()
 	for b.Loop() {
 		p.Check(key)

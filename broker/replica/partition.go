@@ -137,12 +137,12 @@ func (p *Partition) checkLocked(known int32, leaderOnly bool) error {
 	return nil
 }
 
-// EndOffsetForEpoch answers OffsetForLeaderEpoch (KIP-101): the largest epoch up to epoch that the
-// log knows, and where it ends; -1, -1 if there is none.
-func (p *Partition) EndOffsetForEpoch(known, epoch int32, leaderOnly bool) (int32, int64, error) {
+// EndOffsetForEpoch answers OffsetForLeaderEpoch (KIP-101), as the leader: the largest epoch up to
+// epoch that the log knows, and where it ends; -1, -1 if there is none.
+func (p *Partition) EndOffsetForEpoch(known, epoch int32) (int32, int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if err := p.checkLocked(known, leaderOnly); err != nil {
+	if err := p.checkLocked(known, true); err != nil {
 		return -1, -1, err
 	}
 	found, end, ok := p.log.EpochEndOffset(epoch)

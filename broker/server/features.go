@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -39,27 +40,35 @@ func (f *featureCache) close() {
 // features returns what the cluster has finalized.
 func (f *featureCache) features() discovery.Features { return *f.now.Load() }
 
-// read reads the node and arms its watch. Of an unreadable node nothing is told.
+// read reads the node and arms its watch. While ZooKeeper does not answer, what was read before holds.
 func (f *featureCache) read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, featureReadTimeout)
 	defer cancel()
-	next := discovery.Features{Epoch: -1}
-	defer func() { f.now.Store(&next) }()
 	exists, _, err := f.zk.ExistsW(ctx, zkutil.FeaturePath, f.watcher)
-	if err != nil || !exists {
-		return
+	var data []byte
+	var stat zkutil.Stat
+	if err == nil && exists {
+		data, stat, err = f.zk.Get(ctx, zkutil.FeaturePath)
 	}
-	data, stat, err := f.zk.Get(ctx, zkutil.FeaturePath)
-	if err != nil {
-		return
+	if err == nil || errors.Is(err, zkutil.ErrNoNode) {
+		f.now.Store(finalized(data, int64(stat.Version)))
+	}
+}
+
+// finalized returns what the node's data say; of data that are missing or cannot be read, that there
+// are no features.
+func finalized(data []byte, version int64) *discovery.Features {
+	none := &discovery.Features{Epoch: -1}
+	if data == nil {
+		return none
 	}
 	decoded, err := zkutil.DecodeFeatures(data)
 	if err != nil || !decoded.Enabled {
-		return
+		return none
 	}
-	next.Epoch = int64(stat.Version)
-	next.Levels = make(map[string]int16, len(decoded.Levels))
+	levels := make(map[string]int16, len(decoded.Levels))
 	for name, l := range decoded.Levels {
-		next.Levels[name] = l.Max
+		levels[name] = l.Max
 	}
+	return &discovery.Features{Epoch: version, Levels: levels}
 }

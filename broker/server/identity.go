@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -51,13 +50,11 @@ func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log lo
 	case me.brokerID >= 0:
 	case stored >= 0:
 		me.brokerID = stored
-	case cfg.Bool("broker.id.generation.enable"):
+	default: // the configuration allows generated ids, or it would hold one
 		if me.brokerID, err = zk.GenerateBrokerID(ctx, int32(cfg.Int("reserved.broker.max.id"))); err != nil {
 			return identity{}, fmt.Errorf("generate a broker id: %w", err)
 		}
 		log.WithField("brokerId", me.brokerID).Info("generated a broker id")
-	default:
-		return identity{}, errors.New("broker.id is not set and broker.id.generation.enable is false: set one of them")
 	}
 	me.returning = !slices.ContainsFunc(dirs, func(d metaDir) bool { return !d.found || d.meta.BrokerID != me.brokerID })
 	return me, writeMeta(dirs, me)
@@ -113,7 +110,7 @@ func agree(dirs []metaDir, configured int32, clusterID string) (int32, error) {
 
 // writeMeta writes meta.properties where it does not say who this broker is.
 func writeMeta(dirs []metaDir, me identity) error {
-	for _, d := range slices.Clone(dirs) {
+	for _, d := range dirs {
 		if d.found && d.meta.BrokerID == me.brokerID && d.meta.ClusterID == me.clusterID {
 			continue
 		}

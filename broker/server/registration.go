@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,32 +30,53 @@ type registration struct {
 	returning bool
 }
 
-func newRegistration(zk *zkutil.Client, me identity, cfg *config.Config, bound []network.Endpoint, log logrus.FieldLogger) *registration {
+func newRegistration(ctx context.Context, zk *zkutil.Client, me identity, cfg *config.Config, bound []network.Endpoint, log logrus.FieldLogger) (*registration, error) {
 	r := &registration{zk: zk, logger: log, returning: me.returning}
 	r.epoch.Store(-1)
-	r.broker = zkutil.Broker{
-		ID: me.brokerID, Rack: cfg.Text("broker.rack"), JMXPort: -1,
-		Endpoints: advertised(cfg, bound),
-	}
-	return r
+	endpoints, err := advertised(cfg, bound, func() (string, error) { return hostName(ctx) })
+	r.broker = zkutil.Broker{ID: me.brokerID, Rack: cfg.Text("broker.rack"), JMXPort: -1, Endpoints: endpoints}
+	return r, err
 }
 
 // advertised lists where clients are told to connect. A listener on port 0 is advertised with the
-// port that it got.
-func advertised(cfg *config.Config, bound []network.Endpoint) []zkutil.Endpoint {
+// port that it got, one without a host with this machine's name (KafkaServer.createBrokerInfo).
+func advertised(cfg *config.Config, bound []network.Endpoint, hostName func() (string, error)) ([]zkutil.Endpoint, error) {
 	var list []zkutil.Endpoint
 	for _, e := range cfg.AdvertisedListeners() {
-		port := e.Port
 		for _, b := range bound {
-			if port == 0 && b.Listener == e.Listener {
-				port = b.Port
+			if e.Port == 0 && b.Listener == e.Listener {
+				e.Port = b.Port
+			}
+		}
+		if strings.TrimSpace(e.Host) == "" {
+			var err error
+			if e.Host, err = hostName(); err != nil {
+				return nil, fmt.Errorf("find this machine's name, to advertise listener %s by: %w", e.Listener, err)
 			}
 		}
 		list = append(list, zkutil.Endpoint{
-			Listener: e.Listener, Host: e.Host, Port: int32(port), SecurityProtocol: e.Protocol.String(),
+			Listener: e.Listener, Host: e.Host, Port: int32(e.Port), SecurityProtocol: e.Protocol.String(),
 		})
 	}
-	return list
+	return list, nil
+}
+
+// hostName returns this machine's full name, as far as the resolver knows one
+// (InetAddress.getCanonicalHostName), else the name that the system has.
+func hostName(ctx context.Context) (string, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return "", err
+	}
+	addresses, err := net.DefaultResolver.LookupHost(ctx, name)
+	if err != nil || len(addresses) == 0 {
+		return name, nil
+	}
+	names, err := net.DefaultResolver.LookupAddr(ctx, addresses[0])
+	if err != nil || len(names) == 0 {
+		return name, nil
+	}
+	return strings.TrimSuffix(names[0], "."), nil
 }
 
 // register claims the broker's znode in the current session.

@@ -22,12 +22,12 @@ import (
 )
 
 // startNetwork builds the handlers and binds the listeners. Nothing is accepted yet.
-func (s *Server) startNetwork(context.Context) (err error) {
+func (s *Server) startNetwork(ctx context.Context) (err error) {
 	s.features = newFeatureCache(s.ctx, s.zk)
 	bound, discover := s.handlers()
 	table := newRoutes(bound)
 	discover.Routes = table.list
-	opts, err := networkOptions(s.cfg, table, s.log.WithField("component", "network"))
+	opts, err := networkOptions(ctx, s.cfg, table, s.log.WithField("component", "network"))
 	if err != nil {
 		return err
 	}
@@ -38,6 +38,9 @@ func (s *Server) startNetwork(context.Context) (err error) {
 }
 
 // handlers constructs what serves each API. What is not listed is not built.
+//
+// The orders of the controller do not count as blocking, although logs are created by them: nothing
+// else comes on their connection, and they must not wait for a place among those who wait for them.
 func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	log := s.log.WithField("component", "api")
 	s.admin = admin.New(admin.Options{
@@ -64,9 +67,9 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"Fetch":                {handle: s.fetch.Handle},
 		"ListOffsets":          {handle: offset.ListOffsets},
 		"Metadata":             {handle: discover.Metadata},
-		"LeaderAndIsr":         {handle: control.LeaderAndIsr, blocks: true},
-		"StopReplica":          {handle: control.StopReplica, blocks: true},
-		"UpdateMetadata":       {handle: control.UpdateMetadata, blocks: true},
+		"LeaderAndIsr":         {handle: control.LeaderAndIsr},
+		"StopReplica":          {handle: control.StopReplica},
+		"UpdateMetadata":       {handle: control.UpdateMetadata},
 		"FindCoordinator":      {handle: discover.FindCoordinator},
 		"ApiVersions":          {handle: discover.APIVersions},
 		"CreateTopics":         {handle: s.admin.CreateTopics, blocks: true},
@@ -82,8 +85,10 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 }
 
 // register makes the broker known to the cluster.
-func (s *Server) register(ctx context.Context) error {
-	s.registration = newRegistration(s.zk, s.me, s.cfg, s.network.Endpoints(), s.log)
+func (s *Server) register(ctx context.Context) (err error) {
+	if s.registration, err = newRegistration(ctx, s.zk, s.me, s.cfg, s.network.Endpoints(), s.log); err != nil {
+		return err
+	}
 	return s.registration.register(ctx)
 }
 
@@ -110,7 +115,7 @@ func (s *Server) claimProducerIDs(ctx context.Context) (transactions.Block, erro
 }
 
 // networkOptions translates the socket properties.
-func networkOptions(cfg *config.Config, table *routes, log logrus.FieldLogger) (network.Options, error) {
+func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log logrus.FieldLogger) (network.Options, error) {
 	opts := network.Options{
 		Router:          table,
 		Logger:          log,
@@ -139,15 +144,15 @@ func networkOptions(cfg *config.Config, table *routes, log logrus.FieldLogger) (
 		opts.Limits.Listeners[l.Listener] = own
 	}
 	var err error
-	opts.Limits.PerIPOverrides, err = addresses(cfg.MaxConnectionsPerIP())
+	opts.Limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
 	return opts, err
 }
 
 // addresses resolves the hosts of max.connections.per.ip.overrides.
-func addresses(byHost map[string]int) (map[netip.Addr]int, error) {
+func addresses(ctx context.Context, byHost map[string]int) (map[netip.Addr]int, error) {
 	limits := make(map[netip.Addr]int, len(byHost))
 	for host, limit := range byHost {
-		found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
 			return nil, fmt.Errorf("max.connections.per.ip.overrides names %q, which cannot be resolved: %w", host, err)
 		}

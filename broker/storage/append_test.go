@@ -196,6 +196,9 @@ func TestLastStableOffset(t *testing.T) {
 		}
 	}
 	lead(batch(t, batchOpts{count: 2, timestamp: testNow, txn: true, producer: &record.ProducerInfo{ID: 1}}), record.Client)
+	if late := int64(20 * 60 * 1000); l.HasLateTransaction(testNow+late) || !l.HasLateTransaction(testNow+late+2) || !l.HasOpenTransaction(1) {
+		t.Error("a transaction is late 20 minutes after its last record")
+	}
 	appendRecords(t, l, 0, 5)
 	check := func(hw, want int64) {
 		t.Helper()

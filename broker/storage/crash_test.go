@@ -18,7 +18,7 @@ const crashSteps = 60
 // TestCrash cuts the power before every single operation of a workload that changes files, and checks
 // what is found when the broker is back.
 func TestCrash(t *testing.T) {
-	seeds := []uint64{11, 16, 19, 35}
+	seeds := []uint64{11, 16, 19, 35, 127, 135}
 	if testing.Short() {
 		seeds = seeds[:1]
 	}
@@ -92,7 +92,7 @@ func checkAfterCrash(t *testing.T, fsys vfs.FS, w *workload, kept bool) error {
 		}
 	}()
 	if c.l == nil {
-		if w.before.flushed > 0 && w.model.flushed > 0 {
+		if w.before.flushed > w.before.start && w.model.flushed > w.model.start {
 			return errors.New("the log is gone")
 		}
 		return nil
@@ -219,7 +219,8 @@ func checkDerived(l *Log, m *model, batches []record.Batch) error {
 		}
 		// Of a producer whose batches were deleted only a marker may be left to tell of it.
 		forgotten := p.LastSequence == -1 && e.LastDataOffset() < start
-		if p.LastSequence != e.LastSequence() && !forgotten || p.TxnStartOffset != e.TxnFirstOffset || p.LastTimestamp != e.Timestamp {
+		cutOff := p.TxnStartOffset >= start && e.TxnFirstOffset < start && e.TxnFirstOffset >= 0
+		if p.LastSequence != e.LastSequence() && !forgotten || p.TxnStartOffset != e.TxnFirstOffset && !cutOff || p.LastTimestamp != e.Timestamp {
 			return fmt.Errorf("producer %+v, should be %+v", p, e)
 		}
 		got[p.ProducerID] = p

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,7 @@ func (m *Manager) loadDir(d *dir, partitions []topic.Partition) {
 	var done atomic.Int64
 	stop := reportProgress(d.logger, &done, len(partitions))
 	defer stop()
-	inParallel(m.opts.RecoveryThreads, partitions, func(p topic.Partition) {
+	inParallel(m.loadThreads(d), partitions, func(p topic.Partition) {
 		if d.offline.Load() {
 			return
 		}
@@ -116,6 +117,17 @@ func (m *Manager) loadDir(d *dir, partitions []topic.Partition) {
 	})
 	d.loaded = !d.offline.Load()
 	d.logger.WithFields(logrus.Fields{"logs": done.Load(), "took": time.Since(start)}).Info("Loaded log directory")
+}
+
+// loadThreads returns how many logs of d are loaded at a time: at least what is configured. Kafka's
+// default of 1 was meant for disks that seek; it takes 2 from 4.0 on (KIP-1030). After a clean stop
+// loading is a few small reads for each log, and waits for the processor rather than the disk.
+func (m *Manager) loadThreads(d *dir) int {
+	least := 2
+	if d.clean {
+		least = 4
+	}
+	return max(m.opts.RecoveryThreads, min(least, runtime.GOMAXPROCS(0)))
 }
 
 // inParallel calls f with every item, on threads goroutines.

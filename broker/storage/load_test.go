@@ -166,6 +166,12 @@ func TestLoad(t *testing.T) {
 			write(t, fsys, name(0, segment.LogExt)+segment.CleanedSuffix, []byte("x"))
 			write(t, fsys, name(0, segment.IndexExt)+segment.CleanedSuffix, []byte("x"))
 		}, end: 30, segments: []int64{0, 10, 20}},
+		{name: "a segment that retention had removed comes back", do: func(t *testing.T, fsys vfs.FS) {
+			crashed(t, fsys, 30)
+			if err := fsys.Rename(name(10, segment.LogExt), name(10, segment.LogExt)+segment.DeletedSuffix); err != nil {
+				t.Fatal(err)
+			}
+		}, start: 20, end: 30, segments: []int64{20}, point: 30},
 		{name: "a replacement is completed", do: func(t *testing.T, fsys vfs.FS) { // of 0 and 10 by one segment
 			merged := append(read(t, fsys, name(0, segment.LogExt)), read(t, fsys, name(10, segment.LogExt))...)
 			write(t, fsys, name(0, segment.LogExt)+segment.SwapSuffix, merged)

@@ -6,9 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/producer"
@@ -74,8 +72,9 @@ type loader struct {
 	recoveryPoint int64 // of the checkpoint
 	startOffset   int64 // of the checkpoint
 	segments      []*segment.Segment
-	epochsLost    bool    // the epoch checkpoint could not be read
-	doubtful      []int64 // offsets of producer snapshots that a crash may have made wrong
+	deleted       []fileName // files whose removal was pending
+	epochsLost    bool       // the epoch checkpoint could not be read
+	doubtful      []int64    // offsets of producer snapshots that a crash may have made wrong
 }
 
 // loadLog loads the log of p, recovering it unless the directory's last stop was clean.
@@ -107,7 +106,7 @@ func (ld *loader) readDir() error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(names, func(n fileName) bool { return n.suffix != "" }) {
+	if slices.ContainsFunc(names, func(n fileName) bool { return n.suffix == segment.CleanedSuffix || n.suffix == segment.SwapSuffix }) {
 		if err := finishReplacements(ld.env.fs, ld.files.Path(), names); err != nil {
 			return err
 		}
@@ -117,20 +116,22 @@ func (ld *loader) readDir() error {
 	}
 	logs := map[int64]bool{}
 	for _, n := range names {
-		switch n.ext {
-		case segment.LogExt:
+		switch {
+		case n.suffix == segment.DeletedSuffix:
+			ld.deleted = append(ld.deleted, n)
+		case n.ext == segment.LogExt:
 			logs[n.base] = true
 			s, err := segment.Open(ld.segmentOptions(n.base))
 			if err != nil {
 				return err
 			}
 			ld.segments = append(ld.segments, s)
-		case segment.SnapshotExt:
+		case n.ext == segment.SnapshotExt:
 			ld.mu.snapshots = append(ld.mu.snapshots, n.base)
 		}
 	}
 	for _, n := range names {
-		if n.ext != segment.SnapshotExt && !logs[n.base] {
+		if n.suffix == "" && n.ext != segment.SnapshotExt && !logs[n.base] {
 			ld.logger().WithField("file", n.full).Warn("Removing an index without its log")
 			if err := ld.env.fs.Remove(ld.file(n.full)); err != nil {
 				return err
@@ -139,106 +140,10 @@ func (ld *loader) readDir() error {
 	}
 	slices.SortFunc(ld.segments, func(a, b *segment.Segment) int { return int(min(1, max(-1, a.Base()-b.Base()))) })
 	slices.Sort(ld.mu.snapshots)
-	return nil
-}
-
-// fileName is a segment's or snapshot's file name, taken apart.
-type fileName struct {
-	full, ext, suffix string
-	base              int64
-}
-
-func (ld *loader) list() ([]fileName, error) {
-	entries, err := ld.env.fs.ReadDir(ld.files.Path())
-	if err != nil {
-		return nil, err
-	}
-	names := make([]fileName, 0, len(entries))
-	for _, e := range entries {
-		if base, ext, suffix, ok := segment.ParseFileName(e.Name); ok && !e.Dir {
-			names = append(names, fileName{full: e.Name, ext: ext, suffix: suffix, base: base})
-		}
-	}
-	return names, nil
-}
-
-// finishReplacements completes or undoes what compaction and deletion had begun. It may be
-// interrupted by a crash and run again at any point.
-//
-// A file that ends in .swap is the complete successor of others; it goes live, and what it replaces
-// goes. But if a .cleaned file is left, the replacement had not begun for its base and those above
-// (they are renamed from the highest down), so that those .swap files go and what they were made
-// from stays.
-func finishReplacements(fsys vfs.FS, dir string, names []fileName) error {
-	minCleaned := int64(math.MaxInt64)
-	for _, n := range names {
-		if n.suffix == segment.CleanedSuffix {
-			minCleaned = min(minCleaned, n.base)
-		}
-	}
-	from, to := int64(math.MaxInt64), int64(-1)
-	var remove, swaps []fileName
-	for _, n := range names {
-		switch {
-		case n.suffix == segment.DeletedSuffix, n.suffix == segment.CleanedSuffix,
-			n.suffix == segment.SwapSuffix && n.base >= minCleaned:
-			remove = append(remove, n)
-		case n.suffix == segment.SwapSuffix:
-			swaps = append(swaps, n)
-			if n.ext != segment.LogExt {
-				continue
-			}
-			next, err := swapEnd(fsys, dir, n.base)
-			if err != nil {
-				return err
-			}
-			from, to = min(from, n.base), max(to, next)
-		}
-	}
-	for _, n := range names {
-		if n.suffix == "" && n.base >= from && n.base < to {
-			remove = append(remove, n)
-		}
-	}
-	for _, n := range remove {
-		if err := fsys.Remove(filepath.Join(dir, n.full)); err != nil {
-			return err
-		}
-	}
-	if len(swaps) == 0 {
+	if len(ld.deleted) == 0 {
 		return nil
 	}
-	if err := fsys.SyncDir(dir); err != nil { // what is replaced must not come back beside its successor
-		return err
-	}
-	// Indexes first: once the .log has its name, a missing index would have the segment recovered, and
-	// one that is in the way is removed with the next load.
-	slices.SortFunc(swaps, func(a, b fileName) int { return strings.Compare(b.full, a.full) })
-	for _, n := range swaps {
-		final := strings.TrimSuffix(n.full, segment.SwapSuffix)
-		if err := fsys.Rename(filepath.Join(dir, n.full), filepath.Join(dir, final)); err != nil {
-			return err
-		}
-	}
-	return fsys.SyncDir(dir)
-}
-
-// swapEnd returns the offset after the last record of the .log.swap file at base.
-func swapEnd(fsys vfs.FS, dir string, base int64) (int64, error) {
-	s, err := segment.Open(segment.Options{
-		Dir: segment.NewDir(fsys, dir), Files: vfs.NewCache(1), Base: base, Suffix: segment.SwapSuffix,
-		MaxIndexBytes: math.MaxInt32,
-	})
-	if err != nil {
-		return 0, err
-	}
-	defer s.Abandon()
-	next := base
-	err = s.EachBatch(base, func(b record.Batch) error {
-		next = b.NextOffset()
-		return nil
-	})
-	return next, err
+	return ld.removeLeftovers()
 }
 
 // readSmallFiles reads the topic id and the leader epochs. A file that cannot be read is nothing lost
@@ -344,7 +249,7 @@ func (ld *loader) finish() error {
 	if err := settle(); err != nil {
 		return fmt.Errorf("producer snapshots: %w", err)
 	}
-	return nil
+	return ld.removeDeleted()
 }
 
 // removeStraySnapshots removes the snapshots that belong to no segment, except one beyond the last

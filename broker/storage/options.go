@@ -23,7 +23,7 @@ type Options struct {
 	// all. It is called by several goroutines at once.
 	TopicConfig func(topic string) LogConfig
 
-	RecoveryThreads int // num.recovery.threads.per.data.dir: 1
+	RecoveryThreads int // num.recovery.threads.per.data.dir, at start (see loadThreads) and stop: 1
 	MaxOpenFiles    int // most files kept open between uses, over all logs: 1024
 
 	CheckpointInterval              time.Duration // log.flush.offset.checkpoint.interval.ms: 60 s

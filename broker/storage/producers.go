@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/producer"
@@ -44,6 +45,19 @@ func (l *Log) HasOpenTransaction(producerID int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.producers.HasOpenTxn(producerID)
+}
+
+// lateTransaction is how long after transaction.max.timeout.ms an open transaction counts as late
+// (LATE_TRANSACTION_BUFFER_MS).
+const lateTransaction = 5 * time.Minute
+
+// HasLateTransaction reports whether the oldest open transaction should have ended long ago, as its
+// coordinator lets none live beyond transaction.max.timeout.ms: it hangs (KIP-664).
+func (l *Log) HasLateTransaction(now int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	written, ok := l.mu.producers.OldestTxnTimestamp()
+	return ok && now-written > (l.env.opts.MaxTransactionTimeout+lateTransaction).Milliseconds()
 }
 
 // expireProducers forgets producers that were idle for too long.

@@ -1,3 +1,5 @@
+//lint:file-ignore ST1005 The texts are Kafka's, which clients show as they come.
+
 // Package topic names topics and their partitions: identities, ids and the rules for names.
 //
 // It is the one package of the broker that every other one may import.

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net"
 	"strconv"
@@ -36,6 +37,19 @@ func openZooKeeper(t testing.TB, address string, timeout time.Duration) *zooKeep
 	return &zooKeeper{c, "/" + chroot}
 }
 
+// controllerEpoch reads the epoch of the controller.
+func (z *zooKeeper) controllerEpoch(t testing.TB) (epoch int32) {
+	t.Helper()
+	data, _, err := z.Get(z.chroot + "/controller_epoch")
+	if err == nil {
+		err = json.Unmarshal(data, &epoch)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return epoch
+}
+
 // fake is a broker that obeys the controller and does nothing else: a replica that never copies
 // anything, a leader that nobody can reach.
 type fake struct {
@@ -50,8 +64,8 @@ type fake struct {
 	}
 }
 
-// startFake registers a fake broker, until it dies or t ends.
-func startFake(t testing.TB, z *zooKeeper, id int32) *fake {
+// startFake registers a fake broker, in a rack unless that is "", until it dies or t ends.
+func startFake(t testing.TB, z *zooKeeper, id int32, rack string) *fake {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,9 +75,12 @@ func startFake(t testing.TB, z *zooKeeper, id int32) *fake {
 	f.wg.Go(f.accept)
 	t.Cleanup(f.stop)
 	port := l.Addr().(*net.TCPAddr).Port
+	if rack != "" {
+		rack = fmt.Sprintf(`"rack":%q,`, rack)
+	}
 	data := fmt.Sprintf(`{"features":{},"listener_security_protocol_map":{"PLAINTEXT":"PLAINTEXT"},`+
-		`"endpoints":["PLAINTEXT://127.0.0.1:%d"],"jmx_port":-1,"port":%d,"host":"127.0.0.1","version":5,"timestamp":"%d"}`,
-		port, port, time.Now().UnixMilli())
+		`"endpoints":["PLAINTEXT://127.0.0.1:%d"],%s"jmx_port":-1,"port":%d,"host":"127.0.0.1","version":5,"timestamp":"%d"}`,
+		port, rack, port, time.Now().UnixMilli())
 	// As brokers do it: in a multi of two, which leaves version 1.
 	_, err = z.Multi(
 		&zk.CreateRequest{Path: f.path(), Acl: zk.WorldACL(zk.PermAll), Flags: zk.FlagEphemeral},

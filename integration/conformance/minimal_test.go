@@ -75,10 +75,20 @@ func (s *single) fresh() string {
 func (s *single) existing() string {
 	s.t.Helper()
 	name := s.fresh()
-	if list := errorsIn(ask[*kmsg.CreateTopicsResponse](s.t, s.addr, withVersion(createTopics(topicOf(name)), 7))); len(list) > 0 {
+	s.create(name)
+	return name
+}
+
+func (s *single) create(name string) {
+	s.t.Helper()
+	if list := s.tryCreate(name); len(list) > 0 {
 		s.t.Fatalf("create topic %s: %v", name, list)
 	}
-	return name
+}
+
+func (s *single) tryCreate(name string) []found {
+	s.t.Helper()
+	return errorsIn(ask[*kmsg.CreateTopicsResponse](s.t, s.addr, withVersion(createTopics(topicOf(name)), 7)))
 }
 
 // minimal returns a small request of an API that has everything in it to be answered without an

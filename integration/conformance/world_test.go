@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -41,10 +40,10 @@ func newWorld(t *testing.T) *world {
 		w.c.Add(nil)
 	}
 	w.zk = openZooKeeper(t, w.c.ZooKeeper(), 30*time.Second)
-	w.third = startFake(t, w.zk, 3)
+	w.third = startFake(t, w.zk, 3, "")
 	w.await("three brokers", func() bool { return len(w.metadata(12).Brokers) == 3 })
 	w.epoch = w.c.Epoch(1)
-	w.controller = w.controllerEpoch()
+	w.controller = w.zk.controllerEpoch(t)
 
 	w.create("e1", nil, []int32{1})
 	w.create("under_score", nil, []int32{1})
@@ -82,19 +81,6 @@ func (w *world) metadata(version int16, topics ...string) *kmsg.MetadataResponse
 	req := metadata(topics...)
 	req.SetVersion(version)
 	return ask[*kmsg.MetadataResponse](w.t, w.addr(1), req)
-}
-
-// controllerEpoch reads the epoch of the controller from ZooKeeper.
-func (w *world) controllerEpoch() (epoch int32) {
-	w.t.Helper()
-	data, _, err := w.zk.Get(w.zk.chroot + "/controller_epoch")
-	if err == nil {
-		err = json.Unmarshal(data, &epoch)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return epoch
 }
 
 // create creates a topic with the given replicas.

@@ -40,7 +40,7 @@ func (t *partition) add(ctx context.Context, r *record) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{records: make([]byte, 0, max(limit, need)), reserved: reserved, delivered: make(chan error, 1)}
+	b := &batch{records: t.producer.buffer(max(limit, need)), reserved: reserved, delivered: make(chan error, 1)}
 	b.append(r)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -117,6 +117,7 @@ func (t *partition) run(ctx context.Context) {
 			return
 		}
 		err := t.sender.deliver(ctx, b)
+		t.producer.buffers.Put(&b.records)
 		t.producer.memory.Release(b.reserved)
 		b.delivered <- err
 	}

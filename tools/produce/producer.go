@@ -35,6 +35,7 @@ type producer struct {
 	topic     string
 	settings  settings
 	memory    *semaphore.Weighted
+	buffers   sync.Pool                 // *[]byte, of delivered batches
 	onFailure func(r record, err error) // called by the senders, one call at a time
 
 	partitions map[int32]*partition // those that records were sent to; only the caller's
@@ -202,6 +203,14 @@ func (p *producer) reserve(ctx context.Context, n int64) (int64, error) {
 			"Failed to allocate %d bytes within the configured max blocking time %d ms.", n, p.settings.maxBlock.Milliseconds())
 	}
 	return n, nil
+}
+
+// buffer returns an empty buffer with room for n bytes.
+func (p *producer) buffer(n int) []byte {
+	if used, ok := p.buffers.Get().(*[]byte); ok && cap(*used) >= n {
+		return (*used)[:0]
+	}
+	return make([]byte, 0, n)
 }
 
 // flush sends what there is without waiting for more.

@@ -7,6 +7,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -79,9 +80,26 @@ type Handlers struct{ Options }
 // New returns Handlers.
 func New(opts Options) *Handlers { return &Handlers{opts} }
 
-// within returns a context that ends after timeoutMs or with the broker.
-func (h *Handlers) within(timeoutMs int32) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(h.Context, time.Duration(max(0, timeoutMs))*time.Millisecond)
+// await waits until done holds for all of 0..n-1 in this broker's metadata, at most timeoutMs and not
+// longer than the broker runs, and returns those for which it does not. A client that does not
+// want to wait is told of all of them.
+func (h *Handlers) await(timeoutMs int32, n int, done func(s *metadata.Snapshot, i int) bool) (left []int) {
+	for i := range n {
+		left = append(left, i)
+	}
+	if timeoutMs <= 0 || n == 0 {
+		return left
+	}
+	ctx, cancel := context.WithTimeout(h.Context, time.Duration(timeoutMs)*time.Millisecond)
+	defer cancel()
+	// Once done, an operation stays done: what comes after it cannot undo it.
+	if h.Cluster.WaitFor(ctx, func(s *metadata.Snapshot) bool {
+		left = slices.DeleteFunc(left, func(i int) bool { return done(s, i) })
+		return len(left) == 0
+	}) == nil {
+		return nil
+	}
+	return left
 }
 
 // storeTimeout bounds a request's own reads and writes of ZooKeeper, which its timeout does not cover.

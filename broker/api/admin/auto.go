@@ -1,13 +1,13 @@
 package admin
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -27,51 +27,89 @@ func NewAutoCreator(h *Handlers) *AutoCreator {
 	return &AutoCreator{handlers: h, inFlight: map[string]bool{}}
 }
 
-// Create creates the topic name if nobody is at it and returns the code for the client:
-// LEADER_NOT_AVAILABLE while it is being created, UNKNOWN_TOPIC_OR_PARTITION if another request is
+// Create creates the topics of names that nobody is at, and returns a code for the client for each:
+// LEADER_NOT_AVAILABLE while the topic is being created, UNKNOWN_TOPIC_OR_PARTITION if another request is
 // creating it, or why it cannot be. It waits for ZooKeeper's answer, not for the controller.
-func (a *AutoCreator) Create(name string) int16 {
-	a.mu.Lock()
-	if a.inFlight[name] {
-		a.mu.Unlock()
-		return kerr.UnknownTopicOrPartition.Code
+func (a *AutoCreator) Create(names []string) []int16 {
+	codes := make([]int16, len(names))
+	mine := a.begin(names)
+	defer a.end(mine)
+	errs := a.create(mine)
+	for i, name := range names {
+		at := slices.Index(mine, name)
+		if at < 0 {
+			codes[i] = kerr.UnknownTopicOrPartition.Code
+			continue
+		}
+		codes[i], _ = a.handlers.failed("automatic topic creation", name, errs[at])
+		switch codes[i] {
+		case 0, kerr.TopicAlreadyExists.Code, kerr.RequestTimedOut.Code:
+			codes[i] = kerr.LeaderNotAvailable.Code
+		}
 	}
-	a.inFlight[name] = true
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
+	return codes
+}
+
+// begin returns those of names that are not in flight, and lets them be.
+func (a *AutoCreator) begin(names []string) (mine []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range names {
+		if !a.inFlight[name] {
+			a.inFlight[name] = true
+			mine = append(mine, name)
+		}
+	}
+	return mine
+}
+
+func (a *AutoCreator) end(mine []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range mine {
 		delete(a.inFlight, name)
-	}()
-	switch code := status.Code(a.create(name)); code {
-	case 0, kerr.TopicAlreadyExists.Code, kerr.RequestTimedOut.Code:
-		return kerr.LeaderNotAvailable.Code
-	default:
-		return code
 	}
 }
 
-func (a *AutoCreator) create(name string) error {
+// create creates topics, with an error for each.
+func (a *AutoCreator) create(names []string) []error {
+	errs := make([]error, len(names))
+	if len(names) == 0 {
+		return errs
+	}
 	h := a.handlers
 	ctx, cancel := h.storeContext()
 	defer cancel()
 	e, err := h.existing(ctx)
 	if err != nil {
-		return err
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
 	}
-	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, byDefault, byDefault
-	internalTopic(&t, h.Config)
-	made, err := h.prepare(e, &t)
-	if err != nil {
-		h.Logger.WithField("topic", name).WithError(err).Info("auto topic creation failed")
-		return err
+	var made []NewTopic
+	var at []int
+	for i, name := range names {
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = name, byDefault, byDefault
+		internalTopic(&t, h.Config)
+		var ready NewTopic
+		if ready, errs[i] = h.prepare(e, &t); errs[i] != nil {
+			h.Logger.WithField("topic", name).WithError(errs[i]).Info("auto topic creation failed")
+			continue
+		}
+		e.add(name)
+		made, at = append(made, ready), append(at, i)
 	}
-	if err := h.Store.CreateTopics(ctx, []NewTopic{made})[0]; err != nil {
-		return err
+	if len(made) == 0 {
+		return errs
 	}
-	h.Logger.WithField("topic", name).WithField("partitions", len(made.Replicas)).Info("created topic automatically")
-	return nil
+	for i, err := range h.Store.CreateTopics(ctx, made) {
+		if errs[at[i]] = err; err == nil {
+			h.Logger.WithField("topic", made[i].Name).WithField("partitions", len(made[i].Replicas)).Info("created topic automatically")
+		}
+	}
+	return errs
 }
 
 // internalTopic gives the brokers' own topics their partition counts, replication factors and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -32,12 +33,19 @@ func (h *Handlers) DescribeConfigs(r *request.Request) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
+	if slices.ContainsFunc(req.Resources, undescribable) {
+		for i := range req.Resources {
+			resp.Resources = append(resp.Resources, described(&req.Resources[i]))
+			resp.Resources[i].ErrorCode, resp.Resources[i].ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr(status.InvalidRequestText)
+		}
+		r.Reply(resp)
+		return
+	}
 	ctx, cancel := h.storeContext()
 	defer cancel()
 	for i := range req.Resources {
 		asked := &req.Resources[i]
-		out := kmsg.NewDescribeConfigsResponseResource()
-		out.ResourceType, out.ResourceName, out.ErrorMessage = asked.ResourceType, asked.ResourceName, kmsg.StringPtr("")
+		out := described(asked)
 		entries, err := h.describe(ctx, asked)
 		if err != nil {
 			code, message := h.failed("DescribeConfigs", asked.ResourceName, err)
@@ -52,6 +60,22 @@ func (h *Handlers) DescribeConfigs(r *request.Request) {
 	r.Reply(resp)
 }
 
+// described is the answer for one resource, without an error and without properties.
+func described(asked *kmsg.DescribeConfigsRequestResource) kmsg.DescribeConfigsResponseResource {
+	out := kmsg.NewDescribeConfigsResponseResource()
+	out.ResourceType, out.ResourceName, out.ErrorMessage = asked.ResourceType, asked.ResourceName, kmsg.StringPtr("")
+	return out
+}
+
+// undescribable reports whether there are no resources of that type, for which Kafka refuses all.
+func undescribable(asked kmsg.DescribeConfigsRequestResource) bool {
+	switch asked.ResourceType {
+	case topicResource, brokerResource, brokerLoggerResource, clientMetricsResource:
+		return false
+	}
+	return true
+}
+
 func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
 	switch asked.ResourceType {
 	case topicResource:
@@ -60,14 +84,12 @@ func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequ
 		return h.describeBroker(asked.ResourceName)
 	case brokerLoggerResource:
 		return h.describeLoggers(asked.ResourceName)
-	case clientMetricsResource:
-		return nil, status.New(kerr.InvalidRequest, "Config type client-metrics is only supported on KRaft clusters")
 	}
-	return nil, status.New(kerr.InvalidRequest, invalidRequestText)
+	if asked.ResourceName == "" {
+		return nil, status.New(kerr.InvalidRequest, "Client metrics subscription name must not be empty")
+	}
+	return nil, status.New(kerr.InvalidRequest, "Config type client-metrics is only supported on KRaft clusters")
 }
-
-// invalidRequestText is the default text of INVALID_REQUEST (Errors.java).
-const invalidRequestText = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
 
 func (h *Handlers) describeTopic(ctx context.Context, name string) ([]config.Entry, error) {
 	if err := topic.ValidateName(name); err != nil {
@@ -108,6 +130,10 @@ func (h *Handlers) ownID(name, text string) error {
 	return nil
 }
 
+// rootLogger is the name of the logger that decides for all that have no level of their own
+// (Log4jController.ROOT_LOGGER). There are no others here.
+const rootLogger = "root"
+
 // describeLoggers shows the one logger that there is and its level.
 func (h *Handlers) describeLoggers(name string) ([]config.Entry, error) {
 	if name == "" {
@@ -116,7 +142,8 @@ func (h *Handlers) describeLoggers(name string) ([]config.Entry, error) {
 	if err := h.ownID(name, ", expected %d but received %d"); err != nil {
 		return nil, err
 	}
-	return nil, nil
+	level := strings.ToUpper(h.Config.Text("gregor.log.level"))
+	return []config.Entry{{Name: rootLogger, Value: &level, Source: config.FromLogger}}, nil
 }
 
 // shown turns the entries asked for into the response's form.

@@ -54,10 +54,10 @@ func (c *creation) list() {
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic = t.Topic
 		switch {
-		case times[t.Topic] > 1:
-			c.fail(&out, status.New(kerr.InvalidRequest, "Found multiple entries for this topic."))
 		case t.Topic == topic.ClusterMetadata:
 			c.fail(&out, status.New(kerr.InvalidRequest, "Creation of internal topic "+topic.ClusterMetadata+" is prohibited."))
+		case times[t.Topic] > 1:
+			c.fail(&out, status.New(kerr.InvalidRequest, "Found multiple entries for this topic."))
 		}
 		c.resp.Topics = append(c.resp.Topics, out)
 		c.asked = append(c.asked, t)
@@ -69,6 +69,7 @@ func (c *creation) fail(out *kmsg.CreateTopicsResponseTopic, err error) {
 	code, message := c.h.failed("CreateTopics", out.Topic, err)
 	fresh := kmsg.NewCreateTopicsResponseTopic()
 	fresh.Topic, fresh.ErrorCode, fresh.ErrorMessage = out.Topic, code, message
+	fresh.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
 	*out = fresh
 }
 
@@ -145,7 +146,7 @@ func (c *creation) write(ctx context.Context) {
 	for i, err := range errs {
 		if err != nil {
 			if status.Code(err) == kerr.TopicAlreadyExists.Code {
-				err = status.New(kerr.TopicAlreadyExists, "Topic '"+c.made[i].Name+"' already exists.")
+				err = exists(c.made[i].Name)
 			}
 			c.fail(&c.resp.Topics[c.at[i]], err)
 			continue
@@ -157,23 +158,10 @@ func (c *creation) write(ctx context.Context) {
 
 // await waits until every topic is complete in this broker's metadata; the others timed out.
 func (c *creation) await() {
-	ctx, cancel := c.h.within(c.req.TimeoutMillis)
-	defer cancel()
-	pending := c.made
-	err := c.h.Cluster.WaitFor(ctx, func(s *metadata.Snapshot) bool {
-		for len(pending) > 0 && complete(s, &pending[0]) {
-			pending = pending[1:]
-		}
-		return len(pending) == 0
-	})
-	if err == nil && c.req.TimeoutMillis > 0 {
-		return
-	}
-	s := c.h.Cluster.Load()
-	for i := range c.made {
-		if c.req.TimeoutMillis <= 0 || !complete(s, &c.made[i]) {
-			c.fail(&c.resp.Topics[c.at[i]], kerr.RequestTimedOut)
-		}
+	for _, i := range c.h.await(c.req.TimeoutMillis, len(c.made), func(s *metadata.Snapshot, i int) bool { return complete(s, &c.made[i]) }) {
+		out := &c.resp.Topics[c.at[i]]
+		c.fail(out, kerr.RequestTimedOut)
+		out.TopicID = c.made[i].ID // the topic is there, or will be
 	}
 }
 

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -23,43 +25,37 @@ func (h *Handlers) DeleteTopics(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
 	s := h.Cluster.Load()
+	resp.Topics = deletionTopics(req)
 	switch {
 	case !h.IsController():
-		resp.Topics = refuseDeletion(req, kerr.NotController.Code)
+		refuseDeletion(resp, kerr.NotController)
+	case !h.Config.Bool("delete.topic.enable") && req.Version < deletionDisabledVersion:
+		refuseDeletion(resp, kerr.InvalidRequest)
 	case !h.Config.Bool("delete.topic.enable"):
-		code := kerr.TopicDeletionDisabled.Code
-		if req.Version < deletionDisabledVersion {
-			code = kerr.InvalidRequest.Code
-		}
-		resp.Topics = refuseDeletion(req, code)
+		refuseDeletion(resp, kerr.TopicDeletionDisabled)
+	case slices.ContainsFunc(resp.Topics, ambiguous):
+		refuseDeletion(resp, kerr.InvalidRequest)
 	default:
-		resp.Topics = resolveDeletion(s, req)
-		h.delete(req, resp)
+		h.delete(req, resp, resolveDeletion(s, resp))
 	}
 	r.Reply(resp)
 }
 
-func refuseDeletion(req *kmsg.DeleteTopicsRequest, code int16) []kmsg.DeleteTopicsResponseTopic {
-	topics := deletionTopics(req)
-	for i := range topics {
-		topics[i].ErrorCode = code
+func refuseDeletion(resp *kmsg.DeleteTopicsResponse, err *kerr.Error) {
+	for i := range resp.Topics {
+		resp.Topics[i].ErrorCode = err.Code
 	}
-	return topics
 }
 
-// deletionTopics lists what the request names, each name or id once.
+// ambiguous reports whether both a name and an id are given.
+func ambiguous(t kmsg.DeleteTopicsResponseTopic) bool {
+	return t.Topic != nil && t.TopicID != topic.ID{}
+}
+
+// deletionTopics lists what the request names, in the form of the answer.
 func deletionTopics(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsResponseTopic {
-	var topics []kmsg.DeleteTopicsResponseTopic
-	names, ids := map[string]bool{}, map[topic.ID]bool{}
+	topics := make([]kmsg.DeleteTopicsResponseTopic, 0, len(req.TopicNames)+len(req.Topics))
 	add := func(name *string, id topic.ID) {
-		if name != nil && names[*name] || name == nil && ids[id] {
-			return
-		}
-		if name != nil {
-			names[*name] = true
-		} else {
-			ids[id] = true
-		}
 		t := kmsg.NewDeleteTopicsResponseTopic()
 		t.Topic, t.TopicID = name, id
 		topics = append(topics, t)
@@ -73,80 +69,67 @@ func deletionTopics(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsResponseTo
 	return topics
 }
 
-// resolveDeletion finds names for ids and ids for names, and refuses what does not exist.
-func resolveDeletion(s *metadata.Snapshot, req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsResponseTopic {
-	topics := deletionTopics(req)
-	for i := range topics {
-		t := &topics[i]
-		id := topic.ID(t.TopicID)
-		switch {
-		case t.Topic != nil && !id.IsZero():
-			t.ErrorCode = kerr.InvalidRequest.Code
+// doomed is a topic that is to be deleted.
+type doomed struct {
+	name string
+	id   topic.ID
+	at   int // place in the response
+}
+
+// gone reports whether the topic has left the metadata; one of the same name may have come since.
+func (d *doomed) gone(s *metadata.Snapshot) bool {
+	known := s.Topic(d.name)
+	return known == nil || known.ID != d.id
+}
+
+// resolveDeletion names the topics that are given by id, and refuses what does not exist.
+func resolveDeletion(s *metadata.Snapshot, resp *kmsg.DeleteTopicsResponse) []doomed {
+	var found []doomed
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		var known *metadata.Topic
+		switch id := topic.ID(t.TopicID); {
 		case t.Topic != nil:
-			if known := s.Topic(*t.Topic); known != nil {
-				t.TopicID = known.ID
-			} else {
-				t.ErrorCode = kerr.UnknownTopicOrPartition.Code
-			}
+			known = s.Topic(*t.Topic)
+			t.ErrorCode = kerr.UnknownTopicOrPartition.Code
 		case id.IsZero():
 			t.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		default:
-			if known := s.TopicByID(id); known != nil {
-				t.Topic = &known.Name
-			} else {
-				t.ErrorCode = kerr.UnknownTopicID.Code
-			}
+			known = s.TopicByID(id)
+			t.ErrorCode = kerr.UnknownTopicID.Code
+		}
+		if known != nil {
+			t.Topic, t.ErrorCode = &known.Name, 0
+			found = append(found, doomed{name: known.Name, id: known.ID, at: i})
 		}
 	}
-	return topics
+	return found
 }
 
-// delete marks the topics without an error and waits for their end.
-func (h *Handlers) delete(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse) {
-	var names []string
-	var at []int
-	for i := range resp.Topics {
-		if resp.Topics[i].ErrorCode == 0 {
-			names, at = append(names, *resp.Topics[i].Topic), append(at, i)
-		}
-	}
-	if len(names) == 0 {
+// delete marks topics for deletion and waits for their end.
+func (h *Handlers) delete(req *kmsg.DeleteTopicsRequest, resp *kmsg.DeleteTopicsResponse, topics []doomed) {
+	if len(topics) == 0 {
 		return
+	}
+	names := make([]string, len(topics))
+	for i := range topics {
+		names[i] = topics[i].name
 	}
 	ctx, cancel := h.storeContext()
 	defer cancel()
-	var waiting []int
+	var waiting []doomed
 	for i, err := range h.Store.DeleteTopics(ctx, names) {
-		out := &resp.Topics[at[i]]
-		if out.ErrorCode, _ = h.failed("DeleteTopics", names[i], err); err == nil {
-			waiting = append(waiting, at[i])
+		if err == nil {
+			waiting = append(waiting, topics[i])
 		}
+		resp.Topics[topics[i].at].ErrorCode, _ = h.failed("DeleteTopics", names[i], err)
 	}
 	h.awaitDeletion(req.TimeoutMillis, resp, waiting)
 }
 
 // awaitDeletion sets REQUEST_TIMED_OUT for what is still there when the time is over.
-func (h *Handlers) awaitDeletion(timeoutMs int32, resp *kmsg.DeleteTopicsResponse, waiting []int) {
-	gone := func(s *metadata.Snapshot, i int) bool {
-		known := s.Topic(*resp.Topics[i].Topic)
-		return known == nil || known.ID != resp.Topics[i].TopicID
-	}
-	wait, cancel := h.within(timeoutMs)
-	defer cancel()
-	left := waiting
-	err := h.Cluster.WaitFor(wait, func(s *metadata.Snapshot) bool {
-		for len(left) > 0 && gone(s, left[0]) {
-			left = left[1:]
-		}
-		return len(left) == 0
-	})
-	if err == nil && timeoutMs > 0 {
-		return
-	}
-	s := h.Cluster.Load()
-	for _, i := range waiting {
-		if timeoutMs <= 0 || !gone(s, i) {
-			resp.Topics[i].ErrorCode = kerr.RequestTimedOut.Code
-		}
+func (h *Handlers) awaitDeletion(timeoutMs int32, resp *kmsg.DeleteTopicsResponse, waiting []doomed) {
+	for _, d := range h.await(timeoutMs, len(waiting), func(s *metadata.Snapshot, i int) bool { return waiting[i].gone(s) }) {
+		resp.Topics[waiting[d].at].ErrorCode = kerr.RequestTimedOut.Code
 	}
 }

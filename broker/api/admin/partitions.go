@@ -63,7 +63,7 @@ func (h *Handlers) grow(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePart
 		if times[t.Topic] = 0; n == 0 {
 			continue // named before
 		}
-		err := error(kerr.InvalidRequest)
+		err := error(status.New(kerr.InvalidRequest, "Duplicate topic in request."))
 		if n == 1 {
 			var made NewTopic
 			made, err = h.growOne(ctx, t, slices.Contains(marked, t.Topic), req.ValidateOnly)
@@ -119,7 +119,7 @@ func (h *Handlers) growOne(ctx context.Context, t *kmsg.CreatePartitionsRequestT
 func addedReplicas(s *metadata.Snapshot, present Assignment, t *kmsg.CreatePartitionsRequestTopic, n int) ([][]int32, error) {
 	first := present.Replicas[0]
 	if len(first) == 0 {
-		return nil, status.New(kerr.InvalidReplicaAssignment, fmt.Sprintf("Unexpected existing replica assignment for topic '%s', partition id 0 is missing.", t.Topic))
+		return nil, invalidAssignment("Unexpected existing replica assignment for topic '%s', partition id 0 is missing.", t.Topic)
 	}
 	if t.Assignment != nil {
 		return chosenReplicas(s, t, len(present.Replicas), len(first), n)
@@ -133,9 +133,6 @@ func addedReplicas(s *metadata.Snapshot, present Assignment, t *kmsg.CreateParti
 
 // chosenReplicas checks the replicas that a client chose (AdminZkClient.validateReplicaAssignment).
 func chosenReplicas(s *metadata.Snapshot, t *kmsg.CreatePartitionsRequestTopic, from, factor, n int) ([][]int32, error) {
-	invalid := func(format string, args ...any) error {
-		return status.New(kerr.InvalidReplicaAssignment, fmt.Sprintf(format, args...))
-	}
 	var unknown []int32
 	for _, a := range t.Assignment {
 		for _, id := range a.Replicas {
@@ -145,26 +142,26 @@ func chosenReplicas(s *metadata.Snapshot, t *kmsg.CreatePartitionsRequestTopic, 
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, invalid("Unknown broker(s) in replica assignment: %s.", join(unknown))
+		return nil, invalidAssignment("Unknown broker(s) in replica assignment: %s.", join(unknown))
 	}
 	if len(t.Assignment) != n {
-		return nil, invalid("Increasing the number of partitions by %d but %d assignments provided.", n, len(t.Assignment))
+		return nil, invalidAssignment("Increasing the number of partitions by %d but %d assignments provided.", n, len(t.Assignment))
 	}
 	var odd, factors []string
 	chosen := make([][]int32, n)
 	for i, a := range t.Assignment {
 		switch id := from + i; {
 		case len(a.Replicas) == 0:
-			return nil, invalid("Cannot have replication factor of 0 for partition id %d.", id)
+			return nil, invalidAssignment("Cannot have replication factor of 0 for partition id %d.", id)
 		case repeats(a.Replicas):
-			return nil, invalid("Duplicate brokers not allowed in replica assignment: %s for partition id %d.", join(a.Replicas), id)
+			return nil, invalidAssignment("Duplicate brokers not allowed in replica assignment: %s for partition id %d.", join(a.Replicas), id)
 		case len(a.Replicas) != factor:
 			odd, factors = append(odd, fmt.Sprint(id)), append(factors, fmt.Sprint(len(a.Replicas)))
 		}
 		chosen[i] = a.Replicas
 	}
 	if len(odd) > 0 {
-		return nil, invalid("Inconsistent replication factor between partitions, partition 0 has %d while partitions [%s] have replication factors [%s], respectively.",
+		return nil, invalidAssignment("Inconsistent replication factor between partitions, partition 0 has %d while partitions [%s] have replication factors [%s], respectively.",
 			factor, strings.Join(odd, ", "), strings.Join(factors, ", "))
 	}
 	return chosen, nil
@@ -173,27 +170,8 @@ func chosenReplicas(s *metadata.Snapshot, t *kmsg.CreatePartitionsRequestTopic, 
 // awaitGrown waits until the new partitions have leaders; topics where they do not get
 // REQUEST_TIMED_OUT.
 func (h *Handlers) awaitGrown(timeoutMs int32, resp *kmsg.CreatePartitionsResponse, waiting []NewTopic) {
-	if len(waiting) == 0 {
-		return
-	}
-	ctx, cancel := h.within(timeoutMs)
-	defer cancel()
-	left := waiting
-	err := h.Cluster.WaitFor(ctx, func(s *metadata.Snapshot) bool {
-		for len(left) > 0 && complete(s, &left[0]) {
-			left = left[1:]
-		}
-		return len(left) == 0
-	})
-	if err == nil && timeoutMs > 0 {
-		return
-	}
-	s := h.Cluster.Load()
-	for _, w := range waiting {
-		if timeoutMs > 0 && complete(s, &w) {
-			continue
-		}
-		at := slices.IndexFunc(resp.Topics, func(t kmsg.CreatePartitionsResponseTopic) bool { return t.Topic == w.Name })
-		resp.Topics[at] = h.grown(w.Name, kerr.RequestTimedOut)
+	for _, i := range h.await(timeoutMs, len(waiting), func(s *metadata.Snapshot, i int) bool { return complete(s, &waiting[i]) }) {
+		at := slices.IndexFunc(resp.Topics, func(t kmsg.CreatePartitionsResponseTopic) bool { return t.Topic == waiting[i].Name })
+		resp.Topics[at] = h.grown(waiting[i].Name, kerr.RequestTimedOut)
 	}
 }

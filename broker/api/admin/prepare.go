@@ -56,19 +56,21 @@ func (e *existing) add(name string) {
 	e.unified[u] = append(e.unified[u], name)
 }
 
+// exists refuses to create a topic that is there.
+func exists(name string) error {
+	return status.New(kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' already exists.", name))
+}
+
 // check refuses names that cannot be used (AdminZkClient.validateTopicCreate).
 func (e *existing) check(name string) error {
-	if e.snapshot.Topic(name) != nil || e.names[name] {
-		if e.marked[name] {
-			return status.New(kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' is marked for deletion.", name))
-		}
-		return status.New(kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' already exists.", name))
-	}
 	if err := topic.ValidateName(name); err != nil {
 		return status.New(kerr.InvalidTopicException, err.Error())
 	}
 	if e.marked[name] {
 		return status.New(kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' is marked for deletion.", name))
+	}
+	if e.names[name] {
+		return exists(name)
 	}
 	if others := e.unified[topic.Unify(name)]; len(others) > 0 {
 		return status.New(kerr.InvalidTopicException,
@@ -81,17 +83,28 @@ func (e *existing) check(name string) error {
 func (h *Handlers) prepare(e *existing, t *kmsg.CreateTopicsRequestTopic) (NewTopic, error) {
 	made := NewTopic{Name: t.Topic}
 	if e.snapshot.Topic(t.Topic) != nil {
-		return made, e.check(t.Topic)
+		return made, exists(t.Topic)
 	}
 	overrides, err := overridesOf(t.Configs)
 	if err != nil {
 		return made, err
 	}
-	if made.Replicas, err = h.replicasFor(e.snapshot, t); err != nil {
+	chosen := len(t.ReplicaAssignment) > 0
+	if !chosen {
+		made.Replicas, err = h.assign(e.snapshot, t.NumPartitions, t.ReplicationFactor)
+	} else if t.NumPartitions != byDefault || t.ReplicationFactor != byDefault {
+		err = status.New(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
+	}
+	if err != nil {
 		return made, err
 	}
 	if err := e.check(t.Topic); err != nil {
 		return made, err
+	}
+	if chosen {
+		if made.Replicas, err = inOrder(t.ReplicaAssignment); err != nil {
+			return made, err
+		}
 	}
 	made.Config, err = h.Config.ValidateTopic(overrides)
 	if err != nil {
@@ -125,20 +138,6 @@ func invalidConfig(err error) error {
 
 // Values of a CreateTopics that ask for the broker's defaults (KIP-464).
 const byDefault = -1
-
-func (h *Handlers) replicasFor(s *metadata.Snapshot, t *kmsg.CreateTopicsRequestTopic) ([][]int32, error) {
-	if len(t.ReplicaAssignment) == 0 {
-		return h.assign(s, t.NumPartitions, t.ReplicationFactor)
-	}
-	if t.NumPartitions != byDefault || t.ReplicationFactor != byDefault {
-		return nil, status.New(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
-	}
-	chosen := make(map[int32][]int32, len(t.ReplicaAssignment))
-	for _, a := range t.ReplicaAssignment {
-		chosen[a.Partition] = a.Replicas
-	}
-	return inOrder(chosen)
-}
 
 // assign places the partitions of a new topic by the usual algorithm.
 func (h *Handlers) assign(s *metadata.Snapshot, partitions int32, factor int16) ([][]int32, error) {
@@ -176,27 +175,33 @@ func refused(err error) error {
 
 // inOrder checks an assignment that a client chose and returns it by partition. Brokers that do
 // not live are not refused, as by Kafka: the partition is created once one of them does.
-func inOrder(chosen map[int32][]int32) ([][]int32, error) {
-	invalid := func(format string, args ...any) error {
-		return status.New(kerr.InvalidReplicaAssignment, fmt.Sprintf(format, args...))
+func inOrder(assignment []kmsg.CreateTopicsRequestTopicReplicaAssignment) ([][]int32, error) {
+	chosen := make(map[int32][]int32, len(assignment))
+	for _, a := range assignment {
+		chosen[a.Partition] = a.Replicas
 	}
 	ordered := make([][]int32, len(chosen))
-	for _, p := range slices.Sorted(maps.Keys(chosen)) {
-		replicas := chosen[p]
-		if len(replicas) != len(chosen[slices.Min(slices.Collect(maps.Keys(chosen)))]) {
-			return nil, invalid("All partitions should have the same number of replicas")
+	for _, replicas := range chosen {
+		if len(replicas) != len(chosen[assignment[0].Partition]) {
+			return nil, invalidAssignment("All partitions should have the same number of replicas")
 		}
+	}
+	for _, replicas := range chosen {
 		if repeats(replicas) {
-			return nil, invalid("Duplicate replica assignment found: %s", scalaMap(chosen))
+			return nil, invalidAssignment("Duplicate replica assignment found: %s", scalaMap(chosen))
 		}
 	}
 	for p, replicas := range chosen {
 		if p < 0 || int(p) >= len(chosen) {
-			return nil, invalid("partitions should be a consecutive 0-based integer sequence")
+			return nil, invalidAssignment("partitions should be a consecutive 0-based integer sequence")
 		}
 		ordered[p] = replicas
 	}
 	return ordered, nil
+}
+
+func invalidAssignment(format string, args ...any) error {
+	return status.New(kerr.InvalidReplicaAssignment, fmt.Sprintf(format, args...))
 }
 
 func repeats(ids []int32) bool {

@@ -2,6 +2,8 @@
 package control
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/api/status"
@@ -29,11 +31,10 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 	states := partitionStates(req)
 	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
 	errs, err := h.Replicas.Apply(command, states)
-	resp.ErrorCode = status.Code(err)
 	if err != nil {
-		r.Reply(resp)
-		return
+		errs = slices.Repeat([]error{err}, len(states))
 	}
+	resp.ErrorCode = status.Code(err)
 	if req.Version < 5 {
 		for i, s := range states {
 			p := kmsg.NewLeaderAndISRResponseTopicPartition()

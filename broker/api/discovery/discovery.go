@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/wire"
@@ -28,9 +29,9 @@ type Handlers struct {
 
 // AutoCreator creates topics that clients ask for by name (Kafka's AutoTopicCreationManager).
 type AutoCreator interface {
-	// Create begins the creation of a topic and returns the code that Metadata answers meanwhile:
-	// LEADER_NOT_AVAILABLE, or why it cannot be created.
-	Create(name string) int16
+	// Create begins the creation of topics and returns, for each of names, the code that Metadata
+	// answers meanwhile: LEADER_NOT_AVAILABLE, or why it cannot be created.
+	Create(names []string) []int16
 }
 
 // Features are the cluster's finalized features (KIP-584), from the /feature znode.
@@ -173,7 +174,7 @@ func (h *Handlers) FindCoordinator(r *request.Request) {
 	}
 	code, message := kerr.CoordinatorNotAvailable.Code, ""
 	if req.CoordinatorType < groupCoordinator || req.CoordinatorType > shareCoordinator {
-		code, message = kerr.InvalidRequest.Code, invalidRequestText
+		code, message = kerr.InvalidRequest.Code, status.InvalidRequestText
 	}
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	if req.Version < 4 {
@@ -188,6 +189,3 @@ func (h *Handlers) FindCoordinator(r *request.Request) {
 	}
 	r.Reply(resp)
 }
-
-// invalidRequestText is the default text of INVALID_REQUEST (Errors.java).
-const invalidRequestText = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."

@@ -37,11 +37,8 @@ func (h *Handlers) Metadata(r *request.Request) {
 	} else {
 		resp.Topics = h.topics(&v, req)
 	}
-	resp.ControllerID = -1
+	resp.ControllerID = s.ControllerID
 	for _, n := range nodes(s, r.Conn.Listener) {
-		if n.id == s.ControllerID {
-			resp.ControllerID = n.id
-		}
 		b := kmsg.NewMetadataResponseBroker()
 		b.NodeID, b.Host, b.Port, b.Rack = n.id, n.host, n.port, n.rack
 		resp.Brokers = append(resp.Brokers, b)
@@ -88,39 +85,59 @@ func (h *Handlers) topics(v *view, req *kmsg.MetadataRequest) []kmsg.MetadataRes
 		slices.SortFunc(all, func(a, b kmsg.MetadataResponseTopic) int { return cmp.Compare(*a.Topic, *b.Topic) })
 		return all
 	}
+	byID := slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != topic.ID{} })
+	if byID {
+		return v.byID(req)
+	}
 	topics := make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
 	seen := make(map[string]bool, len(req.Topics))
+	var missing []string
+	var at []int // places of what is missing
 	for i := range req.Topics {
-		asked := &req.Topics[i]
+		name := req.Topics[i].Topic
 		switch {
-		case asked.Topic == nil:
-			if t := v.snapshot.TopicByID(asked.TopicID); t != nil {
-				topics = append(topics, v.topic(t))
-			} else {
-				topics = append(topics, failedTopic(nil, asked.TopicID, kerr.UnknownTopicID.Code))
-			}
-		case seen[*asked.Topic]:
-		default:
-			seen[*asked.Topic] = true
-			topics = append(topics, h.named(v, req, *asked.Topic))
+		case name == nil:
+			topics = append(topics, failedTopic(nil, topic.ID{}, kerr.UnknownTopicID.Code))
+			continue
+		case seen[*name]:
+			continue
+		}
+		seen[*name] = true
+		if t := v.snapshot.Topic(*name); t != nil {
+			topics = append(topics, v.topic(t))
+			continue
+		}
+		t := v.failed(name)
+		if t.ErrorCode == kerr.UnknownTopicOrPartition.Code {
+			missing, at = append(missing, *name), append(at, len(topics))
+		}
+		topics = append(topics, t)
+	}
+	if len(missing) > 0 && h.AutoCreate != nil && (req.Version < autoCreateVersion || req.AllowAutoTopicCreation) {
+		for i, code := range h.AutoCreate.Create(missing) {
+			topics[at[i]].ErrorCode = code
 		}
 	}
 	return topics
 }
 
-// named answers for one topic by name, creating it if it is not there and may be.
-func (h *Handlers) named(v *view, req *kmsg.MetadataRequest, name string) kmsg.MetadataResponseTopic {
-	if t := v.snapshot.Topic(name); t != nil {
-		return v.topic(t)
+// byID answers a request that names a topic by id: names beside ids do not count, as in Kafka.
+func (v *view) byID(req *kmsg.MetadataRequest) []kmsg.MetadataResponseTopic {
+	topics := make([]kmsg.MetadataResponseTopic, 0, len(req.Topics))
+	seen := map[topic.ID]bool{{}: true}
+	for i := range req.Topics {
+		id := topic.ID(req.Topics[i].TopicID)
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		if t := v.snapshot.TopicByID(id); t != nil {
+			topics = append(topics, v.topic(t))
+		} else {
+			topics = append(topics, failedTopic(nil, id, kerr.UnknownTopicID.Code))
+		}
 	}
-	code := kerr.UnknownTopicOrPartition.Code
-	switch {
-	case topic.ValidateName(name) != nil:
-		code = kerr.InvalidTopicException.Code
-	case h.AutoCreate != nil && (req.Version < autoCreateVersion || req.AllowAutoTopicCreation):
-		code = h.AutoCreate.Create(name)
-	}
-	return failedTopic(&name, topic.ID{}, code)
+	return topics
 }
 
 // view is the cluster as one client sees it.
@@ -131,11 +148,25 @@ type view struct {
 	operations bool
 }
 
-func (v *view) topic(t *metadata.Topic) kmsg.MetadataResponseTopic {
-	out := failedTopic(&t.Name, t.ID, 0)
+// named answers for a topic that a client gave by its name, or may know by it.
+func (v *view) named(name *string, id topic.ID, code int16) kmsg.MetadataResponseTopic {
+	out := failedTopic(name, id, code)
 	if v.operations && v.version >= operationsVersion {
 		out.AuthorizedOperations = topicOperations
 	}
+	return out
+}
+
+// failed answers for a topic that does not exist, or cannot.
+func (v *view) failed(name *string) kmsg.MetadataResponseTopic {
+	if topic.ValidateName(*name) != nil {
+		return v.named(name, topic.ID{}, kerr.InvalidTopicException.Code)
+	}
+	return v.named(name, topic.ID{}, kerr.UnknownTopicOrPartition.Code)
+}
+
+func (v *view) topic(t *metadata.Topic) kmsg.MetadataResponseTopic {
+	out := v.named(&t.Name, t.ID, 0)
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i, p := range t.Partitions {
 		out.Partitions[i] = v.partition(p)

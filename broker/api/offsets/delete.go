@@ -29,31 +29,33 @@ func (h *Handlers) DeleteRecords(r *request.Request) {
 			tp := topic.Partition{Topic: t.Topic, Index: q.Partition}
 			out := kmsg.NewDeleteRecordsResponseTopicPartition()
 			out.Partition, out.LowWatermark = q.Partition, -1
-			p, wanted, err := h.deleteRecords(tp, q.Offset)
+			wanted, err := h.deleteRecords(tp, q.Offset)
 			if out.ErrorCode = h.code("DeleteRecords", tp, err); err == nil {
-				d.waiting = append(d.waiting, pendingDelete{partition: p, wanted: wanted, topic: i, at: j})
+				d.waiting = append(d.waiting, pendingDelete{Partition: tp, wanted: wanted, topic: i, at: j})
 			}
 			t.Partitions = append(t.Partitions, out)
 		}
 		d.response.Topics = append(d.response.Topics, t)
 	}
 	for _, w := range d.waiting {
-		h.Replicas.Appended(w.partition.Partition)
+		h.Replicas.Appended(w.Partition)
 	}
 	timeout := time.Duration(max(0, req.TimeoutMillis)) * time.Millisecond
 	h.Replicas.Deletes.Wait(d, time.Now().Add(timeout), d.keys()...)
 }
 
-func (h *Handlers) deleteRecords(tp topic.Partition, offset int64) (*replica.Partition, int64, error) {
+func (h *Handlers) deleteRecords(tp topic.Partition, offset int64) (wanted int64, err error) {
+	if !h.known(tp) {
+		return -1, replica.ErrUnknownPartition
+	}
 	if topic.IsInternal(tp.Topic) {
-		return nil, -1, errInternalTopic
+		return -1, kerr.InvalidTopicException
 	}
-	p, err := h.partition(tp)
+	p, err := h.Replicas.Partition(tp)
 	if err != nil {
-		return nil, -1, err
+		return -1, err
 	}
-	wanted, err := p.DeleteRecords(offset)
-	return p, wanted, err
+	return p.DeleteRecords(offset)
 }
 
 // delayedDelete waits until the low watermarks of partitions have passed what was deleted.
@@ -65,7 +67,7 @@ type delayedDelete struct {
 }
 
 type pendingDelete struct {
-	partition *replica.Partition
+	topic.Partition
 	wanted    int64
 	topic, at int // place in the response
 }
@@ -73,7 +75,7 @@ type pendingDelete struct {
 func (d *delayedDelete) keys() []topic.Partition {
 	keys := make([]topic.Partition, len(d.waiting))
 	for i, w := range d.waiting {
-		keys[i] = w.partition.Partition
+		keys[i] = w.Partition
 	}
 	return keys
 }
@@ -83,7 +85,11 @@ func (d *delayedDelete) TryComplete() bool {
 	alive := d.handlers.Metadata.Load()
 	left := d.waiting[:0]
 	for _, w := range d.waiting {
-		low, err := w.partition.LowWatermark(func(id int32) bool { return alive.Broker(id) != nil })
+		low := int64(-1)
+		p, err := d.handlers.Replicas.Partition(w.Partition)
+		if err == nil {
+			low, err = p.LowWatermark(func(id int32) bool { return alive.Broker(id) != nil })
+		}
 		out := d.out(w)
 		switch {
 		case err != nil:

@@ -130,8 +130,6 @@ func (h *Handlers) lookup(req *kmsg.ListOffsetsRequest, tp topic.Partition, q *k
 		found, ok, err = p.Log().LookupTimestamp(q.Timestamp)
 	}
 	switch {
-	case errors.Is(err, replica.ErrOffsetNotAvailable):
-		return none, err
 	case err != nil:
 		return none, err
 	case ok && found.Offset < last:
@@ -179,7 +177,7 @@ func (h *Handlers) OffsetForLeaderEpoch(r *request.Request) {
 			out.Partition, out.LeaderEpoch, out.EndOffset = q.Partition, -1, -1
 			p, err := h.partition(tp)
 			if err == nil {
-				out.LeaderEpoch, out.EndOffset, err = p.EndOffsetForEpoch(q.CurrentLeaderEpoch, q.LeaderEpoch, req.ReplicaID != debugReplica)
+				out.LeaderEpoch, out.EndOffset, err = p.EndOffsetForEpoch(q.CurrentLeaderEpoch, q.LeaderEpoch)
 			}
 			out.ErrorCode = h.code("OffsetForLeaderEpoch", tp, err)
 			t.Partitions = append(t.Partitions, out)

@@ -4,7 +4,6 @@ package offsets
 
 import (
 	"github.com/sirupsen/logrus"
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/metadata"
@@ -21,11 +20,14 @@ type Handlers struct {
 
 // partition finds the replica of p, if the cluster knows p.
 func (h *Handlers) partition(p topic.Partition) (*replica.Partition, error) {
-	if h.Metadata.Load().Partition(p) == nil {
+	if !h.known(p) {
 		return nil, replica.ErrUnknownPartition
 	}
 	return h.Replicas.Partition(p)
 }
+
+// known reports whether the cluster has p.
+func (h *Handlers) known(p topic.Partition) bool { return h.Metadata.Load().Partition(p) != nil }
 
 // code maps err, and logs it if it is the broker's fault.
 func (h *Handlers) code(api string, p topic.Partition, err error) int16 {
@@ -34,6 +36,3 @@ func (h *Handlers) code(api string, p topic.Partition, err error) int16 {
 	}
 	return status.Code(err)
 }
-
-// errInternalTopic refuses changes of the brokers' own topics.
-var errInternalTopic = kerr.InvalidTopicException

@@ -30,6 +30,9 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
+// InvalidRequestText is the text that Kafka gives with INVALID_REQUEST where it has no other (Errors.java).
+const InvalidRequestText = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details."
+
 // codes lists the broker's errors; the first one that matches counts.
 var codes = []struct {
 	err  error

@@ -139,7 +139,7 @@ func (h *Handlers) InitProducerID(r *request.Request) {
 }
 
 func (h *Handlers) refusal(req *kmsg.InitProducerIDRequest) int16 {
-	if (req.ProducerID == -1) != (req.ProducerEpoch == -1) || req.ProducerID < -1 || req.ProducerEpoch < -1 {
+	if (req.ProducerID == -1) != (req.ProducerEpoch == -1) {
 		return kerr.InvalidRequest.Code
 	}
 	switch {

@@ -1,0 +1,157 @@
+package control
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/gregor-mq/gregor/broker/api/internal/fixture"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func handlers(b *fixture.Broker) *Handlers {
+	return &Handlers{Replicas: b.Replicas, Metadata: b.Metadata}
+}
+
+// leadership is a LeaderAndIsr for partition 0 of each topic, which broker 1 leads.
+func leadership(version int16, controllerEpoch int32, brokerEpoch int64, names ...string) *kmsg.LeaderAndISRRequest {
+	req := kmsg.NewPtrLeaderAndISRRequest()
+	req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = version, 1, controllerEpoch, brokerEpoch
+	for i, name := range names {
+		p := kmsg.NewLeaderAndISRRequestTopicPartition()
+		p.Topic, p.ControllerEpoch, p.Leader, p.ISR, p.Replicas, p.IsNew = name, controllerEpoch, 1, []int32{1}, []int32{1}, true
+		if version < 2 {
+			req.PartitionStates = append(req.PartitionStates, p)
+			continue
+		}
+		t := kmsg.NewLeaderAndISRRequestTopicState()
+		t.Topic, t.TopicID = name, topic.ID{15: byte(i + 1)}
+		t.PartitionStates = append(t.PartitionStates, p)
+		req.TopicStates = append(req.TopicStates, t)
+	}
+	return req
+}
+
+// codes lists what was answered for each partition, whatever the version.
+func codes(resp *kmsg.LeaderAndISRResponse) (codes []int16) {
+	for _, p := range resp.Partitions {
+		codes = append(codes, p.ErrorCode)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			codes = append(codes, p.ErrorCode)
+		}
+	}
+	return codes
+}
+
+func TestLeaderAndISR(t *testing.T) {
+	for version := int16(0); version <= 7; version++ {
+		b := fixture.New(t)
+		h := handlers(b)
+		send := func(req *kmsg.LeaderAndISRRequest) *kmsg.LeaderAndISRResponse {
+			resp := kmsg.NewPtrLeaderAndISRResponse()
+			fixture.Do(t, request.HandlerFunc(h.LeaderAndIsr), req, resp)
+			return resp
+		}
+		all := func(resp *kmsg.LeaderAndISRResponse, whole, each int16) {
+			t.Helper()
+			got := codes(resp)
+			if resp.ErrorCode != whole || len(got) != 2 || got[0] != each || got[1] != each {
+				t.Errorf("v%d: error %d, of partitions %v; want %d and %d twice", version, resp.ErrorCode, got, whole, each)
+			}
+		}
+		all(send(leadership(version, 5, -1, "a", "b")), 0, 0)
+		if p, err := b.Replicas.Partition(topic.Partition{Topic: "b"}); err != nil {
+			t.Errorf("v%d: %v", version, err)
+		} else if leader, epoch := p.LeaderAndEpoch(); leader != 1 || epoch != 0 {
+			t.Errorf("v%d: led by %d in epoch %d", version, leader, epoch)
+		}
+		all(send(leadership(version, 5, -1, "a", "b")), 0, 11) // said before
+		all(send(leadership(version, 4, -1, "a", "b")), 11, 11)
+		if version >= 2 { // the fixture's broker epoch is 1
+			all(send(leadership(version, 5, 0, "a", "b")), 77, 77)
+		}
+		b.FailDir()
+		all(send(leadership(version, 5, -1, "a", "b")), 0, 56)
+	}
+}
+
+func TestUpdateMetadata(t *testing.T) {
+	b := fixture.New(t)
+	h := handlers(b)
+	send := func(controllerEpoch int32, brokerEpoch int64, name string) int16 {
+		req := kmsg.NewPtrUpdateMetadataRequest()
+		req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch = 8, 1, controllerEpoch, brokerEpoch
+		s := kmsg.NewUpdateMetadataRequestTopicState()
+		p := kmsg.NewUpdateMetadataRequestTopicPartition()
+		s.Topic, s.PartitionStates = name, append(s.PartitionStates, p)
+		req.TopicStates = append(req.TopicStates, s)
+		resp := kmsg.NewPtrUpdateMetadataResponse()
+		fixture.Do(t, request.HandlerFunc(h.UpdateMetadata), req, resp)
+		return resp.ErrorCode
+	}
+	for _, tt := range []struct {
+		controllerEpoch int32
+		brokerEpoch     int64
+		topic           string
+		code            int16
+	}{{5, 1, "a", 0}, {4, 1, "b", 11}, {5, 0, "c", 77}, {5, 2, "d", 0}} {
+		if got := send(tt.controllerEpoch, tt.brokerEpoch, tt.topic); got != tt.code {
+			t.Errorf("%s: error %d, want %d", tt.topic, got, tt.code)
+		}
+		if known := b.Metadata.Load().Topic(tt.topic) != nil; known != (tt.code == 0) {
+			t.Errorf("%s is known: %v after error %d", tt.topic, known, tt.code)
+		}
+	}
+}
+
+func TestStopReplica(t *testing.T) {
+	for version := int16(0); version <= 4; version++ {
+		b := fixture.New(t)
+		b.Topic(t, "a", 1, []int32{1}, nil)
+		b.Topic(t, "b", 1, []int32{1}, nil)
+		h := handlers(b)
+		stop := func(controllerEpoch int32, remove bool, names ...string) *kmsg.StopReplicaResponse {
+			req := &wire.StopReplicaRequest{StopReplicaRequest: kmsg.NewStopReplicaRequest()}
+			req.Version, req.ControllerID, req.ControllerEpoch, req.BrokerEpoch, req.DeletePartitions = version, 1, controllerEpoch, -1, remove
+			for _, name := range names {
+				s := kmsg.NewStopReplicaRequestTopic()
+				s.Topic, s.Partitions = name, []int32{0}
+				s.PartitionStates = []kmsg.StopReplicaRequestTopicPartitionState{{LeaderEpoch: -2, Delete: remove}}
+				req.Topics = append(req.Topics, s)
+			}
+			resp := kmsg.NewPtrStopReplicaResponse()
+			fixture.Do(t, request.HandlerFunc(h.StopReplica), req, resp)
+			return resp
+		}
+		if got := stop(0, true, "a"); got.ErrorCode != 11 || len(got.Partitions) != 0 {
+			t.Errorf("v%d: a replaced controller: %+v", version, got)
+		}
+		got := stop(1, true, "a", "nowhere")
+		if got.ErrorCode != 0 || len(got.Partitions) != 2 || got.Partitions[0].ErrorCode != 0 || got.Partitions[1].ErrorCode != 0 {
+			t.Errorf("v%d: %+v, want two successes", version, got)
+		}
+		if b.Storage.Log(topic.Partition{Topic: "a"}) != nil {
+			t.Errorf("v%d: the log is still there", version)
+		}
+		b.FailDir()
+		if got := stop(1, true, "b"); len(got.Partitions) != 1 || got.Partitions[0].ErrorCode != 56 {
+			t.Errorf("v%d: with a failed directory: %+v", version, got)
+		}
+	}
+}
+
+func TestGarbageDropsTheConnection(t *testing.T) {
+	h := handlers(fixture.New(t))
+	for key, handle := range map[int16]func(*request.Request){4: h.LeaderAndIsr, 5: h.StopReplica, 6: h.UpdateMetadata} {
+		if fixture.SendBody(request.HandlerFunc(handle), key, 1, []byte{1, 2}).Dropped() == nil {
+			t.Errorf("key %d: a body that cannot be decoded must close the connection", key)
+		}
+	}
+}
