@@ -97,6 +97,7 @@ func (c *core) brokersStarted(ctx context.Context, ids []int32, registered map[i
 	others := c.brokerIDs()
 	for _, id := range ids {
 		delete(c.offlineDirs, id)
+		delete(c.shuttingDown, id)
 		c.brokers[id] = registered[id]
 		c.peers.Add(registered[id])
 	}
@@ -126,6 +127,7 @@ func (c *core) brokersDied(ctx context.Context, ids []int32) error {
 	}
 	for _, id := range ids {
 		delete(c.offlineDirs, id)
+		delete(c.shuttingDown, id)
 		delete(c.brokers, id)
 	}
 	return c.replicasDied(ctx, c.replicasOn(ids))

@@ -113,6 +113,15 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 				h.zk.write(&write{kind: createNode, path: path, data: data})
 			}
 		}
+	case "controlled-shutdown": // id=N [epoch=N]
+		id, epoch := 0, -1
+		d.ScanArgs(t, "id", &id)
+		d.MaybeScanArgs(t, "epoch", &epoch)
+		remaining, err := h.term.core.controlledShutdown(context.Background(), int32(id), int64(epoch))
+		if err == nil {
+			fmt.Fprintf(&h.out, "still leads %v\n", remaining)
+		}
+		return err
 	case "topic": // NAME [no-id]; lines: partition: replicas
 		return h.putTopic(d, createNode)
 	case "grow": // as topic

@@ -12,6 +12,9 @@ type event struct {
 	// further one adds nothing and is dropped. Other events are bounded by the requests that were sent.
 	once bool
 	run  func(ctx context.Context) error
+	// dropped is called in place of run if the event is not to be run any more, without blocking; nil:
+	// nobody waits for it.
+	dropped func()
 }
 
 // queue holds the events that wait, first in, first out. Its length is bounded: one event for each
@@ -42,6 +45,7 @@ func (q *queue) put(e event) {
 
 func (q *queue) putLocked(e event) {
 	if q.mu.closed || e.once && q.mu.waiting[e.name] {
+		e.drop()
 		return
 	}
 	if e.once {
@@ -58,16 +62,30 @@ func (q *queue) putLocked(e event) {
 func (q *queue) replace(e event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.events = nil
+	q.dropLocked()
 	clear(q.mu.waiting)
 	q.putLocked(e)
+}
+
+func (q *queue) dropLocked() {
+	for i := range q.mu.events {
+		q.mu.events[i].drop()
+	}
+	q.mu.events = nil
+}
+
+func (e *event) drop() {
+	if e.dropped != nil {
+		e.dropped()
+	}
 }
 
 // close drops all events and those that come.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.events, q.mu.closed = nil, true
+	q.dropLocked()
+	q.mu.closed = true
 }
 
 // take returns the next event once there is one; ok is false if ctx ends before.

@@ -14,6 +14,8 @@ type state struct {
 	fence zkutil.Fence // the epoch of this controller, and what guards its writes
 
 	brokers map[int32]*zkutil.Broker // registered
+	// shuttingDown are those of brokers that have asked for their controlled shutdown.
+	shuttingDown map[int32]bool
 	topics  map[string]*topicState
 	names   map[topic.ID]*topicState
 	// offlineDirs are, by broker, the replicas in log directories that failed.
@@ -22,10 +24,11 @@ type state struct {
 
 func newState() state {
 	return state{
-		brokers:     map[int32]*zkutil.Broker{},
-		topics:      map[string]*topicState{},
-		names:       map[topic.ID]*topicState{},
-		offlineDirs: map[int32]map[*partition]bool{},
+		brokers:      map[int32]*zkutil.Broker{},
+		shuttingDown: map[int32]bool{},
+		topics:       map[string]*topicState{},
+		names:        map[topic.ID]*topicState{},
+		offlineDirs:  map[int32]map[*partition]bool{},
 	}
 }
 
@@ -200,6 +203,11 @@ func (s *state) brokerIDs() []int32 { return slices.Sorted(maps.Keys(s.brokers))
 // online reports whether broker can lead or follow p: it is registered, and its log directory with p
 // is not known to have failed.
 func (s *state) online(broker int32, p *partition) bool {
+	return s.registered(broker, p) && !s.shuttingDown[broker]
+}
+
+// registered is online for a broker that may be shutting down.
+func (s *state) registered(broker int32, p *partition) bool {
 	_, live := s.brokers[broker]
 	return live && !s.offlineDirs[broker][p]
 }

@@ -102,7 +102,7 @@ func TestZooKeeperWritesAndNotes(t *testing.T) {
 		zk.set(errors.New("session expired"))
 		delete(outcomes, "a")
 		propose("a", 2)
-		time.Sleep(10 * time.Second)
+		time.Sleep(9500 * time.Millisecond)
 		synctest.Wait()
 		if _, done := outcomes["a"]; done {
 			t.Error("there is an outcome without an answer")
