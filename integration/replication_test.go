@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,4 +162,38 @@ func TestLeadersKilled(t *testing.T) {
 	c.RequireReadable("orders", acked, patience)
 	awaitISR(c, "orders", 4, 3)
 	requireIdentical(t, c, "orders", 4)
+}
+
+// TestRollingRestart stops and starts one broker after the other: each hands over what it leads before it
+// ends, so that a producer that retries sees no error.
+func TestRollingRestart(t *testing.T) {
+	c := cluster.Start(t, 3, nil)
+	c.CreateTopic("orders", 6, 3, replicated)
+	produced := make(chan cluster.Acked)
+	const records = 5000
+	go func() {
+		produced <- c.Produce("orders", records, everywhere, kgo.ProducerBatchMaxBytes(1024), kgo.ProducerLinger(20*time.Millisecond))
+	}()
+	for _, b := range c.Brokers() {
+		c.Stop(b.ID())
+		for p := range int32(6) {
+			if leader := c.Leader("orders", p); leader == b.ID() {
+				t.Errorf("broker %d still leads orders-%d after it has stopped", leader, p)
+			}
+			if isr := c.ISR("orders", p); slices.Contains(isr, b.ID()) {
+				t.Errorf("broker %d is still in the ISR %v of orders-%d after it has stopped", b.ID(), isr, p)
+			}
+		}
+		if !strings.Contains(b.Log(), "controlled shutdown succeeded") {
+			t.Errorf("broker %d did not hand over:\n%s", b.ID(), b.Log())
+		}
+		c.Restart(b.ID())
+		awaitISR(c, "orders", 6, 3)
+	}
+	acked := <-produced
+	if len(acked) != records {
+		t.Errorf("%d of %d records were acknowledged", len(acked), records)
+	}
+	c.RequireReadable("orders", acked, patience)
+	requireIdentical(t, c, "orders", 6)
 }

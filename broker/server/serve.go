@@ -61,15 +61,17 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}
 	produced := &produce.Handler{Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now}
 	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
-	control := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
+	orders := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
+	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	return map[string]binding{
 		"Produce":              {handle: produced.Handle},
 		"Fetch":                {handle: s.fetch.Handle},
 		"ListOffsets":          {handle: offset.ListOffsets},
 		"Metadata":             {handle: discover.Metadata},
-		"LeaderAndIsr":         {handle: control.LeaderAndIsr},
-		"StopReplica":          {handle: control.StopReplica},
-		"UpdateMetadata":       {handle: control.UpdateMetadata},
+		"LeaderAndIsr":         {handle: orders.LeaderAndIsr},
+		"StopReplica":          {handle: orders.StopReplica},
+		"UpdateMetadata":       {handle: orders.UpdateMetadata},
+		"ControlledShutdown":   {handle: shutdowns.ControlledShutdown, blocks: true},
 		"FindCoordinator":      {handle: discover.FindCoordinator},
 		"ApiVersions":          {handle: discover.APIVersions},
 		"CreateTopics":         {handle: s.admin.CreateTopics, blocks: true},

@@ -49,6 +49,7 @@ type Server struct {
 	fetch        *fetch.Handler
 	admin        *admin.Handlers
 
+	started bool // Start has returned without an error
 	stop    sync.Once
 	stopErr error
 }
@@ -100,6 +101,7 @@ func (s *Server) Start(ctx context.Context) error {
 		s.Shutdown(ctx)
 		return err
 	}
+	s.started = true
 	s.log.WithField("brokerId", s.me.brokerID).WithField("took", time.Since(started).Round(time.Millisecond)).Info("started")
 	return nil
 }
@@ -170,7 +172,7 @@ func (s *Server) dirFailed(dir string, err error) {
 	}
 }
 
-// Shutdown stops the broker in order: it accepts nothing more, answers what it has read as far as
+// Shutdown stops the broker in order: it hands over what it leads, accepts nothing more, answers what it has read as far as
 // ctx allows, resigns, closes its logs cleanly and ends its ZooKeeper session, which removes its
 // registration at once. It may be called after a failed Start and more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -181,6 +183,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) shutdown(ctx context.Context) error {
 	s.log.Info("shutting down")
 	started := time.Now()
+	s.handOver(ctx)
 	var errs []error
 	s.cancel()
 	if s.controller != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -71,12 +72,18 @@ func (l *loop) leave(notes []note) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.notes = append(l.mu.notes, notes...)
-	if l.mu.interrupt != nil && l.mu.hurry == nil && notes[len(notes)-1].follow != nil {
-		l.mu.hurry = time.AfterFunc(grace, l.hurryUp)
-	}
+	l.hurryLocked()
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+}
+
+// hurryLocked gives a poll that is on a little more time, if there is a note about something to follow.
+func (l *loop) hurryLocked() {
+	adds := func(n note) bool { return n.follow != nil }
+	if l.mu.interrupt != nil && l.mu.hurry == nil && slices.ContainsFunc(l.mu.notes, adds) {
+		l.mu.hurry = time.AfterFunc(grace, l.hurryUp)
 	}
 }
 
@@ -249,6 +256,7 @@ func (l *loop) poll(ctx context.Context, req *wire.FetchRequest) ([]byte, error)
 	defer cancel()
 	l.mu.Lock()
 	l.mu.interrupt = cancel
+	l.hurryLocked() // for notes that were left since takeNotes
 	l.mu.Unlock()
 	err := l.connect(ctx)
 	var body []byte

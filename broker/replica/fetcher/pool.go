@@ -43,9 +43,10 @@ type Pool struct {
 
 	mu struct {
 		sync.Mutex
-		ctx   context.Context // of loops; nil once closed
-		loops map[source]*loop
-		of    map[topic.Partition]*loop
+		ctx    context.Context // of loops; nil once closed
+		sealed bool
+		loops  map[source]*loop
+		of     map[topic.Partition]*loop
 	}
 }
 
@@ -85,6 +86,14 @@ func (p *Pool) Close() {
 	p.wg.Wait()
 }
 
+// Seal makes the Pool copy nothing more than it does now: a partition that is to be followed anew, because it
+// has another leader, is not copied any more.
+func (p *Pool) Seal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.sealed = true
+}
+
 // Follow implements replica.Followers.
 func (p *Pool) Follow(what ...replica.Following) {
 	p.mu.Lock()
@@ -95,6 +104,13 @@ func (p *Pool) Follow(what ...replica.Following) {
 	notes := map[*loop][]note{}
 	for _, f := range what {
 		name := f.Replica.Partition
+		if p.mu.sealed {
+			if l := p.mu.of[name]; l != nil {
+				delete(p.mu.of, name)
+				notes[l] = append(notes[l], note{name: name})
+			}
+			continue
+		}
 		l := p.loopLocked(p.sourceOf(f.Leader, name))
 		if before := p.mu.of[name]; before != nil && before != l {
 			notes[before] = append(notes[before], note{name: name})
