@@ -25,7 +25,7 @@
 //
 //	Manager.applyMu, Partition.mu, Partition.hw, Manager.mu, the locks of storage.Log
 //
-// None is held during network I/O or while a purgatory is checked. Partition.mu is held shared while
+// None is held during network I/O nor, but for applyMu, while a purgatory is checked. Partition.mu is held shared while
 // records are appended, so that leadership cannot change under an append, and appends to one
 // partition do not wait for one another before storage orders them.
 package replica

@@ -93,7 +93,7 @@ func (s *Server) register(ctx context.Context) (err error) {
 }
 
 // startController lets this broker stand for controller, and register anew with each later session.
-func (s *Server) startController(context.Context) (err error) {
+func (s *Server) startController(ctx context.Context) (err error) {
 	s.controller, err = controller.New(controller.Options{
 		BrokerID: s.me.brokerID, ZK: s.zk,
 		InterBrokerListener: s.cfg.InterBrokerListener(),
@@ -102,10 +102,11 @@ func (s *Server) startController(context.Context) (err error) {
 		KeepTopics:          !s.cfg.Bool("delete.topic.enable"),
 		Logger:              s.log.WithField("component", "controller"),
 	})
-	if err == nil {
-		s.controller.Start()
+	if err != nil {
+		return err
 	}
-	return err
+	s.controller.Start()
+	return s.registration.confirm(ctx) // a session that was lost before the controller looked
 }
 
 // claimProducerIDs takes the next block of producer ids from ZooKeeper.
@@ -123,8 +124,8 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 		QueuedBytes:     max(0, cfg.Int64("queued.max.request.bytes")),
 		MaxBlocking:     cfg.Int("queued.max.requests"),
 		MaxIdle:         cfg.Millis("connections.max.idle.ms"),
-		SendBuffer:      cfg.Int("socket.send.buffer.bytes"),
-		ReceiveBuffer:   cfg.Int("socket.receive.buffer.bytes"),
+		SendBuffer:      socketBuffer(cfg, "socket.send.buffer.bytes"),
+		ReceiveBuffer:   socketBuffer(cfg, "socket.receive.buffer.bytes"),
 		Backlog:         cfg.Int("socket.listen.backlog.size"),
 		Limits: network.Limits{
 			Connections:  cfg.Int("max.connections"),
@@ -146,6 +147,16 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 	var err error
 	opts.Limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
 	return opts, err
+}
+
+// socketBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,
+// which keeps the system from sizing buffers as the way to the client demands: a fetch of 1 MiB on
+// the same machine then takes ten waits, and a fast line over a long distance is never filled.
+func socketBuffer(cfg *config.Config, name string) int {
+	if !cfg.IsSet(name) {
+		return -1
+	}
+	return cfg.Int(name)
 }
 
 // addresses resolves the hosts of max.connections.per.ip.overrides.
