@@ -43,14 +43,14 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 // else comes on their connection, and they must not wait for a place among those who wait for them.
 func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	log := s.log.WithField("component", "api")
-	s.admin = admin.New(admin.Options{
+	topics := admin.New(admin.Options{
 		BrokerID: s.me.brokerID, Config: s.cfg, Cluster: s.metadata, Store: store{s.zk},
 		IsController: func() bool { return s.controller.IsActive() },
 		Context:      s.ctx, Logger: log,
 	})
 	discover := &discovery.Handlers{ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features}
 	if s.cfg.Bool("auto.create.topics.enable") {
-		discover.AutoCreate = admin.NewAutoCreator(s.admin)
+		discover.AutoCreate = admin.NewAutoCreator(topics)
 	}
 	s.fetch = fetch.New(fetch.Options{
 		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
@@ -72,13 +72,13 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"UpdateMetadata":       {handle: control.UpdateMetadata},
 		"FindCoordinator":      {handle: discover.FindCoordinator},
 		"ApiVersions":          {handle: discover.APIVersions},
-		"CreateTopics":         {handle: s.admin.CreateTopics, blocks: true},
-		"DeleteTopics":         {handle: s.admin.DeleteTopics, blocks: true},
+		"CreateTopics":         {handle: topics.CreateTopics, blocks: true},
+		"DeleteTopics":         {handle: topics.DeleteTopics, blocks: true},
 		"DeleteRecords":        {handle: offset.DeleteRecords},
 		"InitProducerId":       {handle: producers.InitProducerID},
 		"OffsetForLeaderEpoch": {handle: offset.OffsetForLeaderEpoch},
-		"DescribeConfigs":      {handle: s.admin.DescribeConfigs, blocks: true},
-		"CreatePartitions":     {handle: s.admin.CreatePartitions, blocks: true},
+		"DescribeConfigs":      {handle: topics.DescribeConfigs, blocks: true},
+		"CreatePartitions":     {handle: topics.CreatePartitions, blocks: true},
 		"DescribeCluster":      {handle: discover.DescribeCluster},
 		"DescribeProducers":    {handle: offset.DescribeProducers},
 	}, discover
