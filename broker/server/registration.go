@@ -22,8 +22,8 @@ import (
 // registration is this broker's claim in /brokers/ids. It is renewed with every ZooKeeper session;
 // each time the broker gets a new epoch, the czxid of the znode.
 type registration struct {
-	zk     *zkutil.Client
-	broker zkutil.Broker
+	zk      *zkutil.Client
+	broker  zkutil.Broker
 	epoch   atomic.Int64 // -1 until the first registration
 	session atomic.Int64 // in which the broker has registered last
 	logger  logrus.FieldLogger
