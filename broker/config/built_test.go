@@ -42,7 +42,7 @@ func TestBuiltPropertiesAreRead(t *testing.T) {
 // or read in another way than by their whole name.
 var derivedFrom = []string{
 	"listeners", "advertised.listeners", "listener.security.protocol.map", "inter.broker.listener.name",
-	"security.inter.broker.protocol", "max.connections.per.ip.overrides", "node.id",
+	"security.inter.broker.protocol", "max.connections.per.ip.overrides", "node.id", "broker.id.generation.enable",
 	// these are asked for by their prefix
 	"offsets.topic.num.partitions", "offsets.topic.replication.factor", "offsets.topic.segment.bytes",
 	"transaction.state.log.num.partitions", "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes",

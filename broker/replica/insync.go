@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -153,10 +154,17 @@ func (m *Manager) watchLag() {
 		case <-tick.C:
 		}
 		now := m.now()
-		for p := range m.Partitions() {
+		for _, p := range m.all() {
 			p.shrink(now)
 		}
 	}
+}
+
+// all returns the replicas of this broker, in no order.
+func (m *Manager) all() []*Partition {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Collect(maps.Values(m.mu.partitions))
 }
 
 // logger returns a logger with the partition's fields, made anew each time: it is needed seldom.

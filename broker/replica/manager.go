@@ -3,7 +3,6 @@ package replica
 import (
 	"cmp"
 	"errors"
-	"iter"
 	"sync"
 	"time"
 
@@ -117,23 +116,6 @@ func (m *Manager) hosted(p topic.Partition) *Partition {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.mu.partitions[p]
-}
-
-// Partitions iterates over a snapshot of all replicas, in no order.
-func (m *Manager) Partitions() iter.Seq[*Partition] {
-	m.mu.RLock()
-	all := make([]*Partition, 0, len(m.mu.partitions))
-	for _, p := range m.mu.partitions {
-		all = append(all, p)
-	}
-	m.mu.RUnlock()
-	return func(yield func(*Partition) bool) {
-		for _, p := range all {
-			if !yield(p) {
-				return
-			}
-		}
-	}
 }
 
 // Appended wakes who waits for records of p, for its high or its low watermark.

@@ -33,7 +33,6 @@ type ReadResult struct {
 	HighWatermark int64
 	LastStable    int64
 	LogStart      int64
-	Bound         int64 // first offset that this reader may not see
 
 	// Diverged says that the reader's log differs from here on: its last fetched epoch ends, in
 	// this log, at DivergingEnd of DivergingEpoch (KIP-595).
@@ -47,7 +46,7 @@ type ReadResult struct {
 
 // FailedRead is the result that goes with an error.
 func FailedRead() ReadResult {
-	return ReadResult{HighWatermark: -1, LastStable: -1, LogStart: -1, Bound: -1}
+	return ReadResult{HighWatermark: -1, LastStable: -1, LogStart: -1}
 }
 
 // Read returns what o may see from o.Offset on: up to the log end for a follower, the high watermark
@@ -99,15 +98,15 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	if o.Offset > end || o.Offset < res.LogStart {
 		return FailedRead(), n, storage.ErrOffsetOutOfRange
 	}
-	res.Bound = p.boundLocked(o)
-	if o.Offset < res.Bound && o.MaxBytes >= 0 {
-		read, err := p.log.Read(o.Offset, o.MaxBytes, res.Bound, o.MinOneBatch)
+	bound := p.boundLocked(o)
+	if o.Offset < bound && o.MaxBytes >= 0 {
+		read, err := p.log.Read(o.Offset, o.MaxBytes, bound, o.MinOneBatch)
 		if err != nil {
 			return FailedRead(), n, err
 		}
 		res.Section, res.Incomplete = read.Section, read.Incomplete
 		if o.Committed && res.Section != nil {
-			res.Aborted, err = p.log.AbortedTransactions(o.Offset, res.Section.Size(), res.Bound)
+			res.Aborted, err = p.log.AbortedTransactions(o.Offset, res.Section.Size(), bound)
 			if err != nil {
 				res.Section.Release()
 				return FailedRead(), n, err

@@ -22,10 +22,11 @@ import (
 // registration is this broker's claim in /brokers/ids. It is renewed with every ZooKeeper session;
 // each time the broker gets a new epoch, the czxid of the znode.
 type registration struct {
-	zk     *zkutil.Client
-	broker zkutil.Broker
-	epoch  atomic.Int64 // -1 until the first registration
-	logger logrus.FieldLogger
+	zk      *zkutil.Client
+	broker  zkutil.Broker
+	epoch   atomic.Int64 // -1 until the first registration
+	session atomic.Int64 // in which the broker has registered last
+	logger  logrus.FieldLogger
 	// returning: the log directories have belonged to this broker id before this process began.
 	returning bool
 }
@@ -81,7 +82,7 @@ func hostName(ctx context.Context) (string, error) {
 
 // register claims the broker's znode in the current session.
 func (r *registration) register(ctx context.Context) error {
-	b := r.broker
+	b, session := r.broker, r.zk.SessionID()
 	if err := r.zk.CheckAdvertised(ctx, &b); err != nil {
 		return err
 	}
@@ -96,9 +97,19 @@ func (r *registration) register(ctx context.Context) error {
 		return fmt.Errorf("register broker %d at %s: %w", b.ID, zkutil.BrokerPath(b.ID), err)
 	}
 	r.epoch.Store(epoch)
+	r.session.Store(session)
 	r.logger.WithField("path", zkutil.BrokerPath(b.ID)).WithField("epoch", epoch).
 		WithField("endpoints", endpointsText(b.Endpoints)).Info("registered broker")
 	return nil
+}
+
+// confirm registers anew if the session has been replaced since the broker registered. A session that is
+// lost now, or later, is the controller's to notice.
+func (r *registration) confirm(ctx context.Context) error {
+	if session := r.zk.SessionID(); session == 0 || session == r.session.Load() {
+		return nil
+	}
+	return r.register(ctx)
 }
 
 // takeOver removes what an earlier process of this very broker has left in ZooKeeper when it was

@@ -141,6 +141,20 @@ func TestRegisterAgain(t *testing.T) {
 	if err := first.register(t.Context()); err != nil || first.epoch.Load() != epoch {
 		t.Errorf("epoch %d, %v; want %d", first.epoch.Load(), err, epoch)
 	}
+	if err := first.zk.Delete(t.Context(), zkutil.BrokerPath(1), zkutil.AnyVersion); err != nil {
+		t.Fatal(err)
+	}
+	registered := func() bool {
+		there, _, err := first.zk.Exists(t.Context(), zkutil.BrokerPath(1))
+		return there && err == nil
+	}
+	if err := first.confirm(t.Context()); err != nil || registered() {
+		t.Errorf("confirmed in the same session: %v, registered %v; want nothing done", err, registered())
+	}
+	first.session.Store(1) // another session than this one
+	if err := first.confirm(t.Context()); err != nil || !registered() || first.epoch.Load() <= epoch {
+		t.Errorf("confirmed in a later session: %v, registered %v, epoch %d; want a new one after %d", err, registered(), first.epoch.Load(), epoch)
+	}
 	other := claim(t, address, 9092, false)
 	other.broker.ID = 2
 	if err := other.register(t.Context()); err == nil {

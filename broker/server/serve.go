@@ -43,14 +43,14 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 // else comes on their connection, and they must not wait for a place among those who wait for them.
 func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	log := s.log.WithField("component", "api")
-	s.admin = admin.New(admin.Options{
+	topics := admin.New(admin.Options{
 		BrokerID: s.me.brokerID, Config: s.cfg, Cluster: s.metadata, Store: store{s.zk},
 		IsController: func() bool { return s.controller.IsActive() },
 		Context:      s.ctx, Logger: log,
 	})
 	discover := &discovery.Handlers{ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features}
 	if s.cfg.Bool("auto.create.topics.enable") {
-		discover.AutoCreate = admin.NewAutoCreator(s.admin)
+		discover.AutoCreate = admin.NewAutoCreator(topics)
 	}
 	s.fetch = fetch.New(fetch.Options{
 		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
@@ -74,13 +74,13 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"ControlledShutdown":   {handle: shutdowns.ControlledShutdown, blocks: true},
 		"FindCoordinator":      {handle: discover.FindCoordinator},
 		"ApiVersions":          {handle: discover.APIVersions},
-		"CreateTopics":         {handle: s.admin.CreateTopics, blocks: true},
-		"DeleteTopics":         {handle: s.admin.DeleteTopics, blocks: true},
+		"CreateTopics":         {handle: topics.CreateTopics, blocks: true},
+		"DeleteTopics":         {handle: topics.DeleteTopics, blocks: true},
 		"DeleteRecords":        {handle: offset.DeleteRecords},
 		"InitProducerId":       {handle: producers.InitProducerID},
 		"OffsetForLeaderEpoch": {handle: offset.OffsetForLeaderEpoch},
-		"DescribeConfigs":      {handle: s.admin.DescribeConfigs, blocks: true},
-		"CreatePartitions":     {handle: s.admin.CreatePartitions, blocks: true},
+		"DescribeConfigs":      {handle: topics.DescribeConfigs, blocks: true},
+		"CreatePartitions":     {handle: topics.CreatePartitions, blocks: true},
 		"DescribeCluster":      {handle: discover.DescribeCluster},
 		"DescribeProducers":    {handle: offset.DescribeProducers},
 	}, discover
@@ -95,7 +95,7 @@ func (s *Server) register(ctx context.Context) (err error) {
 }
 
 // startController lets this broker stand for controller, and register anew with each later session.
-func (s *Server) startController(context.Context) (err error) {
+func (s *Server) startController(ctx context.Context) (err error) {
 	s.controller, err = controller.New(controller.Options{
 		BrokerID: s.me.brokerID, ZK: s.zk,
 		InterBrokerListener: s.cfg.InterBrokerListener(),
@@ -104,10 +104,11 @@ func (s *Server) startController(context.Context) (err error) {
 		KeepTopics:          !s.cfg.Bool("delete.topic.enable"),
 		Logger:              s.log.WithField("component", "controller"),
 	})
-	if err == nil {
-		s.controller.Start()
+	if err != nil {
+		return err
 	}
-	return err
+	s.controller.Start()
+	return s.registration.confirm(ctx) // a session that was lost before the controller looked
 }
 
 // claimProducerIDs takes the next block of producer ids from ZooKeeper.
@@ -125,8 +126,8 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 		QueuedBytes:     max(0, cfg.Int64("queued.max.request.bytes")),
 		MaxBlocking:     cfg.Int("queued.max.requests"),
 		MaxIdle:         cfg.Millis("connections.max.idle.ms"),
-		SendBuffer:      cfg.Int("socket.send.buffer.bytes"),
-		ReceiveBuffer:   cfg.Int("socket.receive.buffer.bytes"),
+		SendBuffer:      socketBuffer(cfg, "socket.send.buffer.bytes"),
+		ReceiveBuffer:   socketBuffer(cfg, "socket.receive.buffer.bytes"),
 		Backlog:         cfg.Int("socket.listen.backlog.size"),
 		Limits: network.Limits{
 			Connections:  cfg.Int("max.connections"),
@@ -148,6 +149,16 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 	var err error
 	opts.Limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
 	return opts, err
+}
+
+// socketBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,
+// which keeps the system from sizing buffers as the way to the client demands: a fetch of 1 MiB on
+// the same machine then takes ten waits, and a fast line over a long distance is never filled.
+func socketBuffer(cfg *config.Config, name string) int {
+	if !cfg.IsSet(name) {
+		return -1
+	}
+	return cfg.Int(name)
 }
 
 // addresses resolves the hosts of max.connections.per.ip.overrides.

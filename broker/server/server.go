@@ -11,7 +11,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/gregor-mq/gregor/broker/api/admin"
 	"github.com/gregor-mq/gregor/broker/api/fetch"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
 	"github.com/gregor-mq/gregor/broker/config"
@@ -47,7 +46,6 @@ type Server struct {
 	controller   *controller.Controller
 	ids          *transactions.IDs
 	fetch        *fetch.Handler
-	admin        *admin.Handlers
 
 	started bool // Start has returned without an error
 	stop    sync.Once
