@@ -132,16 +132,6 @@ func (p *Partition) decided(tracker *isr.Tracker, epoch int32, o Outcome) {
 	p.manager.Appended(p.Partition) // the size of the ISR counts for those who wait, too
 }
 
-// ISR returns the committed ISR and whether a change of it is pending; nil if this broker does not lead.
-func (p *Partition) ISR() (members []int32, pending bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	if !p.leadsLocked() {
-		return nil, false
-	}
-	return slices.Clone(p.mu.lead.ISR()), p.mu.lead.Pending() != nil
-}
-
 // watchLag looks for lagging followers every half of LagTimeMax, so that one is found at the latest after
 // one and a half of it.
 func (m *Manager) watchLag() {

@@ -171,11 +171,4 @@ func (p *Pool) retire(l *loop) bool {
 	return true
 }
 
-// Loops returns how many loops there are.
-func (p *Pool) Loops() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.mu.loops)
-}
-
 var _ replica.Followers = (*Pool)(nil)
