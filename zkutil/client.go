@@ -25,6 +25,7 @@ type Client struct {
 
 	registeredIn atomic.Int64 // the session in which RegisterBroker last succeeded, or 0
 
+	limit    sizeLimit
 	inFlight chan struct{} // one token for each request that is out
 	requests sync.WaitGroup
 	events   eventQueue

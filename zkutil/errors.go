@@ -32,8 +32,9 @@ var (
 	ErrOutcomeUnknown = errors.New("the write may have been done")
 	// ErrRolledBack is the result of an operation in a failed multi that itself had no fault.
 	ErrRolledBack = errors.New("another operation of the multi failed")
-	// ErrTooLarge reports a request of more than 4 MiB, which no server with default settings takes.
-	ErrTooLarge = errors.New("request is larger than 4 MiB")
+	// ErrTooLarge reports a request that is larger than the server takes (jute.maxbuffer, 1 MiB by
+	// default), or than 4 MiB.
+	ErrTooLarge = errors.New("request is too large for ZooKeeper (jute.maxbuffer)")
 	// ErrControllerMoved reports that /controller_epoch is not what the writing controller has set it to:
 	// it is no longer the controller (ControllerMovedException).
 	ErrControllerMoved = errors.New("controller has moved to another broker")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // do carries out op: it waits for a connection, sends, and after a lost connection sends again, in the
@@ -17,7 +18,11 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 	if err := op.check(len(c.chroot)); err != nil {
 		return op.failed(err)
 	}
-	doubt := inherited
+	size := op.size(len(c.chroot))
+	if c.limit.refuses(size, time.Now()) {
+		return op.failed(ErrTooLarge)
+	}
+	doubt, losses := inherited, 0
 	var bound *session
 	for {
 		s, err := c.acquire(ctx, bound)
@@ -31,6 +36,12 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 		}
 		if isConnectionLoss(r.Err) {
 			doubt = true
+			if losses++; losses == largeAttempts && size >= suspiciousBytes {
+				c.limit.learn(size, time.Now())
+				c.log.WithField("path", op.path).WithField("bytes", size).
+					Warn("gave up a request behind which the connection was lost each time: it is larger than the server's jute.maxbuffer, it seems")
+				return op.failed(ErrTooLarge)
+			}
 			continue
 		}
 		if doubt && r.Err != nil && op.writes() {

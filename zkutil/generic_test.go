@@ -200,6 +200,29 @@ func TestMultiBatchLargeValues(t *testing.T) {
 	}
 }
 
+// A server closes the connection on which it is sent more than it takes: such a request must not be
+// sent again and again, and others must get through.
+func TestLargerThanTheServerTakes(t *testing.T) {
+	log, lines := logger()
+	opts := options(t, sharedZooKeeper(t).Addr())
+	opts.Logger = log
+	c := connectWith(t, opts)
+	ctx := within(t)
+	create(t, c, "/a")
+	for range 3 {
+		if _, err := c.Set(ctx, "/a", make([]byte, 2<<20), -1); !errors.Is(err, zkutil.ErrTooLarge) {
+			t.Fatalf("set 2 MiB: %v, want %v", err, zkutil.ErrTooLarge)
+		}
+		set(t, c, "/a")
+	}
+	if _, err := c.Set(ctx, "/a", make([]byte, 900_000), -1); err != nil {
+		t.Errorf("set 900,000 bytes: %v", err)
+	}
+	if n := len(lines.all()); n > 20 {
+		t.Errorf("%d lines were logged: %q", n, lines.all())
+	}
+}
+
 func TestWatches(t *testing.T) {
 	ctx, c := within(t), connect(t)
 	events := make(chan zkutil.Event, 100)

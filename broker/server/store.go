@@ -34,6 +34,9 @@ func (s store) CreateTopics(ctx context.Context, topics []admin.NewTopic) []erro
 		if errs[i] = r.Err; errors.Is(r.Err, zkutil.ErrNodeExists) {
 			_, errs[i] = s.zk.Set(ctx, configs[i].Path(), zkutil.EncodeConfig(topics[i].Config), -1)
 		}
+		if errors.Is(errs[i], zkutil.ErrTooLarge) {
+			errs[i] = admin.ErrTooMuchConfig
+		}
 	}
 	var nodes []zkutil.Op
 	var at []int
@@ -43,8 +46,11 @@ func (s store) CreateTopics(ctx context.Context, topics []admin.NewTopic) []erro
 		}
 	}
 	for i, r := range s.zk.Do(ctx, nodes...) {
-		if errs[at[i]] = r.Err; errors.Is(r.Err, zkutil.ErrNodeExists) {
+		switch errs[at[i]] = r.Err; {
+		case errors.Is(r.Err, zkutil.ErrNodeExists):
 			errs[at[i]] = admin.ErrTopicExists
+		case errors.Is(r.Err, zkutil.ErrTooLarge):
+			errs[at[i]] = admin.ErrTooManyPartitions
 		}
 	}
 	return errs
@@ -97,6 +103,12 @@ func (s store) SetPartitions(ctx context.Context, name string, a admin.Assignmen
 		t.Partitions[index] = zkutil.Assignment{Replicas: replicas}
 	}
 	_, err := s.zk.AddPartitions(ctx, t)
+	switch {
+	case errors.Is(err, zkutil.ErrBadVersion):
+		return admin.ErrChanged
+	case errors.Is(err, zkutil.ErrTooLarge):
+		return admin.ErrTooManyPartitions
+	}
 	return err
 }
 

@@ -7,6 +7,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -32,7 +33,7 @@ type Store interface {
 	DeleteTopics(ctx context.Context, names []string) []error
 	// Assignment reads a topic's partitions.
 	Assignment(ctx context.Context, name string) (Assignment, error)
-	// SetPartitions replaces a topic's partitions.
+	// SetPartitions replaces a topic's partitions; ErrChanged if they are not those that were read.
 	SetPartitions(ctx context.Context, name string, a Assignment) error
 	// TopicConfigs reads the own properties of each topic; a missing node is an empty map.
 	TopicConfigs(ctx context.Context, names []string) ([]map[string]string, error)
@@ -58,6 +59,10 @@ type Assignment struct {
 var (
 	ErrTopicExists = kerr.TopicAlreadyExists
 	ErrNoTopic     = kerr.UnknownTopicOrPartition
+	ErrChanged     = errors.New("the topic has been changed meanwhile")
+	// ZooKeeper takes no more than so much in one znode; where Kafka tries for ever, these are answered.
+	ErrTooManyPartitions = status.New(kerr.InvalidPartitions, "The list of the topic's replicas is larger than ZooKeeper takes (jute.maxbuffer).")
+	ErrTooMuchConfig     = status.New(kerr.InvalidConfig, "The topic's configuration is larger than ZooKeeper takes (jute.maxbuffer).")
 )
 
 // Options configure Handlers. All fields are required.

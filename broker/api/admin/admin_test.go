@@ -35,6 +35,7 @@ type world struct {
 	marked  []string
 	calls   int           // of TopicNames
 	err     error         // of every call
+	rival   func()        // not nil: changes a topic between the next Assignment and SetPartitions
 	block   chan struct{} // not nil: TopicNames waits for its end
 	entered chan struct{} // and tells here that it does
 }
@@ -156,6 +157,11 @@ func (w *world) Assignment(_ context.Context, name string) (Assignment, error) {
 }
 
 func (w *world) SetPartitions(_ context.Context, name string, a Assignment) error {
+	if w.rival != nil {
+		w.rival()
+		w.rival = nil
+		return ErrChanged
+	}
 	w.topics[name] = a
 	if !w.idle {
 		w.update(topicState(name, a.ID, len(a.Replicas), 1))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -170,6 +171,14 @@ func TestCreatePartitionsOfTheWholeRequest(t *testing.T) {
 	w.add("a", 1)
 	if got := w.grow(t, nil, larger("a", 2), larger("a", 3)); len(got) != 1 || got[0].ErrorCode != 42 || text(got[0].ErrorMessage) != "Duplicate topic in request." {
 		t.Errorf("named twice: %+v", got)
+	}
+	for count, want := range map[int32]int16{5: 0, 4: 37} {
+		name := fmt.Sprint("contested", count)
+		w.add(name, 1)
+		w.rival = func() { w.add(name, 4) }
+		if got := w.grow(t, nil, larger(name, count)); got[0].ErrorCode != want {
+			t.Errorf("grown to 4 meanwhile, then to %d: error %d, want %d", count, got[0].ErrorCode, want)
+		}
 	}
 	w.idle = true
 	if got := w.grow(t, func(r *kmsg.CreatePartitionsRequest) { r.TimeoutMillis = 1 }, larger("a", 2)); got[0].ErrorCode != 7 {

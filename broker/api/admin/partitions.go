@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/wire"
 	"github.com/gregor-mq/gregor/controller/assign"
 )
@@ -67,6 +69,9 @@ func (h *Handlers) grow(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePart
 		if n == 1 {
 			var made NewTopic
 			made, err = h.growOne(ctx, t, slices.Contains(marked, t.Topic), req.ValidateOnly)
+			for errors.Is(err, ErrChanged) { // by another request, which comes first then
+				made, err = h.growOne(ctx, t, false, req.ValidateOnly)
+			}
 			if err == nil && !req.ValidateOnly {
 				waiting = append(waiting, made)
 			}
@@ -83,7 +88,11 @@ func (h *Handlers) growOne(ctx context.Context, t *kmsg.CreatePartitionsRequestT
 	if marked {
 		return made, status.New(kerr.InvalidTopicException, "The topic is queued for deletion.")
 	}
-	present, err := h.Store.Assignment(ctx, t.Topic)
+	var present Assignment
+	err := error(ErrNoTopic)
+	if topic.ValidateName(t.Topic) == nil { // other names may not even make a path
+		present, err = h.Store.Assignment(ctx, t.Topic)
+	}
 	switch {
 	case status.Code(err) == kerr.UnknownTopicOrPartition.Code:
 		return made, status.New(kerr.UnknownTopicOrPartition, fmt.Sprintf("The topic '%s' does not exist.", t.Topic))
