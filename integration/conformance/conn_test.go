@@ -60,6 +60,9 @@ var formatter = kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID))
 
 // encode returns the frame of a request, with its length.
 func encode(req kmsg.Request, correlation int32) []byte {
+	if req.Key() == 7 && req.GetVersion() == 0 { // ControlledShutdown: a header without a client id
+		return frame(req.AppendTo(header(7, 0, correlation, "")[:8]))
+	}
 	return formatter.AppendRequest(nil, req, correlation)
 }
 

@@ -118,6 +118,8 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 		return s.stopReplica(s.existing(), version)
 	case "UpdateMetadata":
 		return s.updateMetadata()
+	case "ControlledShutdown":
+		return controlledShutdown(99) // nobody: the only broker has more to do
 	case "FindCoordinator":
 		return findCoordinator(0, "group")
 	case "ApiVersions":
@@ -199,6 +201,12 @@ func (s *single) stopReplica(topic string, version int16) kmsg.Request {
 	}
 	r.Topics = append(r.Topics, t)
 	return kafkaStopReplica{r}
+}
+
+func controlledShutdown(broker int32) *kmsg.ControlledShutdownRequest {
+	r := kmsg.NewPtrControlledShutdownRequest()
+	r.BrokerID = broker
+	return r
 }
 
 // updateMetadata tells the broker what it knows already.
