@@ -111,17 +111,19 @@ func (b *bench) manyPartitions(ctx context.Context, name report.System, shape sh
 		return err
 	}
 	add("s to create", fractionOfKafka("1/4", 0.25), took.Seconds())
+	begin := time.Now()
 	for _, topic := range shape.names() {
 		if err := with(ctx, s, func(c *load.Conn) error { return c.Touch(ctx, topic, shape.partitions) }); err != nil {
 			return err
 		}
 	}
+	add("s for a first record in each", report.Target{}, time.Since(begin).Seconds())
 	rss, err := s.RSS()
 	if err != nil {
 		return err
 	}
 	add("RSS MB", fractionOfKafka("1/10", 0.1), float64(rss)/1e6)
-	begin := time.Now()
+	begin = time.Now()
 	if err := s.Stop(); err != nil {
 		return err
 	}
@@ -131,6 +133,9 @@ func (b *bench) manyPartitions(ctx context.Context, name report.System, shape sh
 	}
 	add("s to restart", fractionOfKafka("1/5", 0.2), took.Seconds())
 	s.Kill()
+	if err := s.AwaitForgotten(ctx); err != nil {
+		return err
+	}
 	if took, err = b.start(ctx, s, 10*time.Millisecond, shape.leads); err != nil {
 		return err
 	}

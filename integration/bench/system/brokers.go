@@ -44,6 +44,7 @@ func newBroker(name, dir, zooKeeper string, command func(config string) (*exec.C
 	if err != nil {
 		return nil, err
 	}
+	p.zooKeeper = zooKeeper
 	config := filepath.Join(dir, "server.properties")
 	text := fmt.Sprintf(properties, p.Addr(), p.Data(), zooKeeper)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {

@@ -26,6 +26,8 @@ type Program struct {
 	dir     string
 	port    int
 	command func() (*exec.Cmd, error)
+	// zooKeeper is host:port/chroot of a broker.
+	zooKeeper string
 
 	cmd  *exec.Cmd
 	exit chan struct{} // closed once cmd has been waited for
