@@ -96,7 +96,7 @@ var networkProperties = []Property{
 	{"socket.listen.backlog.size", Int, "50", atLeast("1"), Medium, ReadOnly, Built,
 		"How many connections may wait in the kernel to be accepted, on each listener."},
 	{"socket.send.buffer.bytes", Int, "102400", nil, High, ReadOnly, Built,
-		"The send buffer of a connection, in bytes; -1, or not being set, leaves it to the system."},
+		"The send buffer of a connection, in bytes; -1 leaves it to the system."},
 	{"socket.receive.buffer.bytes", Int, "102400", nil, High, ReadOnly, Built,
 		"The receive buffer of a connection, in bytes; -1, or not being set, leaves it to the system."},
 	{"socket.request.max.bytes", Int, "104857600", atLeast("1"), High, ReadOnly, Built,

@@ -17,7 +17,8 @@
 //
 // There is no writer goroutine at rest. Whoever makes the head of the queue ready takes the writing
 // flag, writes what is ready and gives the flag back once nothing is. While the connection's goroutine
-// handles what it has read it is "corked": replies gather and leave in one write at the end. Another
+// handles what it has read it is "corked": replies gather and leave in one write at the end, which is
+// when a look at the socket finds nothing more, or enough is handled (mayLinger). Another
 // goroutine that completes the head writes without waiting; if the socket is full, or much is to be
 // written, a goroutine is started that ends when everything is out.
 //

@@ -11,7 +11,7 @@ const flushInline = 16 << 10
 
 // uncork writes what is ready and lets replies leave at once from here on. Only serve calls it.
 func (c *conn) uncork() {
-	c.batch = 0
+	c.batch, c.lingered = 0, 0
 	c.mu.Lock()
 	c.mu.corked = false
 	flush := c.mu.head != nil && c.mu.head.state != pending && !c.mu.writing

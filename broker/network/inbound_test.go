@@ -102,6 +102,7 @@ func TestBufferClasses(t *testing.T) {
 type script struct {
 	data, sizes []byte
 	n           int
+	polls       int
 	replies     bytes.Buffer
 }
 
@@ -118,6 +119,14 @@ func (s *script) read(in *inbound) (int, error) {
 	in.filled(n)
 	s.data = s.data[n:]
 	return n, nil
+}
+
+// poll gives the next piece at every other call.
+func (s *script) poll(in *inbound) (int, error) {
+	if s.polls++; s.polls%2 == 0 {
+		return 0, nil
+	}
+	return s.read(in)
 }
 
 func (s *script) write(p []byte, _, _ bool) (int, error) { return s.replies.Write(p) }

@@ -324,6 +324,7 @@ type noSendfile struct {
 }
 
 func (t *noSendfile) read(*inbound) (int, error) { return 0, io.EOF }
+func (t *noSendfile) poll(*inbound) (int, error) { return 0, nil }
 func (t *noSendfile) interrupt()                 {}
 func (t *noSendfile) close()                     {}
 func (t *noSendfile) sendfile(*os.File, int64, int, bool) (int, error) {

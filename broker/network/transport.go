@@ -25,6 +25,8 @@ type transport interface {
 	// read waits until something can be read and only then asks in for room. It returns io.EOF at
 	// the end and os.ErrDeadlineExceeded after interrupt.
 	read(in *inbound) (int, error)
+	// poll is read if that need not wait, and otherwise returns 0 without an error.
+	poll(in *inbound) (int, error)
 	// write writes p and returns how much of it. more announces that other bytes follow at once. If
 	// the socket is full, it waits or returns errWouldBlock.
 	write(p []byte, more, wait bool) (int, error)
@@ -43,10 +45,11 @@ type plain struct {
 	last *atomic.Int64 // time of the last byte moved, for the idle rule
 
 	reading struct {
-		in  *inbound
-		n   int
-		err error
-		try func(fd uintptr) bool
+		in   *inbound
+		wait bool
+		n    int
+		err  error
+		try  func(fd uintptr) bool
 	}
 	writing struct {
 		p     []byte
@@ -75,8 +78,18 @@ func newPlain(conn *net.TCPConn, last *atomic.Int64) (*plain, error) {
 	return p, nil
 }
 
-func (p *plain) read(in *inbound) (int, error) {
-	p.reading.in, p.reading.n, p.reading.err = in, 0, nil
+func (p *plain) read(in *inbound) (int, error) { return p.receive(in, true) }
+
+func (p *plain) poll(in *inbound) (int, error) {
+	n, err := p.receive(in, false)
+	if err == errWouldBlock {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (p *plain) receive(in *inbound, wait bool) (int, error) {
+	p.reading.in, p.reading.wait, p.reading.n, p.reading.err = in, wait, 0, nil
 	err := p.raw.Read(p.reading.try)
 	switch {
 	case p.reading.err != nil:
@@ -103,7 +116,10 @@ func (p *plain) tryRead(fd uintptr) bool {
 		case unix.EINTR:
 		case unix.EAGAIN:
 			p.reading.in.rest()
-			return false
+			if !p.reading.wait {
+				p.reading.err = errWouldBlock
+			}
+			return !p.reading.wait
 		default:
 			p.reading.err = os.NewSyscallError("read", err)
 			return true

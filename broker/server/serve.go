@@ -126,8 +126,8 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 		QueuedBytes:     max(0, cfg.Int64("queued.max.request.bytes")),
 		MaxBlocking:     cfg.Int("queued.max.requests"),
 		MaxIdle:         cfg.Millis("connections.max.idle.ms"),
-		SendBuffer:      socketBuffer(cfg, "socket.send.buffer.bytes"),
-		ReceiveBuffer:   socketBuffer(cfg, "socket.receive.buffer.bytes"),
+		SendBuffer:      cfg.Int("socket.send.buffer.bytes"),
+		ReceiveBuffer:   receiveBuffer(cfg),
 		Backlog:         cfg.Int("socket.listen.backlog.size"),
 		Limits: network.Limits{
 			Connections:  cfg.Int("max.connections"),
@@ -151,10 +151,11 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 	return opts, err
 }
 
-// socketBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,
-// which keeps the system from sizing buffers as the way to the client demands: a fetch of 1 MiB on
-// the same machine then takes ten waits, and a fast line over a long distance is never filled.
-func socketBuffer(cfg *config.Config, name string) int {
+// receiveBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,
+// which keeps the system from sizing the buffer as the way to the client demands: a batch of 1 MB
+// then comes in ten pieces, with a wait between any two.
+func receiveBuffer(cfg *config.Config) int {
+	const name = "socket.receive.buffer.bytes"
 	if !cfg.IsSet(name) {
 		return -1
 	}
