@@ -18,7 +18,7 @@ import (
 )
 
 // short is how long a test waits for what must not happen.
-const short = 500 * time.Millisecond
+const short = 2 * time.Second
 
 // answered reports whether the broker answers on c within a short time.
 func answered(t testing.TB, c *conn) bool {
@@ -262,4 +262,52 @@ func freeAddr(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return "127.0.0.1:" + strconv.Itoa(port)
+}
+
+// TestProtectedListener: max.connections does not hold the listener of the brokers, for which one of
+// the others' connections has to go; a listener may have a limit of its own.
+func TestProtectedListener(t *testing.T) {
+	t.Parallel()
+	const limit, own = 8, 3
+	s := newSingle(t, nil)
+	b := s.c.Broker(1)
+	inside, narrow := freeAddr(t), freeAddr(t)
+	b.Set("listeners", "OUTSIDE://"+b.Addr()+",INSIDE://"+inside+",NARROW://"+narrow)
+	b.Set("listener.security.protocol.map", "OUTSIDE:PLAINTEXT,INSIDE:PLAINTEXT,NARROW:PLAINTEXT")
+	b.Set("inter.broker.listener.name", "INSIDE")
+	b.Set("max.connections", strconv.Itoa(limit))
+	b.Set("listener.name.narrow.max.connections", strconv.Itoa(own))
+	s.c.Restart(1)
+
+	var few []*conn
+	for range own {
+		c := dial(t, narrow)
+		if !answered(t, c) {
+			t.Fatalf("connection %d of %d on the narrow listener is not served", len(few)+1, own)
+		}
+		few = append(few, c)
+	}
+	if answered(t, dial(t, narrow)) {
+		t.Errorf("more than %d connections on the narrow listener", own)
+	}
+	var open []*conn
+	for len(open) < limit-own-1 { // one is the controller's
+		c := dial(t, b.Addr())
+		if !answered(t, c) {
+			break
+		}
+		open = append(open, c)
+	}
+	for i := range 3 {
+		if c := dial(t, inside); !answered(t, c) {
+			t.Errorf("connection %d on the listener of the brokers is not served", i+1)
+		}
+	}
+	// The one that was used least recently goes.
+	if err := few[0].awaitClose(); err != nil {
+		t.Error(err)
+	}
+	if last := open[len(open)-1]; !answered(t, last) {
+		t.Error("a connection was closed that was used later")
+	}
 }
