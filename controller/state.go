@@ -16,8 +16,8 @@ type state struct {
 	brokers map[int32]*zkutil.Broker // registered
 	// shuttingDown are those of brokers that have asked for their controlled shutdown.
 	shuttingDown map[int32]bool
-	topics  map[string]*topicState
-	names   map[topic.ID]*topicState
+	topics       map[string]*topicState
+	names        map[topic.ID]*topicState
 	// offlineDirs are, by broker, the replicas in log directories that failed.
 	offlineDirs map[int32]map[*partition]bool
 }
