@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -38,6 +39,7 @@ const headBytes = 4 + 2 + 2 + 4 + 2
 type Server struct {
 	file *os.File
 	ack  []byte // the answer to a Produce request, but for the correlation id
+	wg   sync.WaitGroup
 }
 
 // New returns a server that keeps what it is sent in the file at path.
@@ -49,8 +51,12 @@ func New(path string) (*Server, error) {
 	return &Server{file: file, ack: produceAck()}, nil
 }
 
-// Close closes the file.
-func (s *Server) Close() error { return s.file.Close() }
+// Close waits for the clients to close their connections, and closes the file. Serve must have
+// returned.
+func (s *Server) Close() error {
+	s.wg.Wait()
+	return s.file.Close()
+}
 
 // Serve takes connections until l is closed, and returns why it could take no more.
 func (s *Server) Serve(l net.Listener) error {
@@ -60,11 +66,11 @@ func (s *Server) Serve(l net.Listener) error {
 			return err
 		}
 		c := accepted.(*net.TCPConn)
-		go func() { // ends with the connection, at the latest with the process
+		s.wg.Go(func() { // ends with the connection
 			if err := errors.Join(c.SetWriteBuffer(socketBytes), s.serve(c)); err != nil {
 				fmt.Fprintf(os.Stderr, "bare: connection from %v: %v\n", c.RemoteAddr(), err)
 			}
-		}()
+		})
 	}
 }
 
