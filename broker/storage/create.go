@@ -26,16 +26,16 @@ func (m *Manager) Create(p topic.Partition, o CreateOptions) (*Log, error) {
 		return nil, err
 	}
 	defer m.unreserve(p)
-	candidates, err := m.candidates(o)
-	if err != nil {
-		return nil, fmt.Errorf("create log for partition %s: %w", p, err)
-	}
 	config := o.Config
 	if config == nil {
 		c := m.opts.TopicConfig(p.Topic)
 		config = &c
 	}
-	for _, d := range candidates {
+	for {
+		d, err := m.place(o)
+		if err != nil {
+			return nil, fmt.Errorf("create log for partition %s: %w", p, err)
+		}
 		l, err := m.createIn(d, p, config, o.TopicID)
 		if err == nil {
 			return l, nil
@@ -44,12 +44,10 @@ func (m *Manager) Create(p topic.Partition, o CreateOptions) (*Log, error) {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("no log directory can take a log for %s: %w", p, ErrStorage)
 }
 
-// createIn makes the log in d. A failure of the file system takes d offline.
+// createIn makes the log in d, which place has chosen. A failure of the file system takes d offline.
 func (m *Manager) createIn(d *dir, p topic.Partition, c *LogConfig, id topic.ID) (*Log, error) {
-	d.reserve(1)
 	l, err := d.createLog(p, *c)
 	if err != nil {
 		d.reserve(-1)
@@ -85,26 +83,33 @@ func (m *Manager) unreserve(p topic.Partition) {
 	delete(m.mu.creating, p)
 }
 
-// candidates returns the directories that are online, the one to try first in front.
-func (m *Manager) candidates(o CreateOptions) ([]*dir, error) {
-	online := make([]*dir, 0, len(m.dirs))
-	for _, d := range m.dirs {
-		if !d.offline.Load() {
-			online = append(online, d)
-		}
-	}
-	if !o.New && len(online) < len(m.dirs) {
+// place chooses the directory for a new log, the preferred one or that with the fewest, and counts the
+// log there at once, so that logs created at the same time are spread too.
+func (m *Manager) place(o CreateOptions) (*dir, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	offline := func(d *dir) bool { return d.offline.Load() }
+	if !o.New && slices.ContainsFunc(m.dirs, offline) {
 		return nil, fmt.Errorf("%w: the replica may be on a log directory that is offline", ErrStorage)
 	}
-	sizes := make(map[*dir]int, len(online))
-	for _, d := range online {
-		sizes[d] = d.size()
+	var best *dir
+	for _, d := range m.dirs {
+		if offline(d) {
+			continue
+		}
 		if o.Dir != "" && d.path == filepath.Clean(o.Dir) {
-			sizes[d] = -1
+			best = d
+			break
+		}
+		if best == nil || d.size() < best.size() {
+			best = d
 		}
 	}
-	slices.SortStableFunc(online, func(a, b *dir) int { return sizes[a] - sizes[b] })
-	return online, nil
+	if best == nil {
+		return nil, fmt.Errorf("%w: none is left", ErrStorage)
+	}
+	best.reserve(1)
+	return best, nil
 }
 
 // Delete closes p's log, renames its directory to end in -delete and removes it after
