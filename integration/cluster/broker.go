@@ -104,8 +104,12 @@ func (b *Broker) Stop() error { return b.process.end(syscall.SIGTERM, brokerStop
 // Kill ends the broker with SIGKILL and waits until it is gone.
 func (b *Broker) Kill() { b.process.end(syscall.SIGKILL, brokerStop) }
 
-// Pause freezes the broker (SIGSTOP): its connections stay open and silent.
-func (b *Broker) Pause() { b.process.signal(syscall.SIGSTOP) }
+// Pause freezes the broker (SIGSTOP): its connections stay open and silent. It is frozen when Pause
+// returns.
+func (b *Broker) Pause() {
+	b.process.signal(syscall.SIGSTOP)
+	awaitFrozen(b.PID())
+}
 
 // Resume continues a paused broker.
 func (b *Broker) Resume() { b.process.signal(syscall.SIGCONT) }

@@ -95,8 +95,16 @@ func (z *ZooKeeper) Stop() { z.end(syscall.SIGTERM) }
 // Kill ends the server with SIGKILL and waits for it.
 func (z *ZooKeeper) Kill() { z.end(syscall.SIGKILL) }
 
-// Pause freezes the server (SIGSTOP): its connections stay open and silent.
-func (z *ZooKeeper) Pause() { z.signal(syscall.SIGSTOP) }
+// Pause freezes the server (SIGSTOP): its connections stay open and silent. It is frozen when Pause
+// returns.
+func (z *ZooKeeper) Pause() {
+	z.signal(syscall.SIGSTOP)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.mu.cmd != nil {
+		awaitFrozen(z.mu.cmd.Process.Pid)
+	}
+}
 
 // Resume continues a paused server.
 func (z *ZooKeeper) Resume() { z.signal(syscall.SIGCONT) }
