@@ -197,7 +197,7 @@ func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
 	if err != nil {
 		return err
 	}
-	reads := make(map[*subject]load.Fetch)
+	reads := make(map[*subject]*load.Fetch)
 	for _, s := range subjects {
 		id, err := create(ctx, s, topic)
 		if err != nil {
@@ -207,7 +207,7 @@ func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
 		if err != nil {
 			return fmt.Errorf("fill %s: %w", s.system, err)
 		}
-		reads[s] = load.Fetch{TopicID: id, End: filled.Records, Blind: s.system == report.Bare}
+		reads[s] = &load.Fetch{TopicID: id, End: filled.Records, Blind: s.system == report.Bare}
 	}
 	sizes := []struct {
 		name   string
@@ -218,14 +218,15 @@ func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
 		{"64 KiB", 64 << 10, fractionOfKafka("1/2", 0.5)},
 	}
 	for _, size := range sizes {
-		verified := make(map[*subject]bool)
+		limit := load.Limit{Time: b.limit.Time, Bytes: 4 * b.limit.Bytes}
+		for _, s := range subjects {
+			reads[s].MaxBytes = size.bytes
+			if err := reads[s].Learn(ctx, s.Addr(), limit); err != nil {
+				return fmt.Errorf("%s: %w", s.system, err)
+			}
+		}
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
-			read := reads[s]
-			read.MaxBytes, read.Verify = size.bytes, !verified[s] // in the run that does not count
-			verified[s] = true
-			return charged(s, func() (load.Result, error) {
-				return read.Run(ctx, s.Addr(), load.Limit{Time: b.limit.Time, Bytes: 4 * b.limit.Bytes})
-			})
+			return charged(s, func() (load.Result, error) { return reads[s].Run(ctx, s.Addr(), limit) })
 		}
 		w := workload{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}}
 		if err := b.compare(ctx, w, subjects); err != nil {

@@ -15,60 +15,104 @@ import (
 // fetchVersion is what Kafka 3.9's own consumer sends.
 const fetchVersion = 17
 
-// A Fetch reads partition 0 of a topic from its beginning to End, and again from its beginning, one
-// request after the other, in a fetch session (KIP-227).
+// A Fetch reads partition 0 of a topic from its beginning to End, and again from its beginning.
 type Fetch struct {
 	TopicID  [16]byte
 	End      int64 // the offset after the last record; the log begins at 0
 	MaxBytes int32 // of records in a response
-	// Verify looks at every batch that is read, which takes more time than reading it.
-	Verify bool
 	// Blind is for a server that knows no batches: what it answers is counted and not looked at.
 	Blind bool
+
+	offsets []int64 // that are asked for, one after the other, the first once more at the end
 }
 
-// Run reads until the limit is reached. It counts the bytes of batches that came whole.
-func (f Fetch) Run(ctx context.Context, addr string, limit Limit) (Result, error) {
-	var r Result
+// Learn reads the log once, one request after the other, looks at every batch, and notes the offsets
+// that Run will ask for. If the limit is reached before the end of the log, Run will not go further.
+func (f *Fetch) Learn(ctx context.Context, addr string, limit Limit) error {
+	f.offsets = []int64{0}
+	if f.Blind {
+		f.offsets = []int64{0, 0}
+		return nil
+	}
 	conn, err := Dial(ctx, addr)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer conn.Close()
 	req := f.request()
 	partition := &req.Topics[0].Partitions[0]
-	r.Latency.Reserve(int(min(limit.Bytes/int64(f.MaxBytes)+1, 1<<20)))
-	start := time.Now()
-	for now := start; now.Sub(start) < limit.Time && r.Bytes < limit.Bytes; now = time.Now() {
+	bytes := int64(0)
+	for start := time.Now(); partition.FetchOffset < f.End && time.Since(start) < limit.Time && bytes < limit.Bytes; {
 		resp, err := conn.RoundTrip(ctx, req)
 		if err != nil {
-			return r, err
+			return err
 		}
-		r.Latency.Add(time.Since(now))
 		session := resp.(*kmsg.FetchResponse)
 		records, err := fetched(session)
 		if err != nil {
-			return r, fmt.Errorf("fetch from offset %d: %w", partition.FetchOffset, err)
+			return fmt.Errorf("fetch from offset %d: %w", partition.FetchOffset, err)
 		}
-		next, size := partition.FetchOffset, len(records)
-		if !f.Blind {
-			if next, size, err = f.walk(records, next); err != nil {
-				return r, fmt.Errorf("fetch from offset %d: %w", partition.FetchOffset, err)
-			}
+		next, size, err := walk(records, partition.FetchOffset, true)
+		if err != nil {
+			return fmt.Errorf("fetch from offset %d: %w", partition.FetchOffset, err)
 		}
-		if next >= f.End {
-			next = 0
-		}
+		bytes += int64(size)
 		partition.FetchOffset = next
+		f.offsets = append(f.offsets, next)
 		req.SessionID, req.SessionEpoch = session.SessionID, req.SessionEpoch+1
-		r.Requests++
-		r.Bytes += int64(size)
 	}
-	r.Elapsed = time.Since(start)
+	return nil
+}
+
+// Run asks for what Learn has found, InFlight requests at a time, as fast as they are answered. It
+// counts the bytes of batches that came whole.
+func (f *Fetch) Run(ctx context.Context, addr string, limit Limit) (Result, error) {
+	var r Result
+	r.Latency.Reserve(int(min(limit.Bytes/int64(f.MaxBytes)+1, 1<<20)))
+	req := f.request()
+	req.SessionEpoch = -1 // a session cannot be asked for before the first response
+	partition := &req.Topics[0].Partitions[0]
+	var frames [InFlight][]byte
+	turn := int64(len(f.offsets) - 1)
+	w := window{
+		r: &r,
+		next: func(request int64, _ time.Time) []byte {
+			frame := &frames[request%InFlight]
+			partition.FetchOffset = f.offsets[request%turn]
+			*frame = formatter.AppendRequest((*frame)[:0], req, int32(request))
+			return *frame
+		},
+		take: func(request int64, response []byte) error {
+			size, err := f.take(response, int32(request), f.offsets[request%turn], f.offsets[request%turn+1])
+			r.Bytes += int64(size)
+			return err
+		},
+	}
+	if err := w.run(ctx, addr, limit); err != nil {
+		return r, fmt.Errorf("fetch: %w", err)
+	}
 	return r, nil
 }
 
-func (f Fetch) request() *kmsg.FetchRequest {
+// take returns how many bytes of whole batches there are in a response, which must be those from one
+// offset to another.
+func (f *Fetch) take(response []byte, correlation int32, from, to int64) (int, error) {
+	resp := kmsg.FetchResponse{Version: fetchVersion}
+	if err := decode(response, correlation, &resp); err != nil {
+		return 0, err
+	}
+	records, err := fetched(&resp)
+	if err != nil || f.Blind {
+		return len(records), err
+	}
+	next, size, err := walk(records, from, false)
+	if err == nil && next != to {
+		err = fmt.Errorf("batches up to offset %d where there were some up to %d", next, to)
+	}
+	return size, err
+}
+
+func (f *Fetch) request() *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = fetchVersion, 500, 1, f.MaxBytes
 	req.SessionID, req.SessionEpoch = 0, 0 // asks for a session
@@ -94,15 +138,15 @@ func fetched(resp *kmsg.FetchResponse) ([]byte, error) {
 }
 
 // walk returns the offset after the last whole batch of records, which begin with the batch that
-// holds the offset next, and how many bytes the whole batches have.
-func (f Fetch) walk(records []byte, next int64) (int64, int, error) {
+// holds the offset next, and how many bytes the whole batches have. With verify, it checks their CRC.
+func walk(records []byte, next int64, verify bool) (int64, int, error) {
 	size := 0
 	for len(records) > 0 {
 		batch, rest, err := record.Next(records)
 		if errors.Is(err, record.ErrShort) {
 			break
 		}
-		if err == nil && f.Verify {
+		if err == nil && verify {
 			err = batch.Check()
 		}
 		if err == nil && (batch.BaseOffset() > next || batch.NextOffset() <= next) {
