@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/magiconair/properties"
 
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 	"github.com/gregor-mq/gregor/integration/kafka"
 )
 
@@ -33,6 +33,9 @@ type BrokerOptions struct {
 	Dir       string // for its configuration, data and log
 	ZooKeeper string // host:port/chroot
 	Props     Props  // over those that the harness sets
+	// Node is where the process runs, nil on loopback; Observer, then, is where the harness asks
+	// ZooKeeper from.
+	Node, Observer *netns.Node
 	// Kafka starts an Apache Kafka broker in place of Gregor's.
 	Kafka bool
 	// KafkaOptions say how its JVM is started.
@@ -42,24 +45,26 @@ type BrokerOptions struct {
 // A Broker is one broker in a process of its own. Its port and data stay the same over restarts.
 type Broker struct {
 	opts    BrokerOptions
+	host    string
 	port    int
 	process process
 }
 
-// NewBroker starts a broker on a free port and waits until it is registered in ZooKeeper and takes
+// NewBroker starts a broker on a free port, or the usual one of its node, and waits until it is registered in ZooKeeper and takes
 // connections. The caller ends it with Stop or Kill.
 func NewBroker(o BrokerOptions) (*Broker, error) {
-	port, err := FreePort()
+	host, ports, err := place(o.Node, 9092)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	b := &Broker{opts: o, port: port}
+	b := &Broker{opts: o, host: host, port: ports[0]}
 	b.process.name = fmt.Sprintf("broker %d", o.ID)
 	b.process.logFile = filepath.Join(o.Dir, "broker.log")
 	b.process.command = b.command
+	b.process.node = o.Node
 	return b, b.Start()
 }
 
@@ -67,10 +72,16 @@ func NewBroker(o BrokerOptions) (*Broker, error) {
 func (b *Broker) ID() int32 { return b.opts.ID }
 
 // Addr returns the address that clients connect to, host:port.
-func (b *Broker) Addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
+func (b *Broker) Addr() string { return b.host + ":" + strconv.Itoa(b.port) }
+
+// Node returns the node that the broker runs on, nil on loopback.
+func (b *Broker) Node() *netns.Node { return b.opts.Node }
 
 // DataDir returns the directory of the broker's logs, unless Props name another.
 func (b *Broker) DataDir() string { return filepath.Join(b.opts.Dir, "data") }
+
+// LogFile returns the file that the broker's output goes to, over restarts.
+func (b *Broker) LogFile() string { return b.process.logFile }
 
 // PID returns the id of the process, 0 if it does not run.
 func (b *Broker) PID() int { return b.process.pid() }
@@ -86,16 +97,24 @@ func (b *Broker) Start() error {
 	if err := b.writeConfig(); err != nil {
 		return err
 	}
-	registry, err := openRegistry(b.opts.ZooKeeper)
+	registry, err := OpenRegistry(b.opts.ZooKeeper, b.opts.Observer)
 	if err != nil {
 		return err
 	}
 	defer registry.Close()
-	before := registry.epoch(b.opts.ID) // of a life that ended without ZooKeeper having noticed
+	before := registry.Epoch(b.opts.ID) // of a life that ended without ZooKeeper having noticed
 	return b.process.launch(brokerStart, func() bool {
-		epoch := registry.epoch(b.opts.ID)
+		epoch := registry.Epoch(b.opts.ID)
 		return epoch != 0 && epoch != before && b.accepts()
 	})
+}
+
+// Launch is Start without the wait: the cluster may not be in a state to take the broker.
+func (b *Broker) Launch() error {
+	if err := b.writeConfig(); err != nil {
+		return err
+	}
+	return b.process.launch(brokerStart, func() bool { return true })
 }
 
 // Stop ends the broker with SIGTERM, waits, and reports an end that was not in order.
@@ -172,7 +191,7 @@ func (b *Broker) command() (*exec.Cmd, error) {
 
 // accepts reports whether the broker takes connections.
 func (b *Broker) accepts() bool {
-	conn, err := net.DialTimeout("tcp", b.Addr(), time.Second)
+	conn, err := dialTo(b.opts.Node, b.Addr(), time.Second)
 	if err != nil {
 		return false
 	}

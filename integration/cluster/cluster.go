@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
 // shared is the ZooKeeper of a package's tests, started by the first that needs it.
@@ -71,12 +73,16 @@ var chroots atomic.Int64
 // for something fail the test if that does not work.
 type Cluster struct {
 	t         testing.TB
-	zooKeeper *ZooKeeper
+	zooKeeper string // host:port of its servers
 	chroot    string
 	dir       string
-	registry  *registry
+	registry  *Registry
 	props     Props
 	brokers   []*Broker
+
+	network  *netns.Network // nil on loopback, as the observer is
+	observer *netns.Node
+	ensemble *Ensemble // nil unless the cluster has one of its own
 }
 
 // Start runs n brokers, with ids from 1 on, until t ends.
@@ -88,32 +94,51 @@ func Start(t testing.TB, n int, props Props) *Cluster {
 // StartOn is Start on a ZooKeeper that the test has started, in order to end or pause it.
 func StartOn(t testing.TB, z *ZooKeeper, n int, props Props) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, zooKeeper: z, dir: t.TempDir(), props: props,
+	c := newCluster(t, z.Addr(), props)
+	c.start(n)
+	return c
+}
+
+func newCluster(t testing.TB, zooKeeper string, props Props) *Cluster {
+	return &Cluster{t: t, zooKeeper: zooKeeper, dir: t.TempDir(), props: props,
 		chroot: fmt.Sprintf("/cluster-%d-%d", os.Getpid(), chroots.Add(1))}
-	registry, err := openRegistry(c.ZooKeeper())
+}
+
+// start starts n brokers and waits until they know each other.
+func (c *Cluster) start(n int) {
+	c.t.Helper()
+	registry, err := OpenRegistry(c.ZooKeeper(), c.observer)
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	c.registry = registry
-	t.Cleanup(c.end)
+	c.t.Cleanup(c.end)
 	var wg sync.WaitGroup
 	errs := make([]error, n)
 	c.brokers = make([]*Broker, n)
 	for i := range n {
-		wg.Go(func() { c.brokers[i], errs[i] = NewBroker(c.options(int32(i+1), nil)) })
+		o := c.options(int32(i+1), nil)
+		wg.Go(func() { c.brokers[i], errs[i] = NewBroker(o) })
 	}
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
 	}
 	c.AwaitBrokers()
-	return c
 }
 
+// options returns what the broker with an id is started with, on a node of its own if there are any.
 func (c *Cluster) options(id int32, props Props) BrokerOptions {
 	o := BrokerOptions{ID: id, Dir: filepath.Join(c.dir, "broker-"+strconv.Itoa(int(id))), ZooKeeper: c.ZooKeeper(), Props: Props{}}
+	if c.network != nil {
+		node, err := c.network.Add(fmt.Sprintf("broker %d", id))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		o.Node, o.Observer = node, c.observer
+	}
 	for _, p := range []Props{c.props, props} {
 		for name, value := range p {
 			o.Props[name] = value
@@ -164,7 +189,7 @@ func (c *Cluster) add(kafka bool, props Props) *Broker {
 }
 
 // ZooKeeper returns the address of the cluster's path in ZooKeeper: host:port/path.
-func (c *Cluster) ZooKeeper() string { return c.zooKeeper.Addr() + c.chroot }
+func (c *Cluster) ZooKeeper() string { return c.zooKeeper + c.chroot }
 
 // Brokers returns the brokers in the order of their ids.
 func (c *Cluster) Brokers() []*Broker { return slices.Clone(c.brokers) }
@@ -234,7 +259,7 @@ func (c *Cluster) Controller() int32 {
 	c.t.Helper()
 	var id int32
 	c.Await("controller", func() bool {
-		id = c.registry.controller()
+		id = c.registry.Controller()
 		return id >= 0
 	})
 	return id
@@ -245,7 +270,7 @@ func (c *Cluster) Leader(topic string, partition int32) int32 {
 	c.t.Helper()
 	var id int32
 	c.Await(fmt.Sprintf("leader of %s-%d", topic, partition), func() bool {
-		state, err := c.registry.partition(topic, partition)
+		state, err := c.registry.Partition(topic, partition)
 		id = state.Leader
 		return err == nil && id >= 0
 	})
@@ -255,7 +280,7 @@ func (c *Cluster) Leader(topic string, partition int32) int32 {
 // ISR returns the in-sync replicas of a partition as ZooKeeper knows them.
 func (c *Cluster) ISR(topic string, partition int32) []int32 {
 	c.t.Helper()
-	state, err := c.registry.partition(topic, partition)
+	state, err := c.registry.Partition(topic, partition)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -263,7 +288,7 @@ func (c *Cluster) ISR(topic string, partition int32) []int32 {
 }
 
 // Epoch returns the broker epoch of a registered broker, 0 if it is not registered.
-func (c *Cluster) Epoch(id int32) int64 { return c.registry.epoch(id) }
+func (c *Cluster) Epoch(id int32) int64 { return c.registry.Epoch(id) }
 
 // awaitTimeout bounds every wait for the cluster.
 const awaitTimeout = 60 * time.Second

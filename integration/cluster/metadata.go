@@ -61,7 +61,7 @@ func (c *Cluster) running() []*Broker {
 // are created by asking.
 func (c *Cluster) awaitMetadata(b *Broker, topics []string, what string, done func(*kmsg.MetadataResponse) bool) {
 	c.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.RetryTimeout(time.Second))
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), c.dialer(), kgo.RetryTimeout(time.Second))
 	if err != nil {
 		c.t.Fatal(err)
 	}

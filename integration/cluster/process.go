@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
 // A process is a server that can be started and ended several times. Its output is appended to one
@@ -17,6 +19,7 @@ type process struct {
 	name    string
 	logFile string
 	command func() (*exec.Cmd, error)
+	node    *netns.Node // nil on loopback
 
 	mu struct {
 		sync.Mutex
@@ -44,7 +47,7 @@ func (p *process) launch(timeout time.Duration, ready func() bool) error {
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	if err := startAt(p.node, cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	exit := make(chan struct{})

@@ -3,11 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
 // Place is where a record lies.
@@ -19,10 +22,25 @@ type Place struct {
 // Acked are records that brokers have acknowledged, their values by their places.
 type Acked map[Place]string
 
+// dialer makes clients connect from the observer's node.
+func (c *Cluster) dialer() kgo.Opt { return Dialer(c.observer) }
+
+// Dialer makes a franz-go client connect from a node; nil is loopback.
+func Dialer(node *netns.Node) kgo.Opt {
+	if node == nil {
+		return kgo.Dialer((&net.Dialer{Timeout: 10 * time.Second}).DialContext) // its default
+	}
+	return kgo.Dialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return node.DialContext(ctx, network, address)
+	})
+}
+
 // Client returns a franz-go client of the cluster that is closed when the test ends.
 func (c *Cluster) Client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Addrs()...)}, opts...)...)
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Addrs()...), c.dialer()}, opts...)...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -50,7 +68,7 @@ func (c *Cluster) CreateTopic(topic string, partitions int32, replicas int16, pr
 func (c *Cluster) Produce(topic string, n int, opts ...kgo.Opt) Acked {
 	c.t.Helper()
 	opts = append([]kgo.Opt{kgo.RecordDeliveryTimeout(awaitTimeout), kgo.AllowAutoTopicCreation()}, opts...)
-	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.Addrs()...))...)
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Addrs()...), c.dialer()}, opts...)...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -77,7 +95,7 @@ func (c *Cluster) Produce(topic string, n int, opts ...kgo.Opt) Acked {
 // is found where it was said to be, within timeout.
 func (c *Cluster) RequireReadable(topic string, acked Acked, timeout time.Duration) {
 	c.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.ConsumeTopics(topic),
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), c.dialer(), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		c.t.Fatal(err)

@@ -4,42 +4,50 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-zookeeper/zk"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
-// registry reads what brokers have written into ZooKeeper.
-type registry struct {
-	conn   *zk.Conn
-	chroot string // "" or a path that begins with a slash
+// A Registry reads what brokers have written into ZooKeeper.
+type Registry struct {
+	conn     *zk.Conn
+	chroot   string // "" or a path that begins with a slash
+	observer *netns.Node
 }
 
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}
 
-// openRegistry connects to host:port/chroot.
-func openRegistry(address string) (*registry, error) {
-	host, chroot, _ := strings.Cut(address, "/")
-	conn, _, err := zk.Connect([]string{host}, 10*time.Second, zk.WithLogger(silent{}))
+// OpenRegistry connects, from an observer's node or on loopback, to host:port/chroot; there may be
+// several hosts, separated by commas. It does not wait for the connection.
+func OpenRegistry(address string, observer *netns.Node) (*Registry, error) {
+	hosts, chroot, _ := strings.Cut(address, "/")
+	conn, _, err := zk.Connect(strings.Split(hosts, ","), 10*time.Second, zk.WithLogger(silent{}),
+		zk.WithDialer(func(_, address string, timeout time.Duration) (net.Conn, error) {
+			return dialTo(observer, address, timeout)
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("connect to ZooKeeper at %s: %w", address, err)
 	}
 	if chroot != "" {
 		chroot = "/" + chroot
 	}
-	return &registry{conn: conn, chroot: chroot}, nil
+	return &Registry{conn: conn, chroot: chroot, observer: observer}, nil
 }
 
 // Close ends the session.
-func (r *registry) Close() { r.conn.Close() }
+func (r *Registry) Close() { r.conn.Close() }
 
-// epoch returns the broker epoch of a registered broker, 0 if it is not registered.
-func (r *registry) epoch(id int32) int64 {
+// Epoch returns the broker epoch of a registered broker, 0 if it is not registered.
+func (r *Registry) Epoch(id int32) int64 {
 	exists, stat, err := r.conn.Exists(r.chroot + "/brokers/ids/" + strconv.Itoa(int(id)))
 	if err != nil || !exists {
 		return 0
@@ -47,8 +55,8 @@ func (r *registry) epoch(id int32) int64 {
 	return stat.Czxid
 }
 
-// controller returns the id of the controller, -1 if there is none.
-func (r *registry) controller() int32 {
+// Controller returns the id of the controller, -1 if there is none.
+func (r *Registry) Controller() int32 {
 	var node struct {
 		BrokerID *int32 `json:"brokerid"`
 	}
@@ -58,22 +66,23 @@ func (r *registry) controller() int32 {
 	return *node.BrokerID
 }
 
-// partitionState is what stands in the state znode of a partition.
-type partitionState struct {
+// PartitionState is what stands in the state znode of a partition.
+type PartitionState struct {
 	Leader      int32   `json:"leader"`
 	LeaderEpoch int32   `json:"leader_epoch"`
 	ISR         []int32 `json:"isr"`
 }
 
-func (r *registry) partition(topic string, index int32) (partitionState, error) {
-	var state partitionState
+// Partition returns the state of a partition.
+func (r *Registry) Partition(topic string, index int32) (PartitionState, error) {
+	var state PartitionState
 	err := r.read(path.Join("/brokers/topics", topic, "partitions", strconv.Itoa(int(index)), "state"), &state)
 	return state, err
 }
 
 var errNoNode = errors.New("no such znode")
 
-func (r *registry) read(node string, v any) error {
+func (r *Registry) read(node string, v any) error {
 	data, _, err := r.conn.Get(r.chroot + node)
 	if errors.Is(err, zk.ErrNoNode) {
 		return fmt.Errorf("%s: %w", node, errNoNode)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
 // How a ZooKeeper is looked for, and what is said if there is none.
@@ -28,14 +30,20 @@ const (
 	zooKeeperStart = 60 * time.Second
 )
 
-// ZooKeeper is one real ZooKeeper server in a process of its own, standing alone, with its data in a
-// directory of its own. Its address stays the same over restarts.
+// ZooKeeper is one real ZooKeeper server in a process of its own, standing alone or in an Ensemble, with
+// its data in a directory of its own. Its address stays the same over restarts.
 //
 // It is set up for tests: a tick of 100 ms, sessions of 200 ms to 60 s, and forceSync=no, so that
 // data survives the death of the process but not of the machine.
 type ZooKeeper struct {
 	dir  string
+	host string
 	port int
+	node *netns.Node // nil on loopback
+
+	// Of a member of an ensemble: its number, and what the configuration says of all members.
+	id      int
+	members string
 
 	mu struct {
 		sync.Mutex
@@ -63,12 +71,15 @@ func StartZooKeeper(t testing.TB) *ZooKeeper {
 
 // NewZooKeeper starts a ZooKeeper with its data below dir, for a TestMain that shares one among
 // tests. The caller ends it with Kill or Stop.
-func NewZooKeeper(dir string) (*ZooKeeper, error) {
-	port, err := FreePort()
+func NewZooKeeper(dir string) (*ZooKeeper, error) { return NewZooKeeperAt(dir, nil) }
+
+// NewZooKeeperAt is NewZooKeeper on a node of a network; nil is loopback.
+func NewZooKeeperAt(dir string, node *netns.Node) (*ZooKeeper, error) {
+	host, ports, err := place(node, 2181)
 	if err != nil {
 		return nil, err
 	}
-	z := &ZooKeeper{dir: dir, port: port}
+	z := &ZooKeeper{dir: dir, host: host, port: ports[0], node: node}
 	if err := z.writeConfig(); err != nil {
 		return nil, err
 	}
@@ -79,7 +90,10 @@ func NewZooKeeper(dir string) (*ZooKeeper, error) {
 }
 
 // Addr returns the address of the client port, host:port.
-func (z *ZooKeeper) Addr() string { return "127.0.0.1:" + strconv.Itoa(z.port) }
+func (z *ZooKeeper) Addr() string { return z.host + ":" + strconv.Itoa(z.port) }
+
+// Node returns the node that the server runs on, nil on loopback.
+func (z *ZooKeeper) Node() *netns.Node { return z.node }
 
 // Start starts the server again, on the same port and data, after Stop or Kill.
 func (z *ZooKeeper) Start(t testing.TB) {
@@ -87,6 +101,13 @@ func (z *ZooKeeper) Start(t testing.TB) {
 	if err := z.launch(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Launch is Start without the wait for an answer: a member of an ensemble has none before there is a
+// quorum.
+func (z *ZooKeeper) Launch() error {
+	_, err := z.exec()
+	return err
 }
 
 // Stop ends the server with SIGTERM and waits for it. Sessions and data stay.
@@ -127,14 +148,17 @@ func (z *ZooKeeper) writeConfig() error {
 		return err
 	}
 	files := map[string]string{
-		"zoo.cfg": fmt.Sprintf("dataDir=%s\nclientPortAddress=127.0.0.1\nclientPort=%d\ntickTime=100\n"+
+		"zoo.cfg": fmt.Sprintf("dataDir=%s\nclientPortAddress=%s\nclientPort=%d\ntickTime=100\n"+
 			"minSessionTimeout=200\nmaxSessionTimeout=60000\nmaxClientCnxns=0\n"+
-			"admin.enableServer=false\n4lw.commands.whitelist=*\n", data, z.port),
+			"admin.enableServer=false\n4lw.commands.whitelist=*\n%s", data, z.host, z.port, z.members),
 		"logback.xml": `<configuration><appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">` +
 			`<encoder><pattern>%d %-5level %msg%n</pattern></encoder></appender>` +
 			`<root level="WARN"><appender-ref ref="OUT"/></root></configuration>`,
 		"log4j.properties": "log4j.rootLogger=WARN, OUT\nlog4j.appender.OUT=org.apache.log4j.ConsoleAppender\n" +
 			"log4j.appender.OUT.layout=org.apache.log4j.PatternLayout\n",
+	}
+	if z.members != "" {
+		files["data/myid"] = strconv.Itoa(z.id)
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(z.dir, name), []byte(text), 0o644); err != nil {
@@ -146,21 +170,38 @@ func (z *ZooKeeper) writeConfig() error {
 
 // launch starts the process and waits until it answers.
 func (z *ZooKeeper) launch() error {
-	classPath, err := zooKeeperClassPath()
+	exit, err := z.exec()
 	if err != nil {
 		return err
+	}
+	if err := z.awaitAnswer(exit); err != nil {
+		z.Kill()
+		return err
+	}
+	return nil
+}
+
+// exec starts the process and returns a channel that is closed when it has ended.
+func (z *ZooKeeper) exec() (<-chan struct{}, error) {
+	classPath, err := zooKeeperClassPath()
+	if err != nil {
+		return nil, err
 	}
 	log, err := os.OpenFile(z.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
+	main := "org.apache.zookeeper.server.ZooKeeperServerMain"
+	if z.members != "" {
+		main = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+	}
 	cmd := exec.Command("java",
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m", "-Xshare:auto", "-XX:-UsePerfData",
 		"-Dzookeeper.forceSync=no", "-Dzookeeper.preAllocSize=1024", "-Dzookeeper.jmx.log4j.disable=true",
+		"-Dzookeeper.cnxTimeout=1000", "-Dzookeeper.electionPortBindRetry=0",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
-		"-cp", z.dir+":"+classPath,
-		"org.apache.zookeeper.server.ZooKeeperServerMain", filepath.Join(z.dir, "zoo.cfg"))
+		"-cp", z.dir+":"+classPath, main, filepath.Join(z.dir, "zoo.cfg"))
 	cmd.Stdout, cmd.Stderr = log, log
 	// A test binary that is killed takes its servers with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -168,23 +209,26 @@ func (z *ZooKeeper) launch() error {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.mu.cmd != nil {
-		return errors.New("ZooKeeper runs already")
+		return nil, errors.New("ZooKeeper runs already")
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start ZooKeeper: %w", err)
+	if err := startAt(z.node, cmd); err != nil {
+		return nil, fmt.Errorf("start ZooKeeper: %w", err)
 	}
 	exit := make(chan struct{})
 	go func() {
 		cmd.Wait() // joined by end, through exit
 		close(exit)
 	}()
-	if err := z.awaitAnswer(exit); err != nil {
-		cmd.Process.Kill()
-		<-exit
-		return err
-	}
 	z.mu.cmd, z.mu.exit = cmd, exit
-	return nil
+	return exit, nil
+}
+
+// AwaitAnswer waits until a server that runs serves clients.
+func (z *ZooKeeper) AwaitAnswer() error {
+	z.mu.Lock()
+	exit := z.mu.exit
+	z.mu.Unlock()
+	return z.awaitAnswer(exit)
 }
 
 // awaitAnswer polls the server until it answers as one that serves clients.
@@ -207,7 +251,7 @@ func (z *ZooKeeper) awaitAnswer(exit <-chan struct{}) error {
 // answers reports whether the server answers "srvr" with its mode; while it still loads its data, it
 // says instead that it does not serve requests.
 func (z *ZooKeeper) answers() bool {
-	conn, err := net.DialTimeout("tcp", z.Addr(), time.Second)
+	conn, err := dialTo(z.node, z.Addr(), time.Second)
 	if err != nil {
 		return false
 	}

@@ -1,0 +1,88 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
+)
+
+// StartNetwork is Start with each broker in a network namespace of its own, and an ensemble of the
+// cluster's own, of one server or several, likewise: the links between any two of them can be cut. It
+// skips the test where namespaces cannot be made.
+func StartNetwork(t testing.TB, n, servers int, props Props) *Cluster {
+	t.Helper()
+	if err := netns.Possible(); err != nil {
+		t.Skipf("the links of a cluster cannot be cut here: %v", err)
+	}
+	network, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(network.Close)
+	observer, err := network.Add("observer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []*netns.Node
+	for i := range servers {
+		node, err := network.Add(fmt.Sprintf("zookeeper %d", i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes = append(nodes, node)
+	}
+	ensemble, err := NewEnsemble(t.TempDir(), servers, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ensemble.Kill()
+		for _, z := range ensemble.servers {
+			if t.Failed() {
+				t.Logf("log of ZooKeeper %s:\n%s", z.Addr(), z.Log())
+			}
+		}
+	})
+	c := newCluster(t, ensemble.Addr(), props)
+	c.network, c.observer, c.ensemble = network, observer, ensemble
+	c.start(n)
+	return c
+}
+
+// Network returns the network of a cluster that StartNetwork has made.
+func (c *Cluster) Network() *netns.Network { return c.network }
+
+// ZooKeepers returns the servers of a cluster that StartNetwork has made.
+func (c *Cluster) ZooKeepers() []*ZooKeeper { return c.ensemble.Servers() }
+
+// Cut loses what two nodes send each other.
+func (c *Cluster) Cut(a, b *netns.Node) {
+	c.t.Helper()
+	c.CutOneWay(a, b)
+	c.CutOneWay(b, a)
+}
+
+// CutOneWay loses what one node sends to another.
+func (c *Cluster) CutOneWay(from, to *netns.Node) {
+	c.t.Helper()
+	if err := c.network.Cut(from, to); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// CutZooKeeper cuts a broker off from all ZooKeeper servers, and from nothing else.
+func (c *Cluster) CutZooKeeper(id int32) {
+	c.t.Helper()
+	for _, z := range c.ZooKeepers() {
+		c.Cut(c.Broker(id).Node(), z.Node())
+	}
+}
+
+// Heal heals all links.
+func (c *Cluster) Heal() {
+	c.t.Helper()
+	if err := c.network.HealAll(); err != nil {
+		c.t.Fatal(err)
+	}
+}
