@@ -48,7 +48,7 @@ type history struct {
 }
 
 func newHistory() *history {
-	h := &history{ids: map[string][16]byte{}}
+	h := &history{ids: map[string][16]byte{}, Controller: &Controller{queue: newQueue(), log: logrus.New()}}
 	h.zk = newFakeZooKeeper(&h.out)
 	h.peers = &fakePeers{out: &h.out}
 	h.zk.fired = func(e zkutil.Event) { h.watched(e) }
@@ -78,9 +78,6 @@ func (h *history) begin(epoch int32, keepTopics, unclean bool) error {
 func (h *history) drain() {
 	for {
 		h.peers.flush()
-		if h.Controller == nil {
-			return
-		}
 		e, ok := h.queue.next()
 		if !ok {
 			return
@@ -122,6 +119,8 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 			fmt.Fprintf(&h.out, "still leads %v\n", remaining)
 		}
 		return err
+	case "alter": // see there
+		return h.alter(t, d)
 	case "topic": // NAME [no-id]; lines: partition: replicas
 		return h.putTopic(d, createNode)
 	case "grow": // as topic

@@ -18,13 +18,15 @@
 //     of a partition's or replica's state writes and sends;
 //   - batch.go: what a change of state sends, gathered to one LeaderAndIsr and one StopReplica request a
 //     broker, and one UpdateMetadata request for all;
-//   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events.
+//   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events;
+//   - shutdown.go, alter_partition.go: what brokers ask for.
 //
 // # The rim
 //
 // controller.go runs the loop over queue.go; election.go is how a broker takes office and leaves it;
 // sender.go runs one goroutine for each live broker, which repeats a request until it is answered or the
-// broker is gone, with what waits in backlog.go; zookeeper.go is znodes over zkutil.
+// broker is gone, with what waits in backlog.go; ask.go gives an answer to who asks, also when there is no
+// controller; zookeeper.go is znodes over zkutil.
 //
 // # Fencing
 //

@@ -12,7 +12,7 @@ type event struct {
 	// further one adds nothing and is dropped. Other events are bounded by the requests that were sent.
 	once bool
 	run  func(ctx context.Context) error
-	// dropped is called in place of run if the event is not to be run any more, without blocking; nil:
+	// dropped is called in place of run if the event is not to be run any more, with no lock held; nil:
 	// nobody waits for it.
 	dropped func()
 }
@@ -38,15 +38,21 @@ func newQueue() *queue {
 
 // put adds e behind the others.
 func (q *queue) put(e event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.putLocked(e)
+	if !q.add(e) {
+		e.drop()
+	}
 }
 
-func (q *queue) putLocked(e event) {
+func (q *queue) add(e event) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.addLocked(e)
+}
+
+// addLocked reports whether e was taken. It requires mu.
+func (q *queue) addLocked(e event) bool {
 	if q.mu.closed || e.once && q.mu.waiting[e.name] {
-		e.drop()
-		return
+		return false
 	}
 	if e.once {
 		q.mu.waiting[e.name] = true
@@ -56,22 +62,35 @@ func (q *queue) putLocked(e event) {
 	case q.signal <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // replace drops all events and adds e.
 func (q *queue) replace(e event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.dropLocked()
-	clear(q.mu.waiting)
-	q.putLocked(e)
+	old, added := func() ([]event, bool) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		old := q.clearLocked()
+		return old, q.addLocked(e)
+	}()
+	drop(old)
+	if !added {
+		e.drop()
+	}
 }
 
-func (q *queue) dropLocked() {
-	for i := range q.mu.events {
-		q.mu.events[i].drop()
-	}
+// clearLocked removes and returns all events. It requires mu.
+func (q *queue) clearLocked() []event {
+	old := q.mu.events
 	q.mu.events = nil
+	clear(q.mu.waiting)
+	return old
+}
+
+func drop(events []event) {
+	for i := range events {
+		events[i].drop()
+	}
 }
 
 func (e *event) drop() {
@@ -83,9 +102,10 @@ func (e *event) drop() {
 // close drops all events and those that come.
 func (q *queue) close() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.dropLocked()
+	old := q.clearLocked()
 	q.mu.closed = true
+	q.mu.Unlock()
+	drop(old)
 }
 
 // take returns the next event once there is one; ok is false if ctx ends before.

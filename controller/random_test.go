@@ -181,9 +181,44 @@ func (w *world) leaderActs() {
 		return id == l.Leader || w.zk.nodes[zkutil.BrokerPath(id)] != nil && w.r.IntN(2) == 0
 	})
 	next.Recovering = false
+	if w.r.IntN(2) == 0 {
+		w.ask(p, &next)
+		return
+	}
 	w.zk.write(&write{kind: setNode, path: path, data: next.encode(), version: -1})
 	w.names++
 	w.do(createNode, fmt.Sprintf("%s/isr_change_%010d", zkutil.ISRChangesPath, w.names), zkutil.EncodeISRChange([]topic.Partition{p}))
+}
+
+// ask has the leader of p ask the controller for next, sometimes on what it knew a while ago. What it is told
+// is done must be so in ZooKeeper.
+func (w *world) ask(p topic.Partition, next *leadership) {
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version, req.BrokerID = int16(w.r.IntN(4)), next.Leader
+	req.BrokerEpoch = w.zk.nodes[zkutil.BrokerPath(next.Leader)].stat.Czxid
+	q := kmsg.NewAlterPartitionRequestTopicPartition()
+	q.Partition, q.LeaderEpoch, q.PartitionEpoch, q.NewISR = p.Index, next.LeaderEpoch, next.Version, next.ISR
+	if w.r.IntN(4) == 0 {
+		q.PartitionEpoch -= int32(w.r.IntN(2))
+		q.LeaderEpoch -= int32(w.r.IntN(2))
+	}
+	w.addAlteration(req, p, q)
+	answers := 0
+	w.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) {
+		answers++
+		if resp.ErrorCode != 0 || resp.Topics[0].Partitions[0].ErrorCode != 0 {
+			return
+		}
+		got := resp.Topics[0].Partitions[0]
+		is := w.states()[zkutil.PartitionStatePath(p)]
+		if is.Leader != got.LeaderID || is.LeaderEpoch != got.LeaderEpoch || is.Version != got.PartitionEpoch || !slices.Equal(is.ISR, got.ISR) {
+			w.fatalf("leader %d is told that %s is %+v, in ZooKeeper it is %+v", next.Leader, p, got, is)
+		}
+	})
+	w.drain()
+	if answers != 1 {
+		w.fatalf("AlterPartition was answered %d times", answers)
+	}
 }
 
 // answerAll answers what a broker was sent, some of it with a storage error.

@@ -149,7 +149,7 @@ var replicationProperties = []Property{
 	{"replica.lag.time.max.ms", Long, "30000", nil, High, ReadOnly, Built,
 		"How long a follower may not have caught up before it leaves the in-sync replicas, in milliseconds."},
 	{"gregor.isr.propagation", String, "zookeeper", oneOf{"zookeeper", "controller"}, Medium, ReadOnly, Built,
-		"How leaders change in-sync replicas: zookeeper writes the partition's state and leaves a note, controller asks the controller (AlterPartition), which must be a Kafka broker: Gregor does not serve that yet."},
+		"How leaders change in-sync replicas: zookeeper writes the partition's state and leaves a note, controller asks the controller (AlterPartition)."},
 	{"replica.high.watermark.checkpoint.interval.ms", Long, "5000", nil, High, ReadOnly, Built,
 		"How often the high watermarks are written to disk, in milliseconds."},
 	{"replica.selector.class", String, null, nil, Medium, ReadOnly, Refused,

@@ -63,6 +63,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
 	orders := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
+	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
 	return map[string]binding{
 		"Produce":              {handle: produced.Handle},
 		"Fetch":                {handle: s.fetch.Handle},
@@ -81,6 +82,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"OffsetForLeaderEpoch": {handle: offset.OffsetForLeaderEpoch},
 		"DescribeConfigs":      {handle: topics.DescribeConfigs, blocks: true},
 		"CreatePartitions":     {handle: topics.CreatePartitions, blocks: true},
+		"AlterPartition":       {handle: asked.AlterPartition},
 		"DescribeCluster":      {handle: discover.DescribeCluster},
 		"DescribeProducers":    {handle: offset.DescribeProducers},
 	}, discover

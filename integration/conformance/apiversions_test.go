@@ -17,7 +17,7 @@ import (
 var builtAPIs = []string{
 	"Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
-	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions", "DescribeCluster", "DescribeProducers",
+	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions", "AlterPartition", "DescribeCluster", "DescribeProducers",
 }
 
 // api is a row of testdata/api-versions.tsv.

@@ -1,4 +1,5 @@
-// Package control serves what the controller orders: LeaderAndIsr, UpdateMetadata, StopReplica.
+// Package control serves what the controller orders (LeaderAndIsr, UpdateMetadata, StopReplica), and what
+// brokers ask of the controller.
 package control
 
 import (

@@ -149,9 +149,43 @@ func TestStopReplica(t *testing.T) {
 
 func TestGarbageDropsTheConnection(t *testing.T) {
 	h := handlers(fixture.New(t))
-	for key, handle := range map[int16]func(*request.Request){4: h.LeaderAndIsr, 5: h.StopReplica, 6: h.UpdateMetadata} {
+	for key, handle := range map[int16]func(*request.Request){4: h.LeaderAndIsr, 5: h.StopReplica, 6: h.UpdateMetadata, 56: (&Asked{}).AlterPartition} {
 		if fixture.SendBody(request.HandlerFunc(handle), key, 1, []byte{1, 2}).Dropped() == nil {
 			t.Errorf("key %d: a body that cannot be decoded must close the connection", key)
+		}
+	}
+}
+
+// asked is a controller that writes down what it is asked and answers later.
+type asked struct {
+	req    *kmsg.AlterPartitionRequest
+	answer func(*kmsg.AlterPartitionResponse)
+}
+
+func (a *asked) AlterPartition(req *kmsg.AlterPartitionRequest, answer func(*kmsg.AlterPartitionResponse)) {
+	a.req, a.answer = req, answer
+}
+
+func TestAlterPartitionIsAskedAndAnswered(t *testing.T) {
+	for version := int16(0); version <= 3; version++ {
+		a := &asked{}
+		h := &Asked{Controller: func() Controller { return a }}
+		req := kmsg.NewPtrAlterPartitionRequest()
+		req.Version, req.BrokerID, req.BrokerEpoch = version, 4, 44
+		req.Topics = []kmsg.AlterPartitionRequestTopic{{Partitions: []kmsg.AlterPartitionRequestTopicPartition{{Partition: 7, PartitionEpoch: 9}}}}
+		handle := request.HandlerFunc(func(r *request.Request) {
+			h.AlterPartition(r)
+			resp := a.req.ResponseKind().(*kmsg.AlterPartitionResponse)
+			resp.ErrorCode = 41
+			a.answer(resp)
+		})
+		resp := kmsg.NewPtrAlterPartitionResponse()
+		fixture.Do(t, handle, req, resp)
+		if a.req.BrokerID != 4 || a.req.BrokerEpoch != 44 || len(a.req.Topics) != 1 || a.req.Topics[0].Partitions[0].PartitionEpoch != 9 {
+			t.Errorf("v%d: the controller is asked %+v", version, a.req)
+		}
+		if resp.ErrorCode != 41 {
+			t.Errorf("v%d: answer %+v", version, resp)
 		}
 	}
 }

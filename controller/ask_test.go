@@ -1,0 +1,141 @@
+package controller
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// parsePartition reads a partition as topic-index.
+func parsePartition(text string) (p topic.Partition, err error) {
+	i := strings.LastIndexByte(text, '-')
+	if i < 0 {
+		return p, fmt.Errorf("%q is no partition", text)
+	}
+	index, err := strconv.ParseInt(text[i+1:], 10, 32)
+	return topic.Partition{Topic: text[:i], Index: int32(index)}, err
+}
+
+func parseIDs(text string) (ids []int32, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for field := range strings.SplitSeq(text, ",") {
+		id, err := strconv.ParseInt(field, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}
+
+// codeName names an error code, "ok" for none.
+func codeName(code int16) string {
+	if err := kerr.TypedErrorForCode(code); err != nil {
+		return err.Message
+	}
+	return "ok"
+}
+
+// alter asks for changes of ISRs: alter broker=N epoch=N [version=N]; lines: PARTITION epoch=N
+// version=N isr=N,N [recovering].
+func (h *history) alter(t *testing.T, d *datadriven.TestData) error {
+	version, broker, epoch := 3, 0, 0
+	d.ScanArgs(t, "broker", &broker)
+	d.ScanArgs(t, "epoch", &epoch)
+	d.MaybeScanArgs(t, "version", &version)
+	req := kmsg.NewPtrAlterPartitionRequest()
+	req.Version, req.BrokerID, req.BrokerEpoch = int16(version), int32(broker), int64(epoch)
+	for line := range strings.Lines(d.Input) {
+		fields := strings.Fields(line)
+		name, err := parsePartition(fields[0])
+		if err != nil {
+			return err
+		}
+		q := kmsg.NewAlterPartitionRequestTopicPartition()
+		q.Partition = name.Index
+		for _, field := range fields[1:] {
+			key, value, _ := strings.Cut(field, "=")
+			var err error
+			switch key {
+			case "epoch":
+				_, err = fmt.Sscan(value, &q.LeaderEpoch)
+			case "version":
+				_, err = fmt.Sscan(value, &q.PartitionEpoch)
+			case "isr":
+				q.NewISR, err = parseIDs(value)
+			case "recovering":
+				q.LeaderRecoveryState = 1
+			case "recovery":
+				_, err = fmt.Sscan(value, &q.LeaderRecoveryState)
+			default:
+				err = fmt.Errorf("unknown field %s", field)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		h.addAlteration(req, name, q)
+	}
+	h.AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) { h.describeAlterations(req, resp) })
+	return nil
+}
+
+// addAlteration puts q into req as a leader of req's version would.
+func (h *history) addAlteration(req *kmsg.AlterPartitionRequest, name topic.Partition, q kmsg.AlterPartitionRequestTopicPartition) {
+	if req.Version >= alterByEpochs {
+		for _, id := range q.NewISR {
+			q.NewEpochISR = append(q.NewEpochISR, kmsg.AlterPartitionRequestTopicPartitionNewEpochISR{BrokerID: id, BrokerEpoch: -1})
+		}
+		q.NewISR = nil
+	}
+	topic := kmsg.AlterPartitionRequestTopic{Partitions: []kmsg.AlterPartitionRequestTopicPartition{q}}
+	if req.Version >= alterByID {
+		topic.TopicID = h.ids[name.Topic]
+		if topic.TopicID == [16]byte{} {
+			topic.TopicID = [16]byte{0xff}
+		}
+	} else {
+		topic.Topic = name.Topic
+	}
+	req.Topics = append(req.Topics, topic)
+}
+
+func (h *history) describeAlterations(req *kmsg.AlterPartitionRequest, resp *kmsg.AlterPartitionResponse) {
+	h.peers.flush()
+	if resp.ErrorCode != 0 {
+		fmt.Fprintf(&h.out, "answer %s\n", codeName(resp.ErrorCode))
+	}
+	for i, t := range resp.Topics {
+		name := t.Topic
+		if resp.Version >= alterByID {
+			name = "unknown id"
+			for known, id := range h.ids {
+				if id == t.TopidID {
+					name = known
+				}
+			}
+		}
+		if (t.Topic == "") != (resp.Version >= alterByID) || t.TopidID != req.Topics[i].TopicID {
+			fmt.Fprintf(&h.out, "answer does not name the topic: %+v\n", t)
+		}
+		for _, p := range t.Partitions {
+			fmt.Fprintf(&h.out, "answer %s-%d %s", name, p.Partition, codeName(p.ErrorCode))
+			if p.ErrorCode == 0 {
+				fmt.Fprintf(&h.out, " leader %d epoch %d isr %s version %d", p.LeaderID, p.LeaderEpoch, ids(p.ISR), p.PartitionEpoch)
+			}
+			if p.LeaderRecoveryState != 0 {
+				fmt.Fprint(&h.out, " recovering")
+			}
+			fmt.Fprintln(&h.out)
+		}
+	}
+}
