@@ -18,6 +18,7 @@ func (c *core) brokerChange(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	lapsed := c.setDeadApart(registered, c.stillDead)
 	var started, bounced, dead []int32
 	for _, id := range slices.Sorted(maps.Keys(registered)) {
 		switch known := c.brokers[id]; {
@@ -30,6 +31,11 @@ func (c *core) brokerChange(ctx context.Context) error {
 	for _, id := range c.brokerIDs() {
 		if registered[id] == nil {
 			dead = append(dead, id)
+		}
+	}
+	if lapsed {
+		if _, err := c.bringElectableOnline(ctx); err != nil {
+			return err
 		}
 	}
 	if len(started)+len(bounced)+len(dead) == 0 {

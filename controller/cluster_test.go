@@ -94,6 +94,10 @@ func (b *fakeBroker) serve(c net.Conn, r io.Reader) error {
 	}
 	req := kmsg.RequestForKey(int16(binary.BigEndian.Uint16(frame)))
 	req.SetVersion(int16(binary.BigEndian.Uint16(frame[2:])))
+	if key := req.Key(); key == (*kmsg.ApiVersionsRequest)(nil).Key() { // version 0, from whom watches the process
+		_, err := c.Write(append([]byte{0, 0, 0, 10}, append(frame[4:8:8], 0, 0, 0, 0, 0, 0)...))
+		return err
+	}
 	body := frame[10+int(binary.BigEndian.Uint16(frame[8:]))+1:]
 	if _, stop := req.(*kmsg.StopReplicaRequest); stop {
 		body[4], body[5], body[6], body[7], body[8] = body[5], body[6], body[7], body[8], body[4] // kmsg's order of fields

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/interbroker"
+	"github.com/gregor-mq/gregor/controller/vigil"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
@@ -28,6 +29,9 @@ type Options struct {
 	Register func(ctx context.Context) error
 	// UncleanElection returns the broker's unclean.leader.election.enable, which topics may override: false.
 	UncleanElection func() bool
+	// WatchProcesses has brokers given up, and the controller replaced, whose process is gone, before their sessions
+	// end; see dead.go.
+	WatchProcesses bool
 	// KeepTopics is the opposite of delete.topic.enable.
 	KeepTopics bool
 	Logger     logrus.FieldLogger // no log
@@ -65,6 +69,7 @@ type Controller struct {
 	epoch    atomic.Int32 // of this broker's term, 0 while it is not active
 
 	seats     *zkutil.Watcher // hears of /controller
+	vigil     *vigil.Vigil    // over brokers' processes; nil: none
 	loop      sync.WaitGroup
 	stop      context.CancelFunc // ends the loop
 	stopped   chan struct{}      // closed when the loop has ended
@@ -98,6 +103,9 @@ func New(opts Options) (*Controller, error) {
 			c.put("ControllerChange", c.maybeResign)
 		}
 	})
+	if opts.WatchProcesses {
+		c.vigil = vigil.New(vigil.Options{Dial: opts.Dial, Noticed: c.noticed, Logger: c.log})
+	}
 	return c, nil
 }
 
@@ -117,6 +125,9 @@ func (c *Controller) Start() {
 func (c *Controller) Close() {
 	c.closeOnce.Do(func() {
 		c.seats.Stop()
+		if c.vigil != nil {
+			c.vigil.Close()
+		}
 		if c.stop == nil {
 			return // never started
 		}

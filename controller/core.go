@@ -29,6 +29,7 @@ type core struct {
 	deletesTopics bool // delete.topic.enable
 	zk            znodes
 	peers         peers
+	vigil         lookout
 	log           logrus.FieldLogger
 }
 

@@ -43,12 +43,13 @@ type history struct {
 	*Controller
 	zk    *fakeZooKeeper
 	peers *fakePeers
+	gone  fakeLookout
 	out   strings.Builder
 	ids   map[string][16]byte // of topics
 }
 
 func newHistory() *history {
-	h := &history{ids: map[string][16]byte{}, Controller: &Controller{queue: newQueue(), log: logrus.New()}}
+	h := &history{ids: map[string][16]byte{}, gone: fakeLookout{}, Controller: &Controller{queue: newQueue(), log: logrus.New()}}
 	h.zk = newFakeZooKeeper(&h.out)
 	h.peers = &fakePeers{out: &h.out}
 	h.zk.fired = func(e zkutil.Event) { h.watched(e) }
@@ -67,7 +68,7 @@ func (h *history) begin(epoch int32, keepTopics, unclean bool) error {
 	h.peers.pending = map[int32][]kmsg.Request{}
 	h.Controller = &Controller{queue: newQueue(), log: log}
 	h.term = &term{core: &core{
-		state: newState(), id: 1, listener: "PLAINTEXT", zk: h.zk, peers: h.peers, log: log,
+		state: newState(), id: 1, listener: "PLAINTEXT", zk: h.zk, peers: h.peers, vigil: h.gone, log: log,
 		unclean: func() bool { return unclean }, deletesTopics: !keepTopics,
 	}}
 	h.term.core.fence = zkutil.Fence{Epoch: epoch, Version: epoch}
@@ -101,6 +102,11 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		var id int
 		d.ScanArgs(t, "id", &id)
 		return h.zk.write(&write{kind: deleteNode, path: zkutil.BrokerPath(int32(id)), version: -1}).err
+	case "vanish", "answer-again": // id=N: its process is gone, or there after all; its registration stays
+		var id int
+		d.ScanArgs(t, "id", &id)
+		h.gone[int32(id)] = d.Cmd == "vanish"
+		return h.term.core.processChange(context.Background(), int32(id))
 	case "bounce", "die-together": // id=(N,...): the controller looks only afterwards
 		for _, id := range d.CmdArgs[0].Vals {
 			path := zkutil.Join(zkutil.BrokerIDsPath, id)

@@ -17,14 +17,14 @@ type strategy func(p *partition, old *leadership, online func(int32) bool) (next
 // electOffline is the strategy for partitions without a live leader: the first replica, in the order of
 // the assignment, that is online and in the ISR; the others that are offline leave the ISR. If there
 // is none and unclean allows it, the first online one leads alone, whatever it has missed.
-func electOffline(unclean func(topic string) bool) strategy {
+func electOffline(unclean func(p *partition, old *leadership) bool) strategy {
 	return func(p *partition, old *leadership, online func(int32) bool) (*leadership, []int32, bool) {
 		live := keep(p.Replicas, online)
 		inSync := func(id int32) bool { return slices.Contains(old.ISR, id) }
 		if i := slices.IndexFunc(live, inSync); i >= 0 {
 			return old.led(live[i], keep(old.ISR, online), old.Recovering), live, true
 		}
-		if len(live) == 0 || slices.ContainsFunc(old.ISR, online) || !unclean(p.Topic) {
+		if len(live) == 0 || slices.ContainsFunc(old.ISR, online) || !unclean(p, old) {
 			return nil, live, false
 		}
 		// KIP-704: the partition counts as recovering until its leader has said otherwise.
@@ -104,7 +104,9 @@ func (c *core) offlineStrategy(ctx context.Context, ps []*partition, old []state
 			return nil, err
 		}
 	}
-	return electOffline(func(topic string) bool { return allowed[topic] }), nil
+	return electOffline(func(p *partition, old *leadership) bool {
+		return allowed[p.Topic] && !slices.ContainsFunc(old.ISR, func(id int32) bool { return c.dead[id] != nil })
+	}), nil
 }
 
 // readUnclean notes for topics whether their configuration, over the broker's, allows unclean elections.

@@ -26,6 +26,7 @@ func (c *Controller) elect(ctx context.Context) error {
 	if taken {
 		c.activeID.Store(node.BrokerID)
 		if c.term != nil || stat.EphemeralOwner != session {
+			c.watchController(ctx, node.BrokerID, stat.EphemeralOwner)
 			c.log.Debugf("Broker %d has been elected as the controller, so stopping the election process", node.BrokerID)
 			return nil
 		}
@@ -70,6 +71,7 @@ func (c *Controller) takeOffice(ctx context.Context, session int64, fence zkutil
 		deletesTopics: !c.opts.KeepTopics,
 		zk:            &zookeeper{client: c.opts.ZK, watcher: t.watcher},
 		peers:         t.channels,
+		vigil:         c.lookout(),
 		log:           log,
 	}
 	t.core.fence = fence
@@ -138,6 +140,9 @@ func (c *Controller) maybeResign(ctx context.Context) error {
 	c.activeID.Store(id)
 	if c.term != nil && (id != c.opts.BrokerID || stat.EphemeralOwner != c.term.session) {
 		c.resign()
+	}
+	if taken {
+		c.watchController(ctx, id, stat.EphemeralOwner)
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ func (c *core) readCluster(ctx context.Context) error {
 		return err
 	}
 	c.brokers = registered
+	c.setDeadApart(registered, c.vigil.Gone)
 	names, err := c.zk.Children(ctx, true, zkutil.TopicsPath)
 	if err != nil {
 		return err

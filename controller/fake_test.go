@@ -151,6 +151,19 @@ func (z *fakeZooKeeper) fire(watches map[string]bool, p string, t zkutil.EventTy
 	}
 }
 
+// fakeLookout are the brokers whose process is gone.
+type fakeLookout map[int32]bool
+
+func (l fakeLookout) Watch(brokers []*zkutil.Broker) {
+	for id := range l { // a broker that registers anew is another process
+		if !slices.ContainsFunc(brokers, func(b *zkutil.Broker) bool { return b.ID == id }) {
+			delete(l, id)
+		}
+	}
+}
+
+func (l fakeLookout) Gone(b *zkutil.Broker) bool { return l[b.ID] }
+
 // fakePeers takes requests and writes them down.
 type fakePeers struct {
 	out     *strings.Builder

@@ -60,6 +60,9 @@ func (c *Controller) ControlledShutdown(ctx context.Context, broker int32, epoch
 
 func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64) ([]topic.Partition, error) {
 	registered := c.brokers[broker]
+	if registered == nil && c.dead[broker] != nil {
+		return nil, nil // it leads nothing any more
+	}
 	switch {
 	case registered == nil:
 		return nil, ErrUnknownBroker

@@ -13,7 +13,9 @@ import (
 type state struct {
 	fence zkutil.Fence // the epoch of this controller, and what guards its writes
 
-	brokers map[int32]*zkutil.Broker // registered
+	brokers map[int32]*zkutil.Broker // registered, and not dead
+	// dead are registered brokers whose process is gone, as far as this controller can tell: none of brokers; see dead.go.
+	dead map[int32]*zkutil.Broker
 	// shuttingDown are those of brokers that have asked for their controlled shutdown.
 	shuttingDown map[int32]bool
 	topics       map[string]*topicState
@@ -25,6 +27,7 @@ type state struct {
 func newState() state {
 	return state{
 		brokers:      map[int32]*zkutil.Broker{},
+		dead:         map[int32]*zkutil.Broker{},
 		shuttingDown: map[int32]bool{},
 		topics:       map[string]*topicState{},
 		names:        map[topic.ID]*topicState{},

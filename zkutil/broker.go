@@ -45,6 +45,8 @@ type Broker struct {
 
 	// Epoch is the broker epoch, the czxid of the node; it is not part of the contents.
 	Epoch int64
+	// Session is the ZooKeeper session that the registration ends with; it is not part of the contents either.
+	Session int64
 }
 
 // Encode returns the contents of the broker's node, in version b.Version.
@@ -94,14 +96,14 @@ func (b *Broker) Encode() []byte {
 	return encodeJSON(&v)
 }
 
-// DecodeBroker returns the registration of broker id in data, of version 1 or higher. Epoch comes
+// DecodeBroker returns the registration of broker id in data, of version 1 or higher. Epoch and Session come
 // from stat.
 func DecodeBroker(id int32, data []byte, stat Stat) (*Broker, error) {
 	b, err := decodeBroker(data)
 	if err != nil {
 		return nil, malformed("registration of broker "+strconv.Itoa(int(id)), data, err)
 	}
-	b.ID, b.Epoch = id, stat.Czxid
+	b.ID, b.Epoch, b.Session = id, stat.Czxid, stat.EphemeralOwner
 	return b, nil
 }
 

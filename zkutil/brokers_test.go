@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,7 +104,7 @@ func TestRegisterBroker(t *testing.T) {
 	must(t, err)
 	got, err := other.Broker(ctx, 3)
 	must(t, err)
-	b.Epoch = epoch
+	b.Epoch, b.Session = epoch, c.SessionID()
 	if diff := cmp.Diff(b, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -186,6 +188,45 @@ func TestElection(t *testing.T) {
 	must(t, c.Resign(ctx, first)) // does not harm the new one
 	if node, _, ok, _ := c.Controller(ctx, nil); !ok || node.BrokerID != 2 {
 		t.Errorf("controller %+v", node)
+	}
+}
+
+func TestDepose(t *testing.T) {
+	ctx, c, other := within(t), connect(t), connect(t)
+	if done, err := other.Depose(ctx, c.SessionID()); done || !errors.Is(err, zkutil.ErrNoNode) {
+		t.Errorf("before there was a controller: %v, %v", done, err)
+	}
+	first, err := c.ElectController(ctx, 1, 1000)
+	must(t, err)
+	if done, err := other.Depose(ctx, other.SessionID()); done || err != nil {
+		t.Errorf("a session that is not the controller's: %v, %v", done, err)
+	}
+	// Of many who have noticed the same, one removes the node, and no one that of the next controller.
+	var wg sync.WaitGroup
+	var removed atomic.Int32
+	for range 8 {
+		wg.Go(func() {
+			switch done, err := other.Depose(ctx, c.SessionID()); {
+			case err != nil:
+				t.Error(err)
+			case done:
+				removed.Add(1)
+				if _, err := other.ElectController(ctx, 2, 1000); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	node, _, ok, err := c.Controller(ctx, nil)
+	if err != nil || !ok || node.BrokerID != 2 || removed.Load() != 1 {
+		t.Errorf("controller %+v, %v, %v; removed %d times", node, ok, err, removed.Load())
+	}
+	if _, err := c.Fenced(ctx, first, zkutil.CreateOp("/late", nil)); !errors.Is(err, zkutil.ErrControllerMoved) {
+		t.Errorf("write of the controller that was deposed: %v", err)
+	}
+	if done, err := other.Depose(ctx, c.SessionID()); done || err != nil {
+		t.Errorf("deposed once more: %v, %v", done, err)
 	}
 }
 

@@ -122,6 +122,32 @@ func (c *Client) Resign(ctx context.Context, f Fence) error {
 	return results[0].Err
 }
 
+// Depose deletes ControllerPath if it is, still, that of session, so that another controller is elected. That somebody
+// else is controller already, or nobody, is no error; it reports whether it has deleted the node.
+//
+// The node is not told from its successor by its own version, which is 0 for every controller: it is deleted in one
+// transaction with a check of ControllerEpochPath, which each election raises along with creating the node. Since the
+// epoch is read first, a controller that is elected after that read makes the check fail, and one that was elected
+// before it is the one whose session is looked at.
+func (c *Client) Depose(ctx context.Context, session int64) (done bool, err error) {
+	epoch, version, err := c.ControllerEpoch(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, stat, ok, err := c.Controller(ctx, nil)
+	if err != nil || !ok || stat.EphemeralOwner != session {
+		return false, err
+	}
+	results, err := c.Fenced(ctx, Fence{Epoch: epoch, Version: version}, DeleteOp(ControllerPath, stat.Version))
+	if err == nil {
+		err = results[0].Err
+	}
+	if errors.Is(err, ErrControllerMoved) || isNoNode(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Fenced carries out the writes ops, which do not depend on each other, each on condition that f holds,
 // and returns the result of each. If f no longer holds the error wraps ErrControllerMoved, and so do the
 // results of the operations that were not done; other errors are in the results only.

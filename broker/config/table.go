@@ -38,6 +38,7 @@ var sections = []section{
 var internalNames = []string{
 	"gregor.isr.propagation",
 	"gregor.log.level",
+	"gregor.process.watch.enable",
 	"group.consumer.migration.policy",
 	"group.coordinator.new.enable",
 	"group.share.enable",

@@ -161,6 +161,8 @@ var replicationProperties = []Property{
 var controllerProperties = []Property{
 	{"controller.socket.timeout.ms", Int, "30000", nil, Medium, ReadOnly, Built,
 		"How long this broker waits for the answer of the controller, in milliseconds; the controller itself waits 30 s for brokers."},
+	{"gregor.process.watch.enable", Bool, "true", nil, Medium, ReadOnly, Built,
+		"Whether a broker whose process is gone (its connections closed, new ones refused by its host) is given up at once, and replaced if it was the controller. Without that, the end of its ZooKeeper session is waited for."},
 	{"auto.leader.rebalance.enable", Bool, "true", nil, High, ReadOnly, NoEffect,
 		"Whether leadership goes back to the preferred replicas by itself; that is not built."},
 	{"leader.imbalance.check.interval.seconds", Long, "300", atLeast("1"), High, ReadOnly, NoEffect,

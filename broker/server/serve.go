@@ -103,6 +103,7 @@ func (s *Server) startController(ctx context.Context) (err error) {
 		InterBrokerListener: s.cfg.InterBrokerListener(),
 		Register:            s.registration.register,
 		UncleanElection:     func() bool { return s.cfg.Bool("unclean.leader.election.enable") },
+		WatchProcesses:      s.cfg.Bool("gregor.process.watch.enable"),
 		KeepTopics:          !s.cfg.Bool("delete.topic.enable"),
 		Logger:              s.log.WithField("component", "controller"),
 	})

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,10 +51,13 @@ type Broker struct {
 	process process
 }
 
-// NewBroker starts a broker on a free port, or the usual one of its node, and waits until it is registered in ZooKeeper and takes
-// connections. The caller ends it with Stop or Kill.
+// NewBroker starts a broker on a free port, that of its own listeners property, or the usual one of its node, and waits until it
+// is registered in ZooKeeper and takes connections. The caller ends it with Stop or Kill.
 func NewBroker(o BrokerOptions) (*Broker, error) {
 	host, ports, err := place(o.Node, 9092)
+	if own, ok := o.Props["listeners"]; ok && o.Node == nil && err == nil {
+		ports[0], err = strconv.Atoi(own[strings.LastIndexByte(own, ':')+1:])
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,170 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/gregor-mq/gregor/controller/vigil"
+	"github.com/gregor-mq/gregor/zkutil"
+)
+
+// A process that is gone is not waited for.
+//
+// ZooKeeper lets a broker's registration stand until its session times out, 6 to 18 seconds after its process has died.
+// Package vigil notices the death itself, within milliseconds, and what it counts as one. The controller then does what it does when
+// the registration vanishes: the broker's partitions get leaders from their ISRs under a higher leader epoch, it leaves the ISRs, and
+// it is none of the live brokers that the others and their clients hear of. Where it is the controller that has died, every
+// other broker notices, and one of them deletes /controller, as operators do: the watches on it bring the ordinary
+// election, and the new controller, which has seen the same, counts the old one as dead from the start.
+//
+// # Why that is safe
+//
+// It may be wrong: the broker may live, and only refuse connections to this one. Nothing that is done then is different from what a
+// broker meets that was taken for dead because its session ended:
+//
+//   - Each state znode is written on condition of its version, which no write of the old leader matches afterwards: its changes of
+//     ISRs fail. Its followers fetch from the new leader, so that its high watermark rises no more, and
+//     no acks=all produce is acknowledged by it. As a follower it is refused for its leader epoch.
+//   - What has it alone in its ISR nobody else can lead. An unclean election, if those are allowed, waits for the end of the session.
+//   - /controller is deleted in one transaction with a check of /controller_epoch, so that it is that very node or none. A
+//     controller that lives hears of it by its watch and resigns; before it does, its writes fail by the epoch, and its requests are refused.
+//
+// The registration is left alone: were it deleted, a Kafka broker that lives would not register again before its session
+// ends. So every broker, of whatever make, comes back in the same way: once it answers, the controller
+// takes it up as one that has just registered, under the broker epoch that it has, and LeaderAndIsr makes it follow.
+//
+// # When nothing is done
+//
+// Besides what package vigil does not count: for a broker that is in its controlled shutdown, which has handed over what it
+// led and is about to end its session; with gregor.process.watch.enable=false; and, since only a registration
+// with the session of what was watched is looked at, for a broker that has registered anew.
+
+// lookout tells of registered brokers whose process is gone.
+type lookout interface {
+	// Watch has the brokers watched, and no others.
+	Watch(brokers []*zkutil.Broker)
+	// Gone reports whether the process of b is gone.
+	Gone(b *zkutil.Broker) bool
+}
+
+// tower is lookout over a vigil, which may be nil: then nobody is ever gone.
+type tower struct {
+	vigil    *vigil.Vigil
+	self     int32
+	listener string // the one that brokers use among themselves
+}
+
+func (c *Controller) lookout() lookout {
+	return &tower{vigil: c.vigil, self: c.opts.BrokerID, listener: c.opts.InterBrokerListener}
+}
+
+// Watch implements lookout.
+func (t *tower) Watch(brokers []*zkutil.Broker) {
+	if t.vigil == nil {
+		return
+	}
+	var subjects []vigil.Subject
+	for _, b := range brokers {
+		if s, ok := t.subject(b); ok && b.ID != t.self {
+			subjects = append(subjects, s)
+		}
+	}
+	t.vigil.Watch(subjects)
+}
+
+// Gone implements lookout.
+func (t *tower) Gone(b *zkutil.Broker) bool { return t.vigil != nil && t.vigil.Gone(b.ID, b.Session) }
+
+// subject says where b is to be watched.
+func (t *tower) subject(b *zkutil.Broker) (vigil.Subject, bool) {
+	s := vigil.Subject{Broker: b.ID, Session: b.Session}
+	for _, e := range b.Endpoints {
+		addr := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+		if e.Listener == t.listener {
+			s.Addr = addr
+		} else {
+			s.Others = append(s.Others, addr)
+		}
+	}
+	return s, s.Addr != "" && s.Session != 0
+}
+
+// noticed queues what there is to do when a broker's process is gone, or is there after all.
+func (c *Controller) noticed(broker int32) {
+	c.put(fmt.Sprintf("ProcessChange(%d)", broker), func(ctx context.Context) error {
+		if c.term == nil {
+			return c.depose(ctx, broker)
+		}
+		return c.term.core.processChange(zkutil.WithSession(ctx, c.term.session), broker)
+	})
+}
+
+// watchController has the process watched of the controller that was elected in session, while this broker is not it.
+func (c *Controller) watchController(ctx context.Context, id int32, session int64) {
+	if c.vigil == nil || c.term != nil || id == c.opts.BrokerID {
+		return
+	}
+	data, stat, err := c.opts.ZK.Get(ctx, zkutil.BrokerPath(id))
+	if err == nil && stat.EphemeralOwner == session {
+		if b, err := zkutil.DecodeBroker(id, data, stat); err == nil {
+			c.lookout().Watch([]*zkutil.Broker{b})
+		}
+	}
+}
+
+// depose ends the time of office of a controller whose process is gone.
+func (c *Controller) depose(ctx context.Context, broker int32) error {
+	node, stat, taken, err := c.opts.ZK.Controller(ctx, nil)
+	if err != nil || !taken || node.BrokerID != broker || !c.vigil.Gone(broker, stat.EphemeralOwner) {
+		return err
+	}
+	done, err := c.opts.ZK.Depose(ctx, stat.EphemeralOwner)
+	if done {
+		c.log.Warnf("The process of broker %d, the controller, is gone: deleted %s, so that another one is elected", broker, zkutil.ControllerPath)
+	}
+	return err
+}
+
+// processChange handles that the process of a registered broker is gone, or there after all.
+func (c *core) processChange(ctx context.Context, id int32) error {
+	if b := c.brokers[id]; b != nil && c.vigil.Gone(b) && !c.shuttingDown[id] {
+		c.log.WithField("broker", id).Warn("The process of the broker is gone: its connections are closed and new ones refused. Not waiting for the end of its session")
+		c.dead[id] = b
+		c.peers.Remove(id)
+		return c.brokersDied(ctx, []int32{id})
+	}
+	if b := c.dead[id]; b != nil && !c.vigil.Gone(b) {
+		c.log.WithField("broker", id).Warn("The broker, which was taken for dead, answers again")
+		delete(c.dead, id)
+		return c.brokersStarted(ctx, []int32{id}, map[int32]*zkutil.Broker{id: b})
+	}
+	return nil
+}
+
+// setDeadApart takes those out of registered, which is all that is registered now, that are to count as dead, and has all of them
+// watched. It reports whether the session of a dead broker has ended, by which more may be done for what it has led.
+func (c *core) setDeadApart(registered map[int32]*zkutil.Broker, isDead func(*zkutil.Broker) bool) (lapsed bool) {
+	c.vigil.Watch(slices.Collect(maps.Values(registered)))
+	dead := map[int32]*zkutil.Broker{}
+	for id, b := range registered {
+		if isDead(b) {
+			dead[id] = b
+			delete(registered, id)
+		}
+	}
+	for id := range c.dead {
+		lapsed = lapsed || registered[id] == nil && dead[id] == nil
+	}
+	c.dead = dead
+	return lapsed
+}
+
+// stillDead reports whether b counts as dead already. What became known of it since is an event of its own.
+func (c *core) stillDead(b *zkutil.Broker) bool {
+	known := c.dead[b.ID]
+	return known != nil && known.Epoch == b.Epoch
+}

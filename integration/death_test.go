@@ -1,0 +1,220 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// deathNoticed bounds how long the others take to go on after a death: far less than a session of 18 s.
+const deathNoticed = 3 * time.Second
+
+// longSessions are Kafka's default, which nobody is to wait for.
+var longSessions = cluster.Props{"zookeeper.session.timeout.ms": "18000"}
+
+// produceToEach sends one record to each partition, with acks=all, and returns when all are acknowledged.
+func produceToEach(t *testing.T, client *kgo.Client, topic string, partitions int32) {
+	t.Helper()
+	records := make([]*kgo.Record, partitions)
+	for p := range partitions {
+		records[p] = &kgo.Record{Topic: topic, Partition: p, Value: fmt.Appendf(nil, "record for %d", p)}
+	}
+	if err := client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// manual sends records where they say.
+func manual(c *cluster.Cluster) *kgo.Client {
+	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
+}
+
+func TestDeadProcessIsNotWaitedFor(t *testing.T) {
+	for _, who := range []string{"broker", "controller"} {
+		t.Run(who, func(t *testing.T) {
+			c := cluster.Start(t, 3, longSessions)
+			c.CreateTopic("orders", 12, 3, replicated)
+			client := manual(c)
+			produceToEach(t, client, "orders", 12)
+			awaitISR(c, "orders", 12, 3)
+			victim := c.Controller()
+			if who == "broker" {
+				victim = victim%3 + 1
+			}
+			epoch := c.Epoch(victim)
+			begun := time.Now()
+			c.Kill(victim)
+			produceToEach(t, client, "orders", 12)
+			if took := time.Since(begun); took > deathNoticed {
+				t.Errorf("partitions took records again after %v, want %v at most", took, deathNoticed)
+			}
+			if c.Epoch(victim) != epoch {
+				t.Error("the registration is gone, which was to be left alone")
+			}
+			if controller := c.Controller(); controller == victim {
+				t.Errorf("broker %d, which is dead, is the controller still", victim)
+			}
+			for p := range int32(12) {
+				if isr := c.ISR("orders", p); len(isr) != 2 || slices.Contains(isr, victim) {
+					t.Errorf("ISR of orders-%d is %v after the death of %d", p, isr, victim)
+				}
+			}
+			c.Restart(victim)
+			awaitISR(c, "orders", 12, 3)
+			produceToEach(t, client, "orders", 12)
+			requireIdentical(t, c, "orders", 12)
+		})
+	}
+}
+
+func TestDeadProcessIsWaitedForIfSoConfigured(t *testing.T) {
+	c := cluster.Start(t, 2, cluster.Props{"gregor.process.watch.enable": "false"})
+	c.CreateTopic("orders", 2, 2, nil)
+	victim := c.Controller()%2 + 1
+	epoch := c.Epoch(victim)
+	c.Kill(victim)
+	c.Await("ISR without the dead broker", func() bool {
+		registered := c.Epoch(victim) == epoch
+		if isr := c.ISR("orders", 0); len(isr) == 1 {
+			if registered && c.Epoch(victim) == epoch {
+				t.Error("the dead broker has left the ISR before its session ended")
+			}
+			return true
+		}
+		return false
+	})
+}
+
+// gate is the only way to a broker. It can be closed as the system closes what belongs to a process that ends.
+type gate struct {
+	t        *testing.T
+	addr     string
+	to       func() string
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newGate(t *testing.T, to func() string) *gate {
+	g := &gate{t: t, addr: "127.0.0.1:0", to: to}
+	g.open()
+	t.Cleanup(g.close)
+	return g
+}
+
+func (g *gate) open() {
+	var err error
+	if g.listener, err = net.Listen("tcp", g.addr); err != nil {
+		g.t.Fatal(err)
+	}
+	g.addr = g.listener.Addr().String()
+	l := g.listener
+	g.wg.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", g.to())
+			if err != nil {
+				from.Close()
+				continue
+			}
+			g.mu.Lock()
+			g.conns = append(g.conns, from, to)
+			g.mu.Unlock()
+			for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+				g.wg.Go(func() {
+					io.Copy(pair[0], pair[1])
+					from.Close()
+					to.Close()
+				})
+			}
+		}
+	})
+}
+
+func (g *gate) close() {
+	g.listener.Close()
+	g.mu.Lock()
+	for _, c := range g.conns {
+		c.Close()
+	}
+	g.conns = nil
+	g.mu.Unlock()
+	g.wg.Wait()
+}
+
+// TestFalseAlarm: a broker that is taken for dead and lives loses its leaderships and its place in the ISRs, follows
+// again once it can be reached, under the same registration and without a restart, and nothing is lost.
+func TestFalseAlarm(t *testing.T) {
+	for _, who := range []string{"broker", "controller"} {
+		t.Run(who, func(t *testing.T) {
+			port, err := cluster.FreePort()
+			if err != nil {
+				t.Fatal(err)
+			}
+			direct := fmt.Sprintf("127.0.0.1:%d", port)
+			g := newGate(t, func() string { return direct })
+			gated := cluster.Props{"listeners": "PLAINTEXT://" + direct, "advertised.listeners": "PLAINTEXT://" + g.addr}
+			for name, value := range longSessions {
+				gated[name] = value
+			}
+			first, second := longSessions, gated
+			if who == "controller" {
+				first, second = gated, longSessions
+			}
+			c := cluster.Start(t, 0, nil)
+			suspect := int32(2)
+			if who == "controller" {
+				suspect = 1
+			}
+			c.Add(first)
+			c.Add(second)
+			c.Add(longSessions)
+			if c.Controller() != 1 {
+				t.Skip("the controller has moved by itself")
+			}
+			c.CreateTopic("orders", 12, 3, replicated)
+			acked := c.Produce("orders", 300, everywhere)
+			awaitISR(c, "orders", 12, 3)
+			epoch := c.Epoch(suspect)
+
+			g.close()
+			for p := range int32(12) {
+				c.Await(fmt.Sprintf("another leader of orders-%d", p), func() bool {
+					return c.Leader("orders", p) != suspect && !slices.Contains(c.ISR("orders", p), suspect)
+				})
+			}
+			if controller := c.Controller(); controller == suspect {
+				t.Errorf("broker %d, which cannot be reached, is the controller still", suspect)
+			}
+			for place, value := range c.Produce("orders", 300, everywhere) {
+				acked[place] = value
+			}
+			g.open()
+			awaitISR(c, "orders", 12, 3)
+			for place, value := range c.Produce("orders", 300, everywhere) {
+				acked[place] = value
+			}
+			if len(acked) != 900 {
+				t.Errorf("%d of 900 records were acknowledged", len(acked))
+			}
+			if now := c.Epoch(suspect); now != epoch {
+				t.Errorf("broker epoch was %d and is %d: it has registered again", epoch, now)
+			}
+			c.RequireReadable("orders", acked, patience)
+			requireIdentical(t, c, "orders", 12)
+		})
+	}
+}
