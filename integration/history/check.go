@@ -1,0 +1,294 @@
+package history
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Fault is a way in which a history is wrong.
+type Fault string
+
+// The ways.
+const (
+	// Lost: a record that was acknowledged or read is not in the log.
+	Lost Fault = "record lost"
+	// Contents: an offset was told, or holds, two records.
+	Contents Fault = "two contents of an offset"
+	// Order: acknowledged records lie in another order than they were sent in.
+	Order Fault = "order broken"
+	// Duplicate: an idempotent producer's record lies there twice.
+	Duplicate Fault = "duplicate"
+	// Back: what a consumer was told to be committed was taken back.
+	Back Fault = "high watermark went back"
+	// Gap: a consumer was not given the offset that comes next.
+	Gap Fault = "gap in what a consumer read"
+	// Foreign: a record is in the log that nobody has sent.
+	Foreign Fault = "record that nobody sent"
+	// Differ: two replicas are not the same.
+	Differ Fault = "replicas differ"
+)
+
+// Violation is one thing that must not be.
+type Violation struct {
+	Fault     Fault
+	Partition Partition
+	Detail    string
+}
+
+func (v Violation) String() string { return fmt.Sprintf("%s: %v: %s", v.Fault, v.Partition, v.Detail) }
+
+// perFault is how many violations of one kind are told of a partition: thousands say no more.
+const perFault = 5
+
+// Check returns everything that is wrong with a history. The producers of which idempotent reports true
+// must have left no duplicates. A partition without replicas, which was not looked at in the end, is
+// checked for contradictions within the history alone.
+func Check(events []Event, replicas []Replica, idempotent func(producer int32) bool) []Violation {
+	checks := make(map[Partition]*check)
+	of := func(p Partition) *check {
+		c := checks[p]
+		if c == nil {
+			c = &check{partition: p, idempotent: idempotent, told: make(map[Fault]int),
+				sent: make(map[ID]bool), positions: make(map[int32]int64), marks: make(map[mark]int64)}
+			checks[p] = c
+		}
+		return c
+	}
+	for _, e := range events {
+		c := of(e.Partition)
+		c.events = append(c.events, e)
+	}
+	for _, r := range replicas {
+		c := of(r.Partition)
+		c.replicas = append(c.replicas, r)
+	}
+	var all []Violation
+	for _, p := range slices.SortedFunc(maps.Keys(checks), func(a, b Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Index, b.Index))
+	}) {
+		all = append(all, checks[p].run()...)
+	}
+	return all
+}
+
+// check looks at one partition.
+type check struct {
+	partition  Partition
+	idempotent func(int32) bool
+	events     []Event
+	replicas   []Replica
+
+	violations []Violation
+	told       map[Fault]int
+	contents   []claim         // by offset, as far as anybody has told
+	sent       map[ID]bool     // true if acknowledged
+	positions  map[int32]int64 // the next offset of each consumer
+	marks      map[mark]int64
+}
+
+// mark is a source of high watermarks, none of which goes back.
+type mark struct {
+	client int32
+	kind   Kind
+	epoch  int32
+}
+
+// claim is a content that somebody was told.
+type claim struct {
+	id   ID
+	by   int32 // the client
+	kind Kind
+	set  bool
+}
+
+func (c claim) String() string {
+	return fmt.Sprintf("%d of producer %d (%v by client %d)", c.id.Sequence, c.id.Producer, c.kind, c.by)
+}
+
+func (c *check) fail(f Fault, format string, args ...any) {
+	c.told[f]++
+	if c.told[f] <= perFault {
+		c.violations = append(c.violations, Violation{f, c.partition, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (c *check) run() []Violation {
+	for _, e := range c.events {
+		switch e.Kind {
+		case Acked, Unknown:
+			c.noteSent(e)
+		case Polled:
+			c.position(e)
+			c.watermark(e)
+		case Latest:
+			c.watermark(e)
+		}
+		if e.Kind != Unknown {
+			c.claims(e)
+		}
+	}
+	if len(c.replicas) > 0 {
+		c.compareReplicas()
+		c.compareLog(c.replicas[0])
+	}
+	for f, n := range c.told {
+		if n > perFault {
+			c.violations = append(c.violations, Violation{f, c.partition, fmt.Sprintf("and %d more", n-perFault)})
+		}
+	}
+	return c.violations
+}
+
+func (c *check) noteSent(e Event) {
+	for _, r := range e.Runs {
+		for i := range r.Count {
+			id := ID{r.Producer, r.Sequence + i}
+			c.sent[id] = c.sent[id] || e.Kind == Acked
+		}
+	}
+}
+
+// position holds a consumer to its offsets. Its first poll says where it begins.
+func (c *check) position(e Event) {
+	for _, r := range e.Runs {
+		next, begun := c.positions[e.Client]
+		if begun && r.Offset != next {
+			c.fail(Gap, "consumer %d read %d after %d at %v", e.Client, r.Offset, next-1, e.At)
+		}
+		c.positions[e.Client] = r.Offset + int64(r.Count)
+	}
+}
+
+func (c *check) watermark(e Event) {
+	m := mark{e.Client, e.Kind, e.Epoch}
+	if e.Kind == Latest {
+		m.epoch = 0 // KIP-207: whoever leads
+	}
+	if before, ok := c.marks[m]; ok && (m.epoch >= 0 || e.Kind == Latest) && e.HighWatermark < before {
+		c.fail(Back, "client %d was told %d after %d (%v, epoch %d) at %v", e.Client, e.HighWatermark, before, e.Kind, e.Epoch, e.At)
+	}
+	c.marks[m] = max(c.marks[m], e.HighWatermark)
+	if end := endOf(e.Runs); end > e.HighWatermark {
+		c.fail(Back, "consumer %d read up to %d with a high watermark of %d at %v", e.Client, end, e.HighWatermark, e.At)
+	}
+}
+
+func endOf(runs []Run) int64 {
+	if len(runs) == 0 {
+		return 0
+	}
+	return runs[len(runs)-1].Offset + int64(runs[len(runs)-1].Count)
+}
+
+// claims notes what is said to be at which offset.
+func (c *check) claims(e Event) {
+	for _, r := range e.Runs {
+		if r.Offset < 0 {
+			continue
+		}
+		for i := range r.Count {
+			at := r.Offset + int64(i)
+			for int64(len(c.contents)) <= at {
+				c.contents = append(c.contents, claim{})
+			}
+			now := claim{id: ID{r.Producer, r.Sequence + i}, by: e.Client, kind: e.Kind, set: true}
+			switch before := c.contents[at]; {
+			case !before.set:
+				c.contents[at] = now
+			case before.id != now.id:
+				c.fail(Contents, "offset %d is %v and %v at %v", at, before, now, e.At)
+			}
+		}
+	}
+}
+
+// compareReplicas holds all replicas to be the same.
+func (c *check) compareReplicas() {
+	first := c.replicas[0]
+	for _, other := range c.replicas[1:] {
+		for i := range max(len(first.Batches), len(other.Batches)) {
+			if i >= len(first.Batches) || i >= len(other.Batches) {
+				c.fail(Differ, "broker %d has %d batches up to %d, broker %d has %d up to %d",
+					first.Broker, len(first.Batches), first.End(), other.Broker, len(other.Batches), other.End())
+				break
+			}
+			if a, b := first.Batches[i], other.Batches[i]; a != b {
+				c.fail(Differ, "broker %d has a batch at %d of epoch %d where broker %d has one at %d of epoch %d",
+					first.Broker, a.Offset, a.Epoch, other.Broker, b.Offset, b.Epoch)
+				break
+			}
+		}
+	}
+}
+
+// compareLog holds the log to what was told, and to the producers' guarantees.
+func (c *check) compareLog(log Replica) {
+	places := make(map[ID]int64) // the first of each record
+	end := log.End()
+	var next int64
+	for _, r := range log.Runs {
+		if r.Offset != next {
+			c.fail(Lost, "the log goes from offset %d to %d", next-1, r.Offset)
+		}
+		next = r.Offset + int64(r.Count)
+		for i := range r.Count {
+			c.place(places, ID{r.Producer, r.Sequence + i}, r.Offset+int64(i))
+		}
+	}
+	for at, told := range c.contents {
+		if !told.set {
+			continue
+		}
+		if int64(at) >= end {
+			c.fail(Lost, "offset %d was %v, the log ends at %d", at, told, end)
+		}
+	}
+	for id, acked := range c.sent {
+		if _, there := places[id]; acked && !there {
+			c.fail(Lost, "%d of producer %d was acknowledged and is nowhere", id.Sequence, id.Producer)
+		}
+	}
+	for m, told := range c.marks {
+		if told > end {
+			c.fail(Back, "client %d was told %d, the log ends at %d", m.client, told, end)
+		}
+	}
+	c.order(places)
+}
+
+// place notes where a record lies, and compares that with what was told of the offset.
+func (c *check) place(places map[ID]int64, id ID, at int64) {
+	if at < int64(len(c.contents)) && c.contents[at].set && c.contents[at].id != id {
+		c.fail(Contents, "offset %d is %v, in the log it is %d of producer %d", at, c.contents[at], id.Sequence, id.Producer)
+	}
+	if _, ok := c.sent[id]; !ok {
+		c.fail(Foreign, "%d of producer %d at offset %d", id.Sequence, id.Producer, at)
+	}
+	if before, twice := places[id]; !twice {
+		places[id] = at
+	} else if c.idempotent(id.Producer) {
+		c.fail(Duplicate, "%d of producer %d at offsets %d and %d", id.Sequence, id.Producer, before, at)
+	}
+}
+
+// order compares the places of acknowledged records with their numbers. The first of a record that lies
+// there several times counts.
+func (c *check) order(places map[ID]int64) {
+	producers := make(map[int32][]int32)
+	for id, acked := range c.sent {
+		if _, there := places[id]; acked && there {
+			producers[id.Producer] = append(producers[id.Producer], id.Sequence)
+		}
+	}
+	for producer, sequences := range producers {
+		slices.Sort(sequences)
+		for i := 1; i < len(sequences); i++ {
+			before, after := ID{producer, sequences[i-1]}, ID{producer, sequences[i]}
+			if places[before] > places[after] {
+				c.fail(Order, "%d of producer %d lies at %d, %d at %d", before.Sequence, producer, places[before], after.Sequence, places[after])
+			}
+		}
+	}
+}
