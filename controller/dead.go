@@ -2,11 +2,13 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/gregor-mq/gregor/controller/vigil"
 	"github.com/gregor-mq/gregor/zkutil"
@@ -18,8 +20,8 @@ import (
 // Package vigil notices the death itself, within milliseconds, and what it counts as one. The controller then does what it does when
 // the registration vanishes: the broker's partitions get leaders from their ISRs under a higher leader epoch, it leaves the ISRs, and
 // it is none of the live brokers that the others and their clients hear of. Where it is the controller that has died, every
-// other broker notices, and one of them deletes /controller, as operators do: the watches on it bring the ordinary
-// election, and the new controller, which has seen the same, counts the old one as dead from the start.
+// other broker notices, and one of them replaces it: an election that deletes /controller, as operators do, in the very
+// transaction that creates it anew. The new controller has seen the same, and counts the old one as dead from the start.
 //
 // # Why that is safe
 //
@@ -30,7 +32,7 @@ import (
 //     ISRs fail. Its followers fetch from the new leader, so that its high watermark rises no more, and
 //     no acks=all produce is acknowledged by it. As a follower it is refused for its leader epoch.
 //   - What has it alone in its ISR nobody else can lead. An unclean election, if those are allowed, waits for the end of the session.
-//   - /controller is deleted in one transaction with a check of /controller_epoch, so that it is that very node or none. A
+//   - /controller is replaced on condition that /controller_epoch is that of the very node that is replaced. A
 //     controller that lives hears of it by its watch and resigns; before it does, its writes fail by the epoch, and its requests are refused.
 //
 // The registration is left alone: were it deleted, a Kafka broker that lives would not register again before its session
@@ -97,7 +99,7 @@ func (t *tower) subject(b *zkutil.Broker) (vigil.Subject, bool) {
 func (c *Controller) noticed(broker int32) {
 	c.put(fmt.Sprintf("ProcessChange(%d)", broker), func(ctx context.Context) error {
 		if c.term == nil {
-			return c.depose(ctx, broker)
+			return c.replace(ctx, broker)
 		}
 		return c.term.core.processChange(zkutil.WithSession(ctx, c.term.session), broker)
 	})
@@ -116,17 +118,24 @@ func (c *Controller) watchController(ctx context.Context, id int32, session int6
 	}
 }
 
-// depose ends the time of office of a controller whose process is gone.
-func (c *Controller) depose(ctx context.Context, broker int32) error {
-	node, stat, taken, err := c.opts.ZK.Controller(ctx, nil)
+// replace takes over from a controller whose process is gone.
+func (c *Controller) replace(ctx context.Context, broker int32) error {
+	zk := c.opts.ZK
+	session := zk.SessionID()
+	ctx = zkutil.WithSession(ctx, session)
+	node, stat, taken, err := zk.Controller(ctx, c.seats)
 	if err != nil || !taken || node.BrokerID != broker || !c.vigil.Gone(broker, stat.EphemeralOwner) {
 		return err
 	}
-	done, err := c.opts.ZK.Depose(ctx, stat.EphemeralOwner)
-	if done {
-		c.log.Warnf("The process of broker %d, the controller, is gone: deleted %s, so that another one is elected", broker, zkutil.ControllerPath)
+	fence, err := zk.ReplaceController(ctx, stat.EphemeralOwner, c.opts.BrokerID, time.Now().UnixMilli())
+	if errors.Is(err, ErrMoved) {
+		return nil // another broker was faster, of which the watch tells
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	c.log.Warnf("The process of broker %d, the controller, is gone: replaced it, without waiting for the end of its session", broker)
+	return c.begin(ctx, session, fence)
 }
 
 // processChange handles that the process of a registered broker is gone, or there after all.

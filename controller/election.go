@@ -40,9 +40,14 @@ func (c *Controller) elect(ctx context.Context) error {
 	if err != nil {
 		return err // ErrMoved: the loop looks who it is
 	}
+	return c.begin(ctx, session, fence)
+}
+
+// begin takes office after an election, or leaves it to another broker if that fails.
+func (c *Controller) begin(ctx context.Context, session int64, fence zkutil.Fence) error {
 	c.log.WithField("epoch", fence.Epoch).Infof("%d successfully elected as the controller. Epoch incremented to %d and epoch zk version is now %d",
 		c.opts.BrokerID, fence.Epoch, fence.Version)
-	err = c.takeOffice(ctx, session, fence)
+	err := c.takeOffice(ctx, session, fence)
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrMoved) || errors.Is(err, zkutil.ErrSessionExpired) {
 		return err
 	}

@@ -191,42 +191,45 @@ func TestElection(t *testing.T) {
 	}
 }
 
-func TestDepose(t *testing.T) {
+func TestReplaceController(t *testing.T) {
 	ctx, c, other := within(t), connect(t), connect(t)
-	if done, err := other.Depose(ctx, c.SessionID()); done || !errors.Is(err, zkutil.ErrNoNode) {
-		t.Errorf("before there was a controller: %v, %v", done, err)
+	if _, err := other.ReplaceController(ctx, c.SessionID(), 2, 1000); !errors.Is(err, zkutil.ErrNoNode) {
+		t.Errorf("before there was a controller: %v", err)
 	}
 	first, err := c.ElectController(ctx, 1, 1000)
 	must(t, err)
-	if done, err := other.Depose(ctx, other.SessionID()); done || err != nil {
-		t.Errorf("a session that is not the controller's: %v, %v", done, err)
+	if _, err := other.ReplaceController(ctx, other.SessionID(), 2, 1000); !errors.Is(err, zkutil.ErrControllerMoved) {
+		t.Errorf("a session that is not the controller's: %v", err)
 	}
-	// Of many who have noticed the same, one removes the node, and no one that of the next controller.
+	// Of many who have noticed the same, one replaces it, and no one the next controller.
 	var wg sync.WaitGroup
-	var removed atomic.Int32
-	for range 8 {
+	var replaced atomic.Int32
+	for id := range int32(8) {
 		wg.Go(func() {
-			switch done, err := other.Depose(ctx, c.SessionID()); {
-			case err != nil:
+			z, err := zkutil.Connect(ctx, options(t, sharedZooKeeper(t).Addr()))
+			if err != nil {
 				t.Error(err)
-			case done:
-				removed.Add(1)
-				if _, err := other.ElectController(ctx, 2, 1000); err != nil {
-					t.Error(err)
+				return
+			}
+			t.Cleanup(z.Close)
+			switch f, err := z.ReplaceController(ctx, c.SessionID(), 10+id, 1000); {
+			case err == nil:
+				replaced.Add(1)
+				if f != (zkutil.Fence{Epoch: 2, Version: 2}) {
+					t.Errorf("the new controller has %+v", f)
 				}
+			case !errors.Is(err, zkutil.ErrControllerMoved):
+				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
 	node, _, ok, err := c.Controller(ctx, nil)
-	if err != nil || !ok || node.BrokerID != 2 || removed.Load() != 1 {
-		t.Errorf("controller %+v, %v, %v; removed %d times", node, ok, err, removed.Load())
+	if err != nil || !ok || node.BrokerID < 10 || replaced.Load() != 1 {
+		t.Errorf("controller %+v, %v, %v; replaced %d times", node, ok, err, replaced.Load())
 	}
 	if _, err := c.Fenced(ctx, first, zkutil.CreateOp("/late", nil)); !errors.Is(err, zkutil.ErrControllerMoved) {
-		t.Errorf("write of the controller that was deposed: %v", err)
-	}
-	if done, err := other.Depose(ctx, c.SessionID()); done || err != nil {
-		t.Errorf("deposed once more: %v, %v", done, err)
+		t.Errorf("write of the controller that was replaced: %v", err)
 	}
 }
 

@@ -66,17 +66,9 @@ func (c *Client) ElectController(ctx context.Context, broker int32, now int64) (
 	}
 	next := Fence{Epoch: epoch + 1, Version: version + 1}
 	node := ControllerNode{BrokerID: broker, Timestamp: now, KRaftEpoch: -1}
-	results, err := c.Multi(ctx,
+	return c.takeSeat(ctx, session, broker, next,
 		CreateModeOp(ControllerPath, node.Encode(), Ephemeral),
 		SetOp(ControllerEpochPath, EncodeControllerEpoch(next.Epoch), version))
-	if err == nil {
-		next.Version = results[1].Stat.Version
-		return next, nil
-	}
-	if !isNodeExists(err) && !isBadVersion(err) {
-		return Fence{}, err
-	}
-	return c.ownElection(ctx, session, broker, next)
 }
 
 // ownElection looks whether the controller that stands in the way is this session's own.
@@ -122,30 +114,48 @@ func (c *Client) Resign(ctx context.Context, f Fence) error {
 	return results[0].Err
 }
 
-// Depose deletes ControllerPath if it is, still, that of session, so that another controller is elected. That somebody
-// else is controller already, or nobody, is no error; it reports whether it has deleted the node.
+// ReplaceController makes broker the controller in place of the one of session, which is known to be dead. If ControllerPath is
+// not that one's, or not any more, the error wraps ErrControllerMoved. Now is the time in ms.
 //
-// The node is not told from its successor by its own version, which is 0 for every controller: it is deleted in one
-// transaction with a check of ControllerEpochPath, which each election raises along with creating the node. Since the
-// epoch is read first, a controller that is elected after that read makes the check fail, and one that was elected
-// before it is the one whose session is looked at.
-func (c *Client) Depose(ctx context.Context, session int64) (done bool, err error) {
+// The node cannot be told from its successor by its own version, which is 0 for every controller. But it is replaced
+// in one transaction with the raising of ControllerEpochPath, as which each election creates it, too. Since the epoch is read
+// first, a controller that is elected after that read makes the transaction fail, and one that was elected before is the one whose
+// session is looked at. Deleting the node alone would give it back, perhaps, to who is taken for dead and lives.
+func (c *Client) ReplaceController(ctx context.Context, session int64, broker int32, now int64) (Fence, error) {
+	own := c.SessionID()
+	if own == 0 {
+		return Fence{}, &Error{Op: "replace", Path: ControllerPath, Err: ErrSessionExpired}
+	}
+	ctx = WithSession(ctx, own)
 	epoch, version, err := c.ControllerEpoch(ctx)
 	if err != nil {
-		return false, err
+		return Fence{}, err
 	}
 	_, stat, ok, err := c.Controller(ctx, nil)
-	if err != nil || !ok || stat.EphemeralOwner != session {
-		return false, err
+	if err != nil {
+		return Fence{}, err
 	}
-	results, err := c.Fenced(ctx, Fence{Epoch: epoch, Version: version}, DeleteOp(ControllerPath, stat.Version))
+	if !ok || stat.EphemeralOwner != session {
+		return Fence{}, &Error{Op: "replace", Path: ControllerPath, Err: ErrControllerMoved}
+	}
+	node := ControllerNode{BrokerID: broker, Timestamp: now, KRaftEpoch: -1}
+	return c.takeSeat(ctx, own, broker, Fence{Epoch: epoch + 1, Version: version + 1}, DeleteOp(ControllerPath, stat.Version),
+		CreateModeOp(ControllerPath, node.Encode(), Ephemeral),
+		SetOp(ControllerEpochPath, EncodeControllerEpoch(epoch+1), version))
+}
+
+// takeSeat carries out the transaction that makes broker the controller of session with next, whose last operation raises the
+// epoch.
+func (c *Client) takeSeat(ctx context.Context, session int64, broker int32, next Fence, ops ...Op) (Fence, error) {
+	results, err := c.Multi(ctx, ops...)
 	if err == nil {
-		err = results[0].Err
+		next.Version = results[len(ops)-1].Stat.Version
+		return next, nil
 	}
-	if errors.Is(err, ErrControllerMoved) || isNoNode(err) {
-		return false, nil
+	if !isNodeExists(err) && !isBadVersion(err) && !isNoNode(err) {
+		return Fence{}, err
 	}
-	return err == nil, err
+	return c.ownElection(ctx, session, broker, next)
 }
 
 // Fenced carries out the writes ops, which do not depend on each other, each on condition that f holds,
