@@ -16,6 +16,7 @@ type ProduceRequest struct {
 	Topics          []ProduceTopic
 
 	partitions []ProducePartition
+	seen       map[producedTo]struct{} // of KeepLast; empty between its calls
 }
 
 // ProduceTopic is a topic of a ProduceRequest.
@@ -53,7 +54,7 @@ func (r *ProduceRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 11 {
 		return fmt.Errorf("parse Produce v%d: %w", version, ErrUnsupportedVersion)
 	}
-	*r = ProduceRequest{Version: version, Topics: r.Topics[:0], partitions: r.partitions[:0]}
+	*r = ProduceRequest{Version: version, Topics: r.Topics[:0], partitions: r.partitions[:0], seen: r.seen}
 	in, flexible := reader{src: body}, version >= 9
 	if version >= 3 {
 		id := in.string(flexible)
@@ -89,6 +90,81 @@ func (r *ProduceRequest) Parse(version int16, body []byte) error {
 		return fmt.Errorf("parse Produce v%d: %w", version, ErrTruncated)
 	}
 	return nil
+}
+
+// fewPartitions is up to how many partitions are compared one with another.
+const fewPartitions = 16
+
+// KeepLast drops what a request says of a partition that it names again further on: Kafka gathers a
+// request's partitions in a map, in which the last one counts. Topics may be left without partitions.
+func (r *ProduceRequest) KeepLast() {
+	if !r.repeats() {
+		return
+	}
+	later := map[producedTo]struct{}{}
+	for i := len(r.Topics) - 1; i >= 0; i-- {
+		t := &r.Topics[i]
+		first := len(t.Partitions)
+		for j := len(t.Partitions) - 1; j >= 0; j-- {
+			to := producedTo{t.Name, t.Partitions[j].Index}
+			if _, again := later[to]; again {
+				continue
+			}
+			later[to] = struct{}{}
+			first--
+			t.Partitions[first] = t.Partitions[j]
+		}
+		t.Partitions = t.Partitions[first:]
+	}
+}
+
+// producedTo names a partition.
+type producedTo struct {
+	topic string
+	index int32
+}
+
+// repeats reports whether a partition is named twice.
+func (r *ProduceRequest) repeats() bool {
+	if len(r.partitions) > fewPartitions {
+		return r.repeatsAmongMany()
+	}
+	for i := range r.Topics {
+		t := &r.Topics[i]
+		for j := range t.Partitions {
+			if contains(t.Partitions[:j], t.Partitions[j].Index) {
+				return true
+			}
+			for k := range r.Topics[:i] {
+				if r.Topics[k].Name == t.Name && contains(r.Topics[k].Partitions, t.Partitions[j].Index) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func contains(ps []ProducePartition, index int32) bool {
+	for i := range ps {
+		if ps[i].Index == index {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *ProduceRequest) repeatsAmongMany() bool {
+	if r.seen == nil {
+		r.seen = make(map[producedTo]struct{}, len(r.partitions))
+	}
+	defer clear(r.seen)
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			r.seen[producedTo{r.Topics[i].Name, r.Topics[i].Partitions[j].Index}] = struct{}{}
+		}
+	}
+	return len(r.seen) < len(r.partitions)
 }
 
 // NumPartitions returns the number of partitions in all topics.

@@ -48,6 +48,7 @@ func (h *Handler) Handle(r *request.Request) {
 		r.Drop(err)
 		return
 	}
+	req.KeepLast()
 	resp := wire.NewProduceResponse(r.Version)
 	var waiting []pending
 	if refused := refuseWhole(req); refused != nil {
@@ -95,6 +96,9 @@ func transactional(records []byte) bool {
 func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, err error) {
 	code, message := status.Code(err), status.Message(err)
 	for i := range req.Topics {
+		if len(req.Topics[i].Partitions) == 0 {
+			continue
+		}
 		resp.Topic(req.Topics[i].Name)
 		for j := range req.Topics[i].Partitions {
 			out := resp.Partition(req.Topics[i].Partitions[j].Index)
@@ -123,6 +127,9 @@ func (h *Handler) appendAll(r *request.Request, req *wire.ProduceRequest, resp *
 	now := h.Now().UnixMilli()
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		if len(t.Partitions) == 0 {
+			continue // as Kafka, which answers by partition
+		}
 		resp.Topic(t.Name)
 		for j := range t.Partitions {
 			tp := topic.Partition{Topic: t.Name, Index: t.Partitions[j].Index}

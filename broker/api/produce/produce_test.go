@@ -301,6 +301,47 @@ func TestDuplicatesKeepTheirOffset(t *testing.T) {
 	}
 }
 
+// TestPartitionNamedTwice: the last one counts, and is answered once.
+func TestPartitionNamedTwice(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 40, []int32{1}, nil)
+	b.Topic(t, "others", 1, []int32{1}, nil)
+	for _, many := range []int32{1, 40} {
+		req := produceRequest(9, -1, "orders", 0, fixture.Batch(t, 1, 10, record.BuilderOptions{}))
+		add := func(name string, index int32, records int) {
+			req.Topics = append(req.Topics, produceRequest(9, -1, name, index, fixture.Batch(t, records, 10, record.BuilderOptions{})).Topics...)
+		}
+		add("others", 0, 1)
+		for i := range many - 1 {
+			add("orders", i+1, 1)
+		}
+		add("orders", 0, 2)
+		req.Topics[len(req.Topics)-1].Partitions = append(req.Topics[len(req.Topics)-1].Partitions,
+			produceRequest(9, -1, "", 0, fixture.Batch(t, 3, 10, record.BuilderOptions{})).Topics[0].Partitions...)
+		before := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset()
+		resp := kmsg.NewPtrProduceResponse()
+		fixture.Do(t, handler(b), req, resp)
+		if got := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(); got != before+3 {
+			t.Errorf("of %d partitions: the log grew from %d to %d, want only the last three records", many, before, got)
+		}
+		answers := map[topic.Partition]int{}
+		for _, rt := range resp.Topics {
+			for _, rp := range rt.Partitions {
+				answers[topic.Partition{Topic: rt.Topic, Index: rp.Partition}]++
+				if rp.ErrorCode != 0 {
+					t.Errorf("of %d partitions: %+v", many, rp)
+				}
+			}
+			if len(rt.Partitions) == 0 {
+				t.Errorf("of %d partitions: topic %s is answered without a partition", many, rt.Topic)
+			}
+		}
+		if want := int(many) + 1; len(answers) != want || answers[topic.Partition{Topic: "orders"}] != 1 {
+			t.Errorf("of %d partitions: answered are %v, want each once", many, answers)
+		}
+	}
+}
+
 func TestGarbageDropsTheConnection(t *testing.T) {
 	b := fixture.New(t)
 	h := handler(b)
