@@ -151,7 +151,8 @@ func (l *Log) writeLocked(c *LogConfig, v *record.Validated, pending *producer.A
 		}
 		rest = next
 	}
-	if err := l.persistFilesLocked(); err != nil {
+	l.queueLocked()
+	if err := l.createFirstLocked(); err != nil {
 		return err
 	}
 	if err := l.rollIfDueLocked(c, v, now); err != nil {
@@ -209,6 +210,9 @@ func (l *Log) rollLocked(base int64) error {
 	old := l.active()
 	if old.Base() == base {
 		return nil // it is empty, and can be used as it is
+	}
+	if err := l.nameFirstLocked(); err != nil {
+		return err
 	}
 	if err := old.Seal(); err != nil {
 		return l.failed("seal a segment", err)

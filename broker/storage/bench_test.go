@@ -136,7 +136,7 @@ func BenchmarkTenThousandLogs(b *testing.B) {
 				}
 			}
 		})
-		step("show", func() { m.env.fresh.show() })
+		step("show", func() { m.env.unsaved.save() })
 		step("append", func() {
 			for l := range m.Logs() {
 				appendRecords(b, l, 0, 3)

@@ -151,6 +151,8 @@ func (m *Manager) removeLater(d *dir, path string, delayMs int64) {
 // retire closes the log for good and gives its directory the name of one to be removed, which it
 // returns; "" if the log was closed already.
 func (l *Log) retire() (string, error) {
+	l.filesMu.Lock()
+	defer l.filesMu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed.Load() {
@@ -174,49 +176,64 @@ func (l *Log) close() error {
 		l.abandon()
 		return nil
 	}
-	if err := l.Flush(); err != nil {
-		l.abandon()
-		if errors.Is(err, ErrClosed) {
-			return nil
-		}
-		return err
+	err := l.Flush()
+	if err == nil {
+		err = l.settle()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed.Load() {
+	if err == nil {
+		err = l.saveFiles()
+	}
+	if err == nil {
+		err = l.syncSettled()
+	}
+	l.abandon()
+	if errors.Is(err, ErrClosed) {
 		return nil
 	}
-	err := l.closeLocked()
-	l.closed.Store(true)
+	return err
+}
+
+// settle writes what a clean stop leaves, without a sync: the last index entries, which come with Seal, and
+// a snapshot of the producers. The small files are left to saveFiles.
+func (l *Log) settle() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usableLocked(); err != nil {
+		return err
+	}
+	if l.mu.epochsTrimmed {
+		l.mu.changes++
+	}
+	err := l.snapshotLocked()
+	for _, s := range *l.segments.Load() {
+		err = errors.Join(err, s.Seal(), s.Spill())
+	}
 	if err != nil {
 		return l.failed("close", err)
 	}
 	return nil
 }
 
-// closeLocked requires mu.
-func (l *Log) closeLocked() error {
-	err := l.showFilesLocked()
-	if err == nil && l.mu.epochsTrimmed {
-		err = l.saveEpochs()
-	}
-	if err == nil {
-		err = l.snapshotLocked()
-	}
-	// Without producers the snapshot only saves a look through the log. With them it may know of some
-	// whose records are gone, and has to be as durable as the mark of the clean stop.
-	if err == nil && l.mu.producers.Len() > 0 && len(l.mu.unsyncedSnapshots) > 0 {
+// syncSettled makes durable what settle has written. Without producers the snapshot only saves a look through
+// the log. With them it may know of some whose records are gone, and has to be as durable as the mark of the
+// clean stop.
+func (l *Log) syncSettled() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	if l.mu.producers.Len() > 0 && len(l.mu.unsyncedSnapshots) > 0 {
 		for _, offset := range l.mu.unsyncedSnapshots {
 			err = errors.Join(err, syncFile(l.env.fs, l.snapshotFile(offset)))
 		}
 		err = errors.Join(err, l.files.Sync())
 	}
 	for _, s := range *l.segments.Load() {
-		// The last index entries come with Seal, and are to be durable like the rest.
-		err = errors.Join(err, s.Seal(), s.Flush())
-		s.Abandon()
+		err = errors.Join(err, s.Flush())
 	}
-	return err
+	if err != nil {
+		return l.failed("close", err)
+	}
+	return nil
 }
 
 // abandon gives up the log's files without writing anything.

@@ -18,8 +18,8 @@
 // An append is in the page cache when it returns; replication makes it safe, fsync comes when a
 // segment is rolled, by flush.messages and flush.ms, and at Close. The recovery point of a log is the
 // offset below which everything, indexes included, is on disk; recovery after a crash checks only
-// what lies above it. Before the first batch of a leader epoch is written, the epoch stands in a
-// durable leader-epoch-checkpoint, and before the first batch of a log partition.metadata is durable.
+// what lies above it. The leader epochs of records below the recovery point stand in a durable
+// leader-epoch-checkpoint, those of records above it are found in their batches; see files.go.
 //
 // # Failure
 //
@@ -31,12 +31,12 @@
 //
 // A Manager runs two goroutines, however many logs it has: the scheduler, for everything that is due
 // at a time (checkpoints, flush.ms, retention, producer expiry, delayed deletions), and the flusher,
-// which syncs rolled segments. Close joins both. A log has no goroutine, timer or open file of its own.
+// which syncs rolled segments and writes small files. Close joins both. A log has no goroutine, timer or open file of its own.
 //
 // # Lock order
 //
-//	Log.flushMu, Log.mu, Log.epochsMu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
-//	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, freshLogs.mu, package segment's
+//	Log.flushMu, Log.filesMu, Log.mu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
+//	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, unsavedLogs.mu, package segment's
 //
 // Log.mu is held while an append is written and while segments are rolled, cut or removed, but never
 // during an fsync of a rolled segment and never while a reader reads. The leaves are held for a few

@@ -13,71 +13,203 @@ import (
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
-// A log that has held no record is a directory, and at first not more than that: of everything that a
-// broker does for a new partition, creating files takes the longest, and syncing them longer still. The
-// files are
+// Beside its segments a log has two small files: partition.metadata and leader-epoch-checkpoint. To make
+// them durable whenever they change would be the most expensive part of what a broker does for a new
+// partition, and of a change of leaders. So what they say is kept in memory at first and
 //
-//   - written, and the two small ones (leader-epoch-checkpoint and partition.metadata) made durable,
-//     before the first record is written (persistFilesLocked), and
-//   - written without a sync, for whoever looks into the directory, as soon as no more logs are being
-//     created (freshLogs).
+//   - written and made durable soon, for many logs together, once no more of them change (unsavedLogs),
+//   - made durable before the recovery point of the log rises, and at a clean stop.
 //
-// What a crash then loses the controller says again when the broker is back.
+// What a crash takes before that can be told from what it leaves: the epochs of the records above the
+// recovery point from their batches, which a recovery reads anyway, and the topic's id by the controller,
+// which repeats it. Until a log has such files it is a directory, and not more than that until it has
+// its first record.
 
 // smallFiles is what a Log remembers of its files; mu guards it.
 type smallFiles struct {
-	idUnsaved     bool // partition.metadata does not durably hold the topic's id
-	epochsUnsaved bool // leader-epoch-checkpoint does not durably hold what epochs does
-	epochsTrimmed bool // leader-epoch-checkpoint begins before the log does; a load would trim it, too
-	fresh         bool // the log holds no record: losing the files would do no harm
-	unshown       bool // fresh, and the files do not show what is known; the log is in env.fresh
+	idUnsaved      bool   // partition.metadata does not durably hold the topic's id
+	changes, saved uint64 // of the leader epochs: all, and those that leader-epoch-checkpoint durably holds
+	epochsTrimmed  bool   // leader-epoch-checkpoint begins before the log does; a load would trim it, too
+	queued         bool   // the log is in env.unsaved
+	unnamed        bool   // the name of the first segment's file may not be durable
 }
 
-// freshLogs are the fresh logs whose files are to be written.
-type freshLogs struct {
+func (f *smallFiles) unsaved() bool { return f.idUnsaved || f.changes != f.saved }
+
+// unsavedLogs are the logs whose small files are to be written.
+type unsavedLogs struct {
 	sched *scheduler
+	flush *flusher
 
-	mu   sync.Mutex
-	logs []*Log
-	seen int // logs when the task last ran
+	mu    sync.Mutex
+	logs  []*Log
+	seen  int // logs when the task last ran
+	waits int // how often it has waited since
 }
 
-// quietTime is how long no log must have been created before the files are written.
-const quietTime = time.Second
+const (
+	quietTime = time.Second // how long no log must have been added before the files are written,
+	mostWaits = 10          // unless that has been waited for so often
+)
 
 // add has l's files written before long.
-func (f *freshLogs) add(l *Log) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.logs = append(f.logs, l)
-	if len(f.logs) == 1 {
-		f.seen = 1
-		f.sched.after(quietTime, f.showIfQuiet)
+func (u *unsavedLogs) add(l *Log) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.logs = append(u.logs, l)
+	if len(u.logs) == 1 {
+		u.seen, u.waits = 1, 0
+		u.sched.after(quietTime, u.saveIfQuiet)
 	}
 }
 
-func (f *freshLogs) showIfQuiet() {
-	f.mu.Lock()
-	busy := len(f.logs) != f.seen
-	f.seen = len(f.logs)
-	f.mu.Unlock()
-	if busy {
-		f.sched.after(quietTime, f.showIfQuiet)
+func (u *unsavedLogs) saveIfQuiet() {
+	u.mu.Lock()
+	wait := len(u.logs) != u.seen && u.waits < mostWaits
+	u.seen = len(u.logs)
+	u.waits++
+	u.mu.Unlock()
+	if wait {
+		u.sched.after(quietTime, u.saveIfQuiet)
 		return
 	}
-	f.show()
+	u.flush.soon(u.save)
 }
 
-func (f *freshLogs) show() {
-	f.mu.Lock()
-	logs := f.logs
-	f.logs = nil
-	f.mu.Unlock()
+// save writes the files, on the flusher's goroutine.
+func (u *unsavedLogs) save() {
+	u.mu.Lock()
+	logs := u.logs
+	u.logs = nil
+	u.mu.Unlock()
+	byDir := map[*dir][]*Log{}
 	for _, l := range logs {
 		l.mu.Lock()
-		_ = l.showFilesLocked() // a failure has taken the directory offline
+		l.mu.queued = false
 		l.mu.Unlock()
+		byDir[l.dir] = append(byDir[l.dir], l)
 	}
+	for d, logs := range byDir {
+		_ = d.saveSmallFiles(logs) // a failure has taken the directory offline
+	}
+}
+
+// saveSmallFiles makes the small files of logs durable, and gives a segment to those that have none. Only
+// one call at a time may be for several logs: it holds filesMu of all of them. None may be named twice.
+func (d *dir) saveSmallFiles(logs []*Log) error {
+	var contents []vfs.Content
+	var saves []saving
+	var err error
+	for _, l := range logs {
+		l.filesMu.Lock()
+		var s saving
+		if s, contents, err = l.collect(contents); err != nil || s.log == nil {
+			l.filesMu.Unlock()
+			if err != nil {
+				break
+			}
+			continue
+		}
+		saves = append(saves, s)
+	}
+	if err == nil && len(saves) > 0 {
+		if err = vfs.WriteFiles(d.env.fs, contents); err != nil {
+			err = d.fail(fmt.Errorf("write leader epochs and topic ids: %w", err))
+		}
+	}
+	for _, s := range saves {
+		s.log.filesMu.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range saves {
+		s.done()
+	}
+	return nil
+}
+
+// saving is what of a log is being made durable.
+type saving struct {
+	log     *Log
+	changes uint64
+	id      bool
+}
+
+// collect adds to contents what the small files of the log are to hold; without anything to save the
+// saving has no log. It requires filesMu.
+func (l *Log) collect(contents []vfs.Content) (saving, []vfs.Content, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readable() != nil {
+		return saving{}, contents, nil
+	}
+	if err := l.createFirstLocked(); err != nil {
+		return saving{}, contents, err
+	}
+	if !l.mu.unsaved() {
+		return saving{}, contents, nil
+	}
+	s := saving{log: l, changes: l.mu.changes, id: l.mu.idUnsaved}
+	if s.id {
+		contents = append(contents, vfs.Content{
+			Path: l.file(checkpoint.PartitionMetadata), Data: checkpoint.AppendPartitionMetadata(nil, l.TopicID()),
+		})
+	}
+	if l.mu.changes != l.mu.saved {
+		contents = append(contents, vfs.Content{
+			Path: l.file(checkpoint.LeaderEpochs), Data: checkpoint.AppendEpochs(nil, l.epochs.Entries()),
+		})
+	}
+	return s, contents, nil
+}
+
+// done notes that what was to be saved is durable.
+func (s *saving) done() {
+	l := s.log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.saved = max(l.mu.saved, s.changes)
+	l.mu.idUnsaved = l.mu.idUnsaved && !s.id
+	l.mu.epochsTrimmed = l.mu.epochsTrimmed && l.mu.changes != s.changes
+}
+
+// saveFiles makes the small files durable, if they are not.
+func (l *Log) saveFiles() error { return l.dir.saveSmallFiles([]*Log{l}) }
+
+// queueLocked has the small files written soon, if they are not durable. It requires mu.
+func (l *Log) queueLocked() {
+	if l.mu.unsaved() && !l.mu.queued {
+		l.mu.queued = true
+		l.env.unsaved.add(l)
+	}
+}
+
+// createFirstLocked makes the first segment of a log that has none. It requires mu.
+func (l *Log) createFirstLocked() error {
+	if len(*l.segments.Load()) > 0 {
+		return nil
+	}
+	s, err := l.createSegment(l.end.Load())
+	if err != nil {
+		return l.failed("create a segment", err)
+	}
+	l.segments.Store(&[]*segment.Segment{s})
+	l.mu.unnamed = true
+	return nil
+}
+
+// nameFirstLocked makes the name of the first segment durable, so that a crash cannot take it and leave a
+// later one. It requires mu.
+func (l *Log) nameFirstLocked() error {
+	if !l.mu.unnamed {
+		return nil
+	}
+	if err := l.files.Sync(); err != nil {
+		return l.failed("sync the directory", err)
+	}
+	l.mu.unnamed = false
+	return nil
 }
 
 // LatestEpoch returns the last leader epoch in the log's epoch cache; false if there is none.
@@ -97,7 +229,6 @@ func (l *Log) EpochEndOffset(leaderEpoch int32) (found int32, end int64, ok bool
 func (l *Log) EpochAt(offset int64) int32 { return l.epochs.EpochAt(offset) }
 
 // AssignEpoch records that epoch begins at offset start; a new leader calls it with its end offset.
-// The checkpoint is written soon after, and made durable before the first record of the epoch is.
 func (l *Log) AssignEpoch(leaderEpoch int32, start int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +238,7 @@ func (l *Log) AssignEpoch(leaderEpoch int32, start int64) error {
 	if err := l.epochs.Assign(leaderEpoch, start); err != nil {
 		return fmt.Errorf("log %s: %w", l.partition, err)
 	}
-	l.changedLocked()
+	l.queueLocked()
 	return nil
 }
 
@@ -119,8 +250,8 @@ func (l *Log) TopicID() topic.ID {
 	return topic.ID{}
 }
 
-// SetTopicID gives the log its topic's id, which becomes partition.metadata before the first record
-// is written. It returns ErrInconsistentTopicID if the log has another one.
+// SetTopicID gives the log its topic's id, which soon becomes partition.metadata. It returns
+// ErrInconsistentTopicID if the log has another one.
 func (l *Log) SetTopicID(id topic.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,99 +266,7 @@ func (l *Log) SetTopicID(id topic.ID) error {
 	}
 	l.topicID.Store(&id)
 	l.mu.idUnsaved = true
-	if l.mu.fresh {
-		l.changedLocked()
-		return nil
-	}
-	return l.persistFilesLocked()
-}
-
-// persistFilesLocked makes ready for a record: there is a segment, and the small files are durable. It
-// requires mu.
-func (l *Log) persistFilesLocked() error {
-	if l.mu.fresh {
-		return l.persistFreshLocked()
-	}
-	if l.mu.idUnsaved {
-		if err := checkpoint.WritePartitionMetadata(l.env.fs, l.file(checkpoint.PartitionMetadata), l.TopicID()); err != nil {
-			return l.failed("write partition.metadata", err)
-		}
-		l.mu.idUnsaved = false
-	}
-	if l.mu.epochsUnsaved {
-		if err := l.saveEpochs(); err != nil {
-			return err
-		}
-		l.mu.epochsUnsaved, l.mu.epochsTrimmed = false, false
-	}
-	return nil
-}
-
-// persistFreshLocked does that for a log that holds no record. What its files held needs no
-// protection, so that they are written in place and need one sync of the directory together. It
-// requires mu.
-func (l *Log) persistFreshLocked() error {
-	l.mu.unshown = true // write the epochs even if they are shown: they may be newer now
-	if err := l.showFilesLocked(); err != nil {
-		return err
-	}
-	err := syncFile(l.env.fs, l.file(checkpoint.LeaderEpochs))
-	if err == nil && l.mu.idUnsaved {
-		err = syncFile(l.env.fs, l.file(checkpoint.PartitionMetadata))
-	}
-	if err == nil {
-		err = l.files.Sync()
-	}
-	if err != nil {
-		return l.failed("sync the files of a new log", err)
-	}
-	l.mu.smallFiles = smallFiles{}
-	return nil
-}
-
-// saveEpochs makes the leader epochs durable.
-func (l *Log) saveEpochs() error {
-	l.epochsMu.Lock()
-	defer l.epochsMu.Unlock()
-	if err := checkpoint.WriteEpochs(l.env.fs, l.file(checkpoint.LeaderEpochs), l.epochs.Entries()); err != nil {
-		return l.failed("write the leader epochs", err)
-	}
-	return nil
-}
-
-// changedLocked has the small files of a fresh log shown soon. It requires mu.
-func (l *Log) changedLocked() {
-	if l.mu.fresh && !l.mu.unshown {
-		l.mu.unshown = true
-		l.env.fresh.add(l)
-	}
-}
-
-// showFilesLocked writes the files of a fresh log, without a sync: they stay unsaved. It requires mu.
-func (l *Log) showFilesLocked() error {
-	if !l.mu.unshown || l.readable() != nil {
-		return nil
-	}
-	l.mu.unshown = false
-	if len(*l.segments.Load()) == 0 {
-		s, err := l.createSegment(l.end.Load())
-		if err != nil {
-			return l.failed("create a segment", err)
-		}
-		l.segments.Store(&[]*segment.Segment{s})
-	}
-	if l.mu.idUnsaved {
-		data := checkpoint.AppendPartitionMetadata(nil, l.TopicID())
-		if err := writeFile(l.env.fs, l.file(checkpoint.PartitionMetadata), data); err != nil {
-			return l.failed("write partition.metadata", err)
-		}
-	}
-	l.epochsMu.Lock()
-	defer l.epochsMu.Unlock()
-	data := checkpoint.AppendEpochs(nil, l.epochs.Entries())
-	if err := writeFile(l.env.fs, l.file(checkpoint.LeaderEpochs), data); err != nil {
-		return l.failed("write the leader epochs", err)
-	}
+	l.queueLocked()
 	return nil
 }
 

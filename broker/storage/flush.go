@@ -33,10 +33,16 @@ func (l *Log) flushTo(upTo int64) error {
 	from, to, cuts := l.recoveryPoint.Load(), min(upTo, l.end.Load()), l.mu.cuts
 	segments := *l.segments.Load()
 	snapshots := slices.Clone(l.mu.unsyncedSnapshots)
+	unsaved := l.mu.unsaved()
 	l.mu.Unlock()
 	l.lastFlush.Store(l.env.nowMs())
 	if to <= from {
 		return nil
+	}
+	if unsaved { // below the recovery point no batch will be asked for its epoch any more
+		if err := l.saveFiles(); err != nil {
+			return err
+		}
 	}
 	if err := l.syncFiles(segments, snapshots, from, to); err != nil {
 		return l.failed("flush", err)

@@ -31,7 +31,7 @@ func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
 func (l *Log) setEpochs(entries []epoch.Entry) error {
 	var err error
 	l.epochs, err = epoch.NewCache(entries, func([]epoch.Entry) error {
-		l.mu.epochsUnsaved = true
+		l.mu.changes++
 		return nil
 	})
 	return err
@@ -55,13 +55,13 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 	}
 	l := d.newLog(p, path, c)
 	d.created.Add(1)
-	l.mu.fresh = true
 	if err := l.setEpochs(nil); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.changedLocked()
+	l.mu.changes++ // there is no file yet
+	l.queueLocked()
 	return l, nil
 }
 
@@ -164,7 +164,8 @@ func (ld *loader) readSmallFiles() error {
 	entries, err := checkpoint.ReadEpochs(fsys, ld.file(checkpoint.LeaderEpochs))
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		ld.logger().WithError(err).Warn("Rebuilding the leader epochs from the log")
-		entries, err, ld.epochsLost, ld.mu.epochsUnsaved = nil, nil, true, true
+		entries, err, ld.epochsLost = nil, nil, true
+		ld.mu.changes++
 	}
 	if err == nil {
 		err = ld.setEpochs(entries)
@@ -225,13 +226,14 @@ func (ld *loader) finish() error {
 	}
 	cut := ld.epochs.TruncateFromEnd(end)
 	ld.epochs.TruncateFromStart(start)
-	// A file with an epoch that has no record may not be durable, nor may one that tells the topic's id
-	// as long as there is no record at all.
-	ld.mu.epochsUnsaved = ld.mu.epochsUnsaved || cut
-	ld.mu.fresh = ld.empty()
-	ld.mu.idUnsaved = ld.mu.fresh && !ld.TopicID().IsZero()
+	if cut || !ld.clean { // what was read after a crash may not be durable
+		ld.mu.changes++
+	}
+	ld.mu.idUnsaved = !ld.clean && !ld.TopicID().IsZero()
+	ld.mu.unnamed = !ld.clean
 	if len(ld.segments) == 0 {
-		ld.changedLocked()
+		ld.mu.changes++ // the log has never had its files
+		ld.queueLocked()
 	}
 	if err := ld.removeStraySnapshots(); err != nil {
 		return err

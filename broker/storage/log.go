@@ -50,8 +50,8 @@ type Log struct {
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
 	closed        atomic.Bool  // stored under mu
 
-	flushMu  sync.Mutex // held while a flush syncs files, so that flushes follow one another
-	epochsMu sync.Mutex // held while the leader-epoch checkpoint is written
+	flushMu sync.Mutex // held while a flush syncs files, so that flushes follow one another
+	filesMu sync.Mutex // held while the small files are written or the log's directory gets another name
 
 	mu struct {
 		sync.Mutex
@@ -67,12 +67,12 @@ type Log struct {
 
 // env is what all logs of a Manager share.
 type env struct {
-	fs    vfs.FS
-	files *vfs.Cache
-	opts  *Options
-	sched *scheduler
-	flush *flusher
-	fresh *freshLogs
+	fs      vfs.FS
+	files   *vfs.Cache
+	opts    *Options
+	sched   *scheduler
+	flush   *flusher
+	unsaved *unsavedLogs
 }
 
 func (e *env) nowMs() int64 { return e.opts.Now().UnixMilli() }
@@ -153,7 +153,7 @@ func (l *Log) setHighWatermarkLocked(hw int64) int64 {
 	return hw
 }
 
-// active returns the segment that is written to. There is one once persistFilesLocked has returned.
+// active returns the segment that is written to. There is one once createFirstLocked has returned.
 func (l *Log) active() *segment.Segment {
 	segments := *l.segments.Load()
 	return segments[len(segments)-1]

@@ -55,7 +55,7 @@ func open(opts Options) (*Manager, error) {
 	}
 	m := &Manager{opts: opts, cancel: func() {}}
 	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
-	m.env.fresh = &freshLogs{sched: m.env.sched}
+	m.env.unsaved = &unsavedLogs{sched: m.env.sched, flush: m.env.flush}
 	m.mu.logs = map[topic.Partition]*Log{}
 	m.mu.creating = map[topic.Partition]bool{}
 	if err := m.openDirs(); err != nil {
@@ -223,18 +223,9 @@ func (m *Manager) Close() error {
 	return errors.Join(errs...)
 }
 
-// close stops the directory's logs, several at a time, and leaves the checkpoints of a clean stop.
+// close stops the directory's logs and leaves the checkpoints of a clean stop.
 func (d *dir) close(threads int) error {
-	var first atomic.Pointer[error]
-	inParallel(threads, d.snapshot(), func(l *Log) {
-		if err := l.close(); err != nil {
-			first.CompareAndSwap(nil, &err)
-		}
-	})
-	var err error
-	if p := first.Load(); p != nil {
-		err = *p
-	}
+	err := d.closeLogs(d.snapshot(), threads)
 	if !d.offline.Load() {
 		err = errors.Join(err, d.checkpointRecoveryPoints(), d.checkpointStarts(), d.checkpointHighWatermarks())
 	}
@@ -248,4 +239,64 @@ func (d *dir) close(threads int) error {
 		err = errors.Join(err, d.lock.Close())
 	}
 	return err
+}
+
+// closeLogs stops logs, several at a time.
+func (d *dir) closeLogs(logs []*Log, threads int) error {
+	if len(logs) >= vfs.Many && !d.offline.Load() {
+		if err := d.closeMany(logs, threads); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return eachInParallel(threads, logs, (*Log).close)
+}
+
+// closeMany stops logs with one sync for all of them: several for each log are what a stop would take most
+// of its time for. errors.ErrUnsupported: not on this system.
+func (d *dir) closeMany(logs []*Log, threads int) error {
+	err := eachInParallel(threads, logs, func(l *Log) error {
+		if err := l.settle(); !errors.Is(err, ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	if err == nil {
+		err = d.saveSmallFiles(logs)
+	}
+	if err == nil {
+		paths := []string{d.path}
+		for _, l := range logs {
+			if !l.closed.Load() {
+				paths = append(paths, l.Path())
+			}
+		}
+		err = d.env.fs.SyncVolumes(paths)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			return err
+		case err != nil:
+			err = d.fail(fmt.Errorf("sync the logs: %w", err))
+		}
+	}
+	for _, l := range logs {
+		if err == nil {
+			l.recoveryPoint.Store(l.end.Load())
+		}
+		l.abandon()
+	}
+	return err
+}
+
+// eachInParallel calls f with every item, on threads goroutines, and returns one of the errors.
+func eachInParallel[T any](threads int, items []T, f func(T) error) error {
+	var first atomic.Pointer[error]
+	inParallel(threads, items, func(item T) {
+		if err := f(item); err != nil {
+			first.CompareAndSwap(nil, &err)
+		}
+	})
+	if p := first.Load(); p != nil {
+		return *p
+	}
+	return nil
 }

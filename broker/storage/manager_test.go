@@ -334,14 +334,17 @@ func TestTopicID(t *testing.T) {
 	}
 }
 
-func TestFreshLogsAreShownWhenNoMoreAreCreated(t *testing.T) {
+func TestSmallFilesAreWrittenWhenNoMoreChange(t *testing.T) {
 	fsys := vfs.NewMem()
 	m, err := open(testOptions(fsys))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	show := func() { m.env.fresh.showIfQuiet() }
+	save := func() {
+		m.env.unsaved.saveIfQuiet()
+		m.env.flush.drain(t.Context())
+	}
 	for i := range 3 {
 		l := mustCreate(t, m, partition(i), DefaultLogConfig())
 		if err := l.AssignEpoch(4, 0); err != nil {
@@ -351,17 +354,42 @@ func TestFreshLogsAreShownWhenNoMoreAreCreated(t *testing.T) {
 	if got := files(t, fsys, logDir, ""); len(got) != 0 {
 		t.Errorf("files at once: %v", got)
 	}
-	show() // others came since the first
+	save() // others came since the first
 	if got := files(t, fsys, logDir, ""); len(got) != 0 {
 		t.Errorf("files while logs are being created: %v", got)
 	}
-	show()
+	save()
 	want := []string{"00000000000000000000.index", "00000000000000000000.log", "00000000000000000000.timeindex", "leader-epoch-checkpoint"}
 	if got := files(t, fsys, logDir, ""); !slices.Equal(got, want) {
 		t.Errorf("files: %v", got)
 	}
 	if got := string(read(t, fsys, logDir+"/leader-epoch-checkpoint")); got != "0\n1\n4 0\n" {
 		t.Errorf("epochs: %q", got)
+	}
+	if err := m.Log(partition(0)).AssignEpoch(5, 0); err != nil {
+		t.Fatal(err)
+	}
+	save()
+	if got := string(read(t, fsys, logDir+"/leader-epoch-checkpoint")); got != "0\n1\n5 0\n" {
+		t.Errorf("epochs after another one: %q", got)
+	}
+}
+
+// The files are written in the end although there are always new ones.
+func TestSmallFilesDoNotWaitForever(t *testing.T) {
+	fsys := vfs.NewMem()
+	m, err := open(testOptions(fsys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for i := range mostWaits + 2 {
+		mustCreate(t, m, partition(i), DefaultLogConfig())
+		m.env.unsaved.saveIfQuiet()
+		m.env.flush.drain(t.Context())
+	}
+	if got := files(t, fsys, logDir, ""); len(got) == 0 {
+		t.Error("no files")
 	}
 }
 

@@ -163,6 +163,9 @@ func (w *workload) step() error {
 		return w.l.Flush()
 	case n < 72:
 		before := w.l.RecoveryPoint()
+		if n%2 == 0 {
+			w.m.env.unsaved.save()
+		}
 		w.m.env.flush.drain(context.Background())
 		if point := w.l.RecoveryPoint(); point > before {
 			w.model.flushed = max(w.model.flushed, point)

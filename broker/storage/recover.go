@@ -27,6 +27,9 @@ func (ld *loader) recover() error {
 	first := len(ld.segments)
 	if !ld.clean {
 		first = max(0, floor(ld.segments, ld.recoveryPoint))
+		if err := ld.forgetDoubtfulEpochs(first); err != nil {
+			return err
+		}
 		ld.setDoubtfulSnapshotsAside(first)
 	}
 	for i, s := range ld.segments[:min(first, len(ld.segments))] {
@@ -52,6 +55,19 @@ func (ld *loader) recover() error {
 			continue
 		}
 		return ld.removeFrom(i + 1)
+	}
+	return nil
+}
+
+// forgetDoubtfulEpochs forgets the epochs that began at the recovery point or later: the checkpoint may say
+// what was true of a longer past of the log. The batches tell, as they do of all epochs if all of them are
+// read.
+func (ld *loader) forgetDoubtfulEpochs(first int) error {
+	if first == 0 {
+		return ld.epochs.Clear()
+	}
+	if ld.epochs.TruncateFromEnd(ld.recoveryPoint) {
+		ld.mu.changes++
 	}
 	return nil
 }
@@ -155,8 +171,11 @@ func (ld *loader) recoverSegment(i int) (cut int64, whole bool, err error) {
 	return cut, whole, err
 }
 
-// noteEpoch records the leader epoch of a batch that was found in the log.
+// noteEpoch records the leader epoch of a batch that was found in the log, as the append of it did.
 func (ld *loader) noteEpoch(b record.Batch) error {
+	if b.Magic() < record.MagicV2 {
+		return ld.epochs.Clear()
+	}
 	if b.LeaderEpoch() < 0 {
 		return nil
 	}

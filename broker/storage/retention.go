@@ -14,8 +14,10 @@ import (
 func (l *Log) deleteOldSegments(now int64) (int, error) {
 	l.mu.Lock()
 	n, err := l.deleteOldLocked(now)
-	trimmed := err == nil && n > 0 && l.mu.epochsTrimmed
-	l.mu.epochsTrimmed = l.mu.epochsTrimmed && !trimmed
+	if n > 0 && l.mu.epochsTrimmed {
+		l.mu.changes++
+		l.queueLocked()
+	}
 	start, cuts := l.start.Load(), l.mu.cuts
 	l.mu.Unlock()
 	if err != nil || n == 0 {
@@ -30,10 +32,7 @@ func (l *Log) deleteOldSegments(now int64) (int, error) {
 		l.recoveryPoint.Store(max(l.recoveryPoint.Load(), start))
 	}
 	l.mu.Unlock()
-	if trimmed {
-		err = l.saveEpochs()
-	}
-	return n, err
+	return n, nil
 }
 
 // deleteOldLocked requires mu.

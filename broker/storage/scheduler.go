@@ -134,6 +134,7 @@ type flusher struct {
 		sync.Mutex
 		queue  []*Log
 		queued map[*Log]bool
+		job    func() // of soon; nil: none
 	}
 }
 
@@ -152,24 +153,41 @@ func (f *flusher) add(l *Log) {
 	}
 	f.mu.queued[l] = true
 	f.mu.queue = append(f.mu.queue, l)
+	f.wakeLocked()
+}
+
+// soon runs job before the logs that are queued, in place of one given earlier that was not begun.
+func (f *flusher) soon(job func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.job = job
+	f.wakeLocked()
+}
+
+func (f *flusher) wakeLocked() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (f *flusher) take() *Log {
+// take returns what to do next: a job, or else the jobs of a log; nil, nil if there is nothing.
+func (f *flusher) take() (job func(), l *Log) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if job := f.mu.job; job != nil {
+		f.mu.job = nil
+		return job, nil
+	}
 	if len(f.mu.queue) == 0 {
 		f.mu.queue = nil
-		return nil
+		return nil, nil
 	}
-	l := f.mu.queue[0]
+	l = f.mu.queue[0]
 	f.mu.queue[0] = nil
 	f.mu.queue = f.mu.queue[1:]
 	delete(f.mu.queued, l)
-	return l
+	return nil, l
 }
 
 // run is the flusher's goroutine. It ends when ctx does; what is queued then is left to Close, which
@@ -188,10 +206,13 @@ func (f *flusher) run(ctx context.Context) {
 // drain does the jobs that are queued.
 func (f *flusher) drain(ctx context.Context) {
 	for ctx.Err() == nil {
-		l := f.take()
-		if l == nil {
+		switch job, l := f.take(); {
+		case job != nil:
+			job()
+		case l != nil:
+			l.background()
+		default:
 			return
 		}
-		l.background()
 	}
 }

@@ -44,11 +44,15 @@ func TestFlusherHoldsALogOnce(t *testing.T) {
 	f.add(a)
 	f.add(b)
 	f.add(a)
-	if f.take() != a || f.take() != b || f.take() != nil {
+	next := func() *Log {
+		_, l := f.take()
+		return l
+	}
+	if next() != a || next() != b || next() != nil {
 		t.Error("the queue does not hold each log once, in order")
 	}
 	f.add(a)
-	if f.take() != a {
+	if next() != a {
 		t.Error("a log that was taken cannot be queued again")
 	}
 }

@@ -21,7 +21,8 @@ func (l *Log) TruncateTo(offset int64) error {
 		return err
 	}
 	if offset >= l.end.Load() {
-		return l.truncateEpochsLocked(offset)
+		l.truncateEpochsLocked(offset)
+		return nil
 	}
 	l.logger().WithField("offset", offset).Info("Truncating log")
 	if offset < (*l.segments.Load())[0].Base() { // there is one, since the log is not empty
@@ -33,9 +34,7 @@ func (l *Log) TruncateTo(offset int64) error {
 	if err := l.cutLocked(offset); err != nil {
 		return l.failed("truncate", err)
 	}
-	if err := l.truncateEpochsLocked(offset); err != nil {
-		return err
-	}
+	l.truncateEpochsLocked(offset)
 	return l.truncatedLocked(offset)
 }
 
@@ -106,16 +105,11 @@ func (l *Log) truncatedLocked(offset int64) error {
 }
 
 // truncateEpochsLocked forgets the epochs from offset on. It requires mu.
-func (l *Log) truncateEpochsLocked(offset int64) error {
-	if !l.epochs.TruncateFromEnd(offset) {
-		return nil
+func (l *Log) truncateEpochsLocked(offset int64) {
+	if l.epochs.TruncateFromEnd(offset) {
+		l.mu.changes++
+		l.queueLocked()
 	}
-	l.mu.epochsUnsaved = true
-	if l.mu.fresh {
-		l.changedLocked()
-		return nil
-	}
-	return l.persistFilesLocked()
 }
 
 // truncateFullyLocked replaces all segments by an empty one at offset. The removal is durable before
@@ -138,15 +132,12 @@ func (l *Log) truncateFullyLocked(offset int64) error {
 		return l.failed("create a segment", err)
 	}
 	l.segments.Store(&[]*segment.Segment{s})
+	l.mu.unnamed = true
 	l.drawJitterLocked()
 	if err := l.epochs.Clear(); err != nil {
 		return l.failed("clear the leader epochs", err)
 	}
-	if !l.mu.fresh {
-		if err := l.persistFilesLocked(); err != nil {
-			return err
-		}
-	}
+	l.queueLocked()
 	l.recoveryPoint.Store(offset)
 	return l.truncatedLocked(offset)
 }

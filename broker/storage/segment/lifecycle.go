@@ -44,6 +44,11 @@ func (s *Segment) trim() error {
 	return nil
 }
 
+// Spill writes the index entries in memory to the files, without a sync.
+func (s *Segment) Spill() error {
+	return s.wrap("spill", errors.Join(s.spill(&s.offsets), s.spill(&s.times)))
+}
+
 // Flush makes everything appended before durable, indexes included, except the files' names. It does
 // nothing if nothing has changed since the last Flush. It may run beside an append.
 func (s *Segment) Flush() error {

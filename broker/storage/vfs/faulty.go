@@ -25,6 +25,7 @@ const (
 	OpWrite    OpKind = "write"
 	OpTruncate OpKind = "truncate"
 	OpSync     OpKind = "sync"
+	OpVolume   OpKind = "syncvolumes"
 )
 
 // Op is an operation about to be done.
@@ -137,6 +138,17 @@ func (f *Faulty) SyncDir(path string) error {
 		return err
 	}
 	return f.fs.SyncDir(path)
+}
+
+// SyncVolumes implements FS.
+func (f *Faulty) SyncVolumes(paths []string) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	if err := f.ask(Op{Kind: OpVolume, Path: paths[0]}); err != nil {
+		return err
+	}
+	return f.fs.SyncVolumes(paths)
 }
 
 // Lock implements FS.

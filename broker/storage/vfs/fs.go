@@ -43,6 +43,9 @@ type FS interface {
 	SetModTime(path string, t time.Time) error
 	// SyncDir makes the names in a directory durable.
 	SyncDir(path string) error
+	// SyncVolumes makes everything durable that is on the volumes which hold paths, contents and names.
+	// errors.ErrUnsupported: the system cannot do that.
+	SyncVolumes(paths []string) error
 	// Lock creates path if need be and locks it until the returned Closer is closed. It does not
 	// wait: a lock held elsewhere is ErrLocked.
 	Lock(path string) (io.Closer, error)
@@ -137,6 +140,11 @@ func WriteFile(fsys FS, path string, data []byte) error {
 }
 
 func writeSynced(fsys FS, path string, data []byte) error {
+	return write(fsys, path, data, File.Sync)
+}
+
+// write replaces path's content in place and ends with what last does.
+func write(fsys FS, path string, data []byte, last func(File) error) error {
 	f, err := fsys.OpenFile(path, ReadWrite|Create|Truncate)
 	if err != nil {
 		return err
@@ -144,5 +152,49 @@ func writeSynced(fsys FS, path string, data []byte) error {
 	if _, err := f.WriteAt(data, 0); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(last(f), f.Close())
+}
+
+// Content is what a file is to hold.
+type Content struct {
+	Path string
+	Data []byte
+}
+
+// Many is from how many files on it is better to sync a volume than each file.
+const Many = 64
+
+// WriteFiles is WriteFile for several files. If there are many, it syncs their volumes, once before the
+// files get their names and once after it.
+func WriteFiles(fsys FS, files []Content) error {
+	if len(files) >= Many {
+		if err := writeMany(fsys, files); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := WriteFile(fsys, f.Path, f.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeMany(fsys FS, files []Content) error {
+	dirs := make([]string, len(files))
+	for i, f := range files {
+		dirs[i] = filepath.Dir(f.Path)
+		if err := write(fsys, f.Path+".tmp", f.Data, func(File) error { return nil }); err != nil {
+			return fmt.Errorf("write %s.tmp: %w", f.Path, err)
+		}
+	}
+	if err := fsys.SyncVolumes(dirs); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := fsys.Rename(f.Path+".tmp", f.Path); err != nil {
+			return err
+		}
+	}
+	return fsys.SyncVolumes(dirs)
 }

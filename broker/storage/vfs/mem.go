@@ -322,11 +322,42 @@ func (m *Mem) SyncDir(path string) error {
 	if err != nil {
 		return pathError("sync", path, err)
 	}
+	d.sync()
+	return nil
+}
+
+func (d *memDir) sync() {
 	for _, op := range d.pending {
 		applyDirOp(d.synced, op)
 	}
 	d.pending = nil
+}
+
+// SyncVolumes implements FS: all is one volume.
+func (m *Mem) SyncVolumes(paths []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, path := range paths {
+		if _, err := m.findLocked(path); err != nil {
+			return pathError("syncfs", path, err)
+		}
+	}
+	syncAll(m.root)
 	return nil
+}
+
+// syncAll syncs what is below node. What has been removed from its directory, yet not durably, is left as
+// it is: a power loss may bring back either.
+func syncAll(node memNode) {
+	switch n := node.(type) {
+	case *memDir:
+		for _, child := range n.names {
+			syncAll(child)
+		}
+		n.sync()
+	case *memInode:
+		n.sync()
+	}
 }
 
 type memLock struct {

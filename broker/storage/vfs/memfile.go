@@ -34,6 +34,13 @@ func (n *memInode) change(op fileOp) {
 	n.mtime = time.Now()
 }
 
+func (n *memInode) sync() {
+	for _, op := range n.pending {
+		n.synced = applyFileOp(n.synced, op)
+	}
+	n.pending = nil
+}
+
 func applyFileOp(data []byte, op fileOp) []byte {
 	end := op.at + int64(len(op.data))
 	if op.truncate {
@@ -121,10 +128,7 @@ func (f *memFile) Sync() error {
 	}
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	for _, op := range f.inode.pending {
-		f.inode.synced = applyFileOp(f.inode.synced, op)
-	}
-	f.inode.pending = nil
+	f.inode.sync()
 	return nil
 }
 

@@ -88,6 +88,23 @@ func (osFS) SyncDir(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+func (osFS) SyncVolumes(paths []string) error {
+	synced := map[uint64]bool{}
+	for _, path := range paths {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil {
+			return &os.PathError{Op: "stat", Path: path, Err: err}
+		}
+		if volume := uint64(st.Dev); !synced[volume] {
+			if err := syncVolume(path); err != nil {
+				return err
+			}
+			synced[volume] = true
+		}
+	}
+	return nil
+}
+
 func (osFS) Lock(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
