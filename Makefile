@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SHELL      := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fuzz bench generate clean
+.PHONY: help build run test lint fuzz bench chaos generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ fuzz: ## run every fuzz target for FUZZTIME, 30s unless set
 bench: build ## compare with Apache Kafka and with a program that only copies
 	@integration/dev/need zookeeper maven
 	go run ./integration/bench $(BENCH)
+
+chaos: ## random faults on a cluster for MINUTES, 5 unless set; SEED chooses them. Root only
+	@integration/dev/need zookeeper iproute2
+	go run ./integration/chaos -minutes $(or $(MINUTES),5) -seed $(or $(SEED),0)
 
 generate: ## write config.toml anew from the table of properties
 	go test ./broker/config -run TestConfigFile -update

@@ -66,6 +66,9 @@ func (r *Registry) Controller() int32 {
 	return *node.BrokerID
 }
 
+// DeleteController removes the controller's znode, so that the brokers elect one.
+func (r *Registry) DeleteController() error { return r.conn.Delete(r.chroot+"/controller", -1) }
+
 // PartitionState is what stands in the state znode of a partition.
 type PartitionState struct {
 	Leader      int32   `json:"leader"`

@@ -116,6 +116,13 @@ func (z *ZooKeeper) Stop() { z.end(syscall.SIGTERM) }
 // Kill ends the server with SIGKILL and waits for it.
 func (z *ZooKeeper) Kill() { z.end(syscall.SIGKILL) }
 
+// Running reports whether there is a process that has not been ended here.
+func (z *ZooKeeper) Running() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.mu.cmd != nil
+}
+
 // Pause freezes the server (SIGSTOP): its connections stay open and silent. It is frozen when Pause
 // returns.
 func (z *ZooKeeper) Pause() {

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
+)
+
+// TestShortRun is chaos of half a minute; a longer one is make chaos.
+func TestShortRun(t *testing.T) {
+	if err := netns.Possible(); err != nil {
+		t.Skipf("no chaos here: %v", err)
+	}
+	o := options{time: 25 * time.Second, seed: 1, brokers: 3, dir: t.TempDir(), say: func(format string, args ...any) { t.Logf(format, args...) }}
+	if err := run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	o, err := parse([]string{"-minutes", "0.5", "-seed", "7"})
+	if err != nil || o.time != 30*time.Second || o.seed != 7 || o.brokers != 3 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err := parse(nil); err != nil || o.seed == 0 {
+		t.Errorf("%+v, %v: no seed of its own", o, err)
+	}
+	for _, args := range [][]string{{"-minutes", "0"}, {"-brokers", "2"}, {"-seed", "x"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%v was taken", args)
+		}
+	}
+}

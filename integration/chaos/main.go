@@ -1,0 +1,76 @@
+// Chaos runs brokers on a ZooKeeper ensemble, in network namespaces, under producers and consumers, does
+// harm to all of it at random, and says whether anything was lost that was acknowledged.
+//
+//	make chaos MINUTES=30 SEED=7
+//
+// Processes are killed, ended and frozen, links cut, sessions expired, a disk filled; leaders and the
+// controller are aimed at. Every few faults all must recover: replicas in sync, every producer served by
+// every partition. In the end package history compares what clients were told with the logs.
+//
+// A seed is a sequence of faults (plan); whom they hit depends on who leads then. What fails leaves its
+// directory behind, with the brokers' logs and data, faults.log and history.log.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
+)
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = netns.Possible()
+	}
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		err = run(ctx, o)
+		stop()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what the command line says.
+type options struct {
+	time    time.Duration // of faults
+	seed    uint64
+	brokers int
+	dir     string // where the directory for all data is made
+	keep    bool
+	say     func(format string, args ...any)
+}
+
+func parse(args []string) (options, error) {
+	o := options{say: func(format string, args ...any) { fmt.Printf(format+"\n", args...) }}
+	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	minutes := f.Float64("minutes", 5, "how long there are faults, in `minutes`")
+	f.Uint64Var(&o.seed, "seed", 0, "of the sequence of faults; 0 takes one at random")
+	f.IntVar(&o.brokers, "brokers", 3, "the number of brokers")
+	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made")
+	f.BoolVar(&o.keep, "keep", false, "leave the directory behind in any case")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.time = time.Duration(*minutes * float64(time.Minute))
+	if o.seed == 0 {
+		o.seed = rand.Uint64N(1_000_000) + 1
+	}
+	if o.time <= 0 || o.brokers < 3 || o.brokers > 9 {
+		return o, errors.New("-minutes must be positive, -brokers between 3 and 9")
+	}
+	return o, nil
+}

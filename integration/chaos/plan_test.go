@@ -1,0 +1,34 @@
+package main
+
+import "testing"
+
+// TestPlanIsReplayed: a seed is a sequence of faults, whatever comes of them.
+func TestPlanIsReplayed(t *testing.T) {
+	a, b, other := newPlan(7), newPlan(7), newPlan(8)
+	var seen [kinds]int
+	differs := false
+	for i := range 2000 {
+		s := a.next()
+		if again := b.next(); s.String() != again.String() {
+			t.Fatalf("step %d: %v and %v", i, s, again)
+		}
+		differs = differs || s.String() != other.next().String()
+		if s.calm != ((i+1)%(calmEvery+1) == 0) || !s.calm && (len(s.faults) == 0 || s.rest <= 0) {
+			t.Errorf("step %d: %v", i, s)
+		}
+		for _, f := range s.faults {
+			seen[f.kind]++
+			if f.hold <= 0 || f.delay > s.faults[0].hold {
+				t.Errorf("step %d: %v", i, f)
+			}
+		}
+	}
+	if !differs {
+		t.Error("two seeds make one plan")
+	}
+	for k, n := range seen {
+		if n == 0 {
+			t.Errorf("no %v in 2000 steps", kind(k))
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/integration/history"
+)
+
+// The producers' numbers. A plain one has no idempotence and may leave duplicates when it sends again;
+// the pipelined one never sends again.
+const (
+	idempotentProducer int32 = iota + 1
+	compressingProducer
+	plainProducer
+	pipelinedProducer
+)
+
+// idempotent reports whether a producer may leave no duplicate.
+func idempotent(producer int32) bool { return producer != plainProducer }
+
+// clientTimeout is what clients wait for an answer; it must be more than what a broker needs to
+// fail over.
+const clientTimeout = 8 * time.Second
+
+// A producer sends records to all partitions of its topics with a franz-go client.
+type producer struct {
+	number   int32
+	topics   []string
+	client   *kgo.Client
+	recorder *history.Recorder
+	pace     time.Duration // between two handfuls of records
+
+	mu struct {
+		sync.Mutex
+		next    map[history.Partition]int32
+		pending map[history.Partition][2][]history.Run // acknowledged, unknown
+		acked   map[history.Partition]time.Time        // the last acknowledgement
+	}
+}
+
+func newProducer(number int32, topics []string, w *world, r *history.Recorder, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
+	opts = append([]kgo.Opt{
+		kgo.SeedBrokers(w.addrs()...),
+		cluster.Dialer(w.clients[int(number)%len(w.clients)]),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(5 * time.Millisecond),
+		kgo.MaxBufferedRecords(3000),
+		kgo.RequestTimeoutOverhead(2 * time.Second),
+		kgo.ProduceRequestTimeout(clientTimeout),
+		kgo.RetryTimeout(clientTimeout),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+	}, opts...)
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	p := &producer{number: number, topics: topics, client: client, recorder: r, pace: pace}
+	p.mu.next = make(map[history.Partition]int32)
+	p.mu.pending = make(map[history.Partition][2][]history.Run)
+	p.mu.acked = make(map[history.Partition]time.Time)
+	return p, nil
+}
+
+// run produces until ctx ends; then finish waits for what is on its way.
+func (p *producer) run(ctx context.Context) {
+	ticker := time.NewTicker(p.pace)
+	defer ticker.Stop()
+	for flushed := time.Now(); ctx.Err() == nil; {
+		for _, topic := range p.topics {
+			part := history.Partition{Topic: topic, Index: rand.Int32N(topics[topic])}
+			for range 1 + rand.IntN(10) {
+				p.send(ctx, part)
+			}
+		}
+		if time.Since(flushed) > 200*time.Millisecond {
+			flushed = time.Now()
+			p.note()
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// send produces one record; it waits while the client's buffer is full.
+func (p *producer) send(ctx context.Context, part history.Partition) {
+	p.mu.Lock()
+	id := history.ID{Producer: p.number, Sequence: p.mu.next[part]}
+	p.mu.next[part]++
+	p.mu.Unlock()
+	record := &kgo.Record{Topic: part.Topic, Partition: part.Index, Value: history.Value(part, id, 60+rand.IntN(200))}
+	p.client.Produce(ctx, record, func(r *kgo.Record, err error) { p.done(part, id, r.Offset, err) })
+}
+
+func (p *producer) done(part history.Partition, id history.ID, offset int64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pending := p.mu.pending[part]
+	if err == nil {
+		pending[0] = history.AppendRun(pending[0], id, offset)
+		p.mu.acked[part] = time.Now()
+	} else {
+		pending[1] = history.AppendRun(pending[1], id, -1)
+	}
+	p.mu.pending[part] = pending
+}
+
+// note hands what has come in to the recorder.
+func (p *producer) note() {
+	p.mu.Lock()
+	pending := p.mu.pending
+	p.mu.pending = make(map[history.Partition][2][]history.Run)
+	p.mu.Unlock()
+	for part, runs := range pending {
+		for i, kind := range []history.Kind{history.Acked, history.Unknown} {
+			if len(runs[i]) > 0 {
+				p.recorder.Add(history.Event{Kind: kind, Client: p.number, Partition: part, Runs: runs[i], Epoch: -1})
+			}
+		}
+	}
+}
+
+// finish waits until every record has its outcome.
+func (p *producer) finish(ctx context.Context) error {
+	err := p.client.Flush(ctx)
+	buffered := p.client.BufferedProduceRecords()
+	p.client.Close() // fails what is left
+	p.note()
+	if err != nil {
+		return fmt.Errorf("producer %d still has %d records without an outcome: %w", p.number, buffered, context.Cause(ctx))
+	}
+	return nil
+}
+
+// stalled says which partitions have taken nothing of the producer since a time; nothing is all right.
+func (p *producer) stalled(since time.Time) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, topic := range p.topics {
+		for index := range topics[topic] {
+			part := history.Partition{Topic: topic, Index: index}
+			if p.mu.acked[part].Before(since) {
+				return fmt.Sprintf("nothing of producer %d is acknowledged by %v", p.number, part)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/integration/cluster/netns"
+	"github.com/gregor-mq/gregor/integration/history"
+)
+
+// chroot is the brokers' path in ZooKeeper.
+const chroot = "/chaos"
+
+// servers is the size of the ensemble.
+const servers = 3
+
+// clients is the number of nodes that producers and consumers run on.
+const clients = 2
+
+// topics are the topics and their numbers of partitions. Segments are small, so that they roll.
+var topics = map[string]int32{"orders": 4, "events": 3, "single": 1}
+
+// world is the cluster under test.
+type world struct {
+	dir      string
+	say      func(format string, args ...any)
+	network  *netns.Network
+	observer *netns.Node
+	clients  []*netns.Node
+	ensemble *cluster.Ensemble
+	registry *cluster.Registry
+	brokers  []*keeper
+	disk     *cluster.Disk // the second log directory of the last broker
+}
+
+// newWorld starts everything. The caller ends it with close, also after an error.
+func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any)) (*world, error) {
+	w := &world{dir: dir, say: say}
+	var err error
+	if w.network, err = netns.New(); err != nil {
+		return w, err
+	}
+	if w.disk, err = cluster.NewDisk(diskBytes); err != nil {
+		return w, err
+	}
+	if w.observer, err = w.network.Add("observer"); err != nil {
+		return w, err
+	}
+	if w.clients, err = w.nodes("client", clients); err != nil {
+		return w, err
+	}
+	nodes, err := w.nodes("zookeeper", servers)
+	if err != nil {
+		return w, err
+	}
+	if w.ensemble, err = cluster.NewEnsemble(filepath.Join(dir, "zookeeper"), servers, nodes); err != nil {
+		return w, err
+	}
+	if w.registry, err = cluster.OpenRegistry(w.ensemble.Addr()+chroot, w.observer); err != nil {
+		return w, err
+	}
+	return w, w.startBrokers(brokers)
+}
+
+func (w *world) nodes(what string, n int) ([]*netns.Node, error) {
+	var nodes []*netns.Node
+	for i := range n {
+		node, err := w.network.Add(what + " " + strconv.Itoa(i+1))
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
+func (w *world) startBrokers(n int) error {
+	nodes, err := w.nodes("broker", n)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	w.brokers = make([]*keeper, n)
+	for i := range n {
+		o := cluster.BrokerOptions{ID: int32(i + 1), Dir: filepath.Join(w.dir, fmt.Sprintf("broker-%d", i+1)),
+			ZooKeeper: w.ensemble.Addr() + chroot, Node: nodes[i], Observer: w.observer, Props: cluster.Props{
+				"zookeeper.session.timeout.ms":    "3000",
+				"zookeeper.connection.timeout.ms": "10000",
+				"replica.lag.time.max.ms":         "3000",
+				"replica.socket.timeout.ms":       "3000",
+				"num.replica.fetchers":            "2",
+				"auto.create.topics.enable":       "false",
+				"controller.socket.timeout.ms":    "3000",
+				"log.dirs":                        w.logDirs(i+1, n)[0],
+			}}
+		if dirs := w.logDirs(i+1, n); len(dirs) > 1 {
+			o.Props["log.dirs"] = strings.Join(dirs, ",")
+		}
+		wg.Go(func() {
+			b, err := cluster.NewBroker(o)
+			errs[i] = err
+			if b != nil {
+				w.brokers[i] = newKeeper(b, w.say)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// logDirs returns the log directories of a broker. The last of n has a second one, on a small disk.
+func (w *world) logDirs(id, n int) []string {
+	dirs := []string{filepath.Join(w.dir, fmt.Sprintf("broker-%d", id), "data")}
+	if id == n {
+		dirs = append(dirs, filepath.Join(w.disk.Path(), "data"))
+	}
+	return dirs
+}
+
+// addrs returns the brokers' addresses.
+func (w *world) addrs() []string {
+	var addrs []string
+	for _, k := range w.brokers {
+		addrs = append(addrs, k.broker.Addr())
+	}
+	return addrs
+}
+
+// createTopics creates all topics and waits until their replicas are in sync.
+func (w *world) createTopics(ctx context.Context) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.addrs()...), cluster.Dialer(w.observer))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	segment, insync := "262144", "2"
+	for topic, partitions := range topics {
+		configs := map[string]*string{"min.insync.replicas": &insync, "segment.bytes": &segment}
+		if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 3, configs, topic); err != nil {
+			return fmt.Errorf("create topic %s: %w", topic, err)
+		}
+	}
+	return w.await(ctx, "in-sync replicas", w.outOfSync)
+}
+
+// outOfSync says which partitions lack replicas or a leader; nothing is all right.
+func (w *world) outOfSync() string {
+	var bad []string
+	for topic, partitions := range topics {
+		for p := range partitions {
+			state, err := w.registry.Partition(topic, p)
+			if err != nil || state.Leader < 0 || len(state.ISR) < 3 {
+				bad = append(bad, fmt.Sprintf("%s-%d: leader %d, epoch %d, ISR %v, %v", topic, p, state.Leader, state.LeaderEpoch, state.ISR, err))
+			}
+		}
+	}
+	return strings.Join(bad, "; ")
+}
+
+// await polls until what is missing is nothing.
+func (w *world) await(ctx context.Context, what string, missing func() string) error {
+	for {
+		lack := missing()
+		if lack == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w: %s", what, context.Cause(ctx), lack)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// replicas reads the logs of all brokers.
+func (w *world) replicas() ([]history.Replica, error) {
+	var all []history.Replica
+	for topic, partitions := range topics {
+		for index := range partitions {
+			p := history.Partition{Topic: topic, Index: index}
+			found := 0
+			for i := range w.brokers {
+				for _, dir := range w.logDirs(i+1, len(w.brokers)) {
+					if _, err := os.Stat(filepath.Join(dir, p.String())); err != nil {
+						continue
+					}
+					r, err := history.Read(int32(i+1), dir, p)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, r)
+					found++
+				}
+			}
+			if found != 3 {
+				return nil, fmt.Errorf("%d replicas of %v", found, p)
+			}
+		}
+	}
+	return all, nil
+}
+
+// unsettled says which partitions' replicas are not of one length; nothing is all right.
+func (w *world) unsettled(replicas []history.Replica) string {
+	ends := make(map[history.Partition]int64)
+	var bad []string
+	for _, r := range replicas {
+		if end, ok := ends[r.Partition]; ok && end != r.End() {
+			bad = append(bad, fmt.Sprintf("%v ends at %d and %d", r.Partition, end, r.End()))
+		}
+		ends[r.Partition] = r.End()
+	}
+	return strings.Join(bad, "; ")
+}
+
+// crashes returns what brokers have logged of a kind that must never be.
+func (w *world) crashes() []string {
+	var bad []string
+	for _, k := range w.brokers {
+		if k == nil {
+			continue
+		}
+		log, err := os.ReadFile(k.broker.LogFile())
+		if err != nil {
+			bad = append(bad, err.Error())
+		}
+		for _, sign := range []string{"panic:", "fatal error:", "DATA RACE"} {
+			if at := bytes.Index(log, []byte(sign)); at >= 0 {
+				bad = append(bad, fmt.Sprintf("broker %d: %s", k.broker.ID(), log[at:min(at+3000, len(log))]))
+			}
+		}
+	}
+	return bad
+}
+
+// close ends everything.
+func (w *world) close() {
+	var wg sync.WaitGroup
+	for _, k := range w.brokers {
+		if k != nil {
+			wg.Go(k.close)
+		}
+	}
+	wg.Wait()
+	if w.registry != nil {
+		w.registry.Close()
+	}
+	if w.ensemble != nil {
+		w.ensemble.Kill()
+	}
+	if w.disk != nil {
+		w.disk.Close()
+	}
+	if w.network != nil {
+		w.network.Close()
+	}
+}
