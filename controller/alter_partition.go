@@ -22,6 +22,7 @@ func (c *Controller) AlterPartition(req *kmsg.AlterPartitionRequest, answer func
 		resp, err := core.alterPartition(ctx, req)
 		if err == nil {
 			answer(resp)
+			c.afterAlteration(core, req)
 		}
 		return err
 	}, func(err error) {

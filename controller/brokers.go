@@ -114,6 +114,9 @@ func (c *core) brokersStarted(ctx context.Context, ids []int32, registered map[i
 	if _, err := c.bringElectableOnline(ctx); err != nil {
 		return err
 	}
+	if err := c.resumeFor(ctx, ids); err != nil {
+		return err
+	}
 	var queued []replica
 	for _, r := range hosted {
 		if r.topic.queued {

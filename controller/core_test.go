@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestHistories(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		h := newHistory()
+		h.t = t
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			h.out.Reset()
 			if err := h.command(t, d); err != nil {
@@ -41,11 +42,13 @@ func TestHistories(t *testing.T) {
 // history is an active controller on a ZooKeeper and with brokers that exist in memory only.
 type history struct {
 	*Controller
-	zk    *fakeZooKeeper
-	peers *fakePeers
-	gone  fakeLookout
-	out   strings.Builder
-	ids   map[string][16]byte // of topics
+	zk      *fakeZooKeeper
+	peers   *fakePeers
+	gone    fakeLookout
+	out     strings.Builder
+	ids     map[string][16]byte // of topics
+	t       *testing.T
+	changes int // of ISRs, so far
 }
 
 func newHistory() *history {
@@ -144,6 +147,12 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		return h.answer(d)
 	case "interfere": // PATH; data: somebody else sets it just before the controller writes to it
 		h.interfere(d.CmdArgs[0].Key, d.Input)
+	case "reassign": // lines: PARTITION: replicas, or PARTITION: cancel
+		return h.reassign(d)
+	case "moves": // [PARTITION...]: without any, all
+		h.moves(d)
+	case "isr": // PARTITION to=(ids): its leader changes it, and tells of it
+		return h.changeISR(d)
 	case "unclean-allowed": // TOPIC
 		h.UncleanElectionAllowed(d.CmdArgs[0].Key)
 	case "depose": // another broker becomes controller

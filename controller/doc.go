@@ -18,9 +18,10 @@
 //     of a partition's or replica's state writes and sends;
 //   - batch.go: what a change of state sends, gathered to one LeaderAndIsr and one StopReplica request a
 //     broker, and one UpdateMetadata request for all;
+//   - reassignment.go: how a partition goes over to other replicas;
 //   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events; dead.go: brokers whose
 //     process is gone;
-//   - shutdown.go, alter_partition.go: what brokers ask for.
+//   - shutdown.go, alter_partition.go, reassignment_api.go: what brokers and clients ask for.
 //
 // # The rim
 //

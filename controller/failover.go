@@ -27,6 +27,9 @@ func (c *core) failover(ctx context.Context) error {
 		return err
 	}
 	c.log.Infof("Ready to serve as the new controller with epoch %d", c.fence.Epoch)
+	if err := c.startReassignments(ctx); err != nil {
+		return err
+	}
 	return c.resumeDeletions(ctx)
 }
 

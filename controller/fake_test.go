@@ -58,6 +58,12 @@ func (z *fakeZooKeeper) Get(ctx context.Context, watch bool, paths ...string) ([
 	return nodes, ctx.Err()
 }
 
+func (z *fakeZooKeeper) Await(ctx context.Context, path string) (znode, error) {
+	z.data[path] = true // of a node that does not exist, too
+	nodes, err := z.Get(ctx, false, path)
+	return nodes[0], err
+}
+
 func (z *fakeZooKeeper) Children(ctx context.Context, watch bool, parent string) ([]string, error) {
 	if z.nodes[parent] == nil {
 		return nil, ctx.Err()
@@ -130,6 +136,7 @@ func (z *fakeZooKeeper) write(w *write) outcome {
 	switch w.kind {
 	case createNode:
 		z.nodes[w.path] = &fakeNode{data: w.data, stat: zkutil.Stat{Czxid: z.zxid}}
+		z.fire(z.data, w.path, zkutil.Created)
 		z.fire(z.children, parent, zkutil.ChildrenChanged)
 		return outcome{}
 	case setNode:
@@ -220,6 +227,12 @@ func describe(req kmsg.Request) string {
 			for _, p := range t.PartitionStates {
 				fmt.Fprintf(&b, "\n     %s-%d leader %d epoch %d isr %s version %d replicas %s by %d", t.Topic, p.Partition,
 					p.Leader, p.LeaderEpoch, ids(p.ISR), p.ZKVersion, ids(p.Replicas), p.ControllerEpoch)
+				if len(p.AddingReplicas) > 0 {
+					fmt.Fprintf(&b, " adding %s", ids(p.AddingReplicas))
+				}
+				if len(p.RemovingReplicas) > 0 {
+					fmt.Fprintf(&b, " removing %s", ids(p.RemovingReplicas))
+				}
 				if p.IsNew {
 					b.WriteString(" new")
 				}

@@ -37,6 +37,9 @@ func (c *core) isrChange(ctx context.Context) error {
 	if len(ps) > 0 {
 		c.sendMetadata(c.brokerIDs(), ps)
 	}
+	if err := c.advanceReassignments(ctx, ps); err != nil {
+		return err
+	}
 	return c.deleteNodes(ctx, paths)
 }
 

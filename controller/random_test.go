@@ -18,7 +18,7 @@ import (
 // after every step what must hold in ZooKeeper; at the end, with all brokers alive and answering, that
 // every partition is led, that brokers were told the truth last, and that what was to be deleted is gone.
 func TestRandomHistories(t *testing.T) {
-	for seed := range uint64(50) {
+	for seed := range uint64(100) {
 		w := newWorld(t, seed)
 		for range 60 {
 			w.step()
@@ -86,7 +86,7 @@ func (w *world) do(kind writeKind, path string, data []byte) {
 func (w *world) step() {
 	id := int32(1 + w.r.IntN(4))
 	alive := w.zk.nodes[zkutil.BrokerPath(id)] != nil
-	switch w.r.IntN(12) {
+	switch w.r.IntN(15) {
 	case 0, 1, 2:
 		if alive {
 			w.do(deleteNode, zkutil.BrokerPath(id), nil)
@@ -117,6 +117,10 @@ func (w *world) step() {
 		w.answerAll(id, w.r.IntN(3) == 0)
 	case 11:
 		w.failover()
+	case 12, 13:
+		w.reassignSome(false)
+	case 14:
+		w.reassignSome(true)
 	}
 }
 
@@ -231,6 +235,7 @@ func (w *world) answerAll(id int32, failing bool) {
 			}
 		})
 		w.tell(id, req)
+		w.checkDeletes(id, req)
 	}
 	reqs, resps := w.peers.answers(id, w.ids, errs)
 	for i := range reqs {
@@ -304,6 +309,12 @@ func (w *world) settle() {
 		w.start(id)
 	}
 	w.drain()
+	for range 20 {
+		for id := int32(1); id <= 4; id++ {
+			w.answerAll(id, false)
+		}
+	}
+	w.finishReassignments()
 	for range 20 {
 		for id := int32(1); id <= 4; id++ {
 			w.answerAll(id, false)

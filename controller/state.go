@@ -22,6 +22,9 @@ type state struct {
 	names        map[topic.ID]*topicState
 	// offlineDirs are, by broker, the replicas in log directories that failed.
 	offlineDirs map[int32]map[*partition]bool
+	// reassigning are the partitions whose reassignment has begun and was not completed.
+	reassigning map[*partition]bool
+	wishes      int64 // czxid of the node with wishes for reassignments that was carried out last
 }
 
 func newState() state {
@@ -32,6 +35,7 @@ func newState() state {
 		topics:       map[string]*topicState{},
 		names:        map[topic.ID]*topicState{},
 		offlineDirs:  map[int32]map[*partition]bool{},
+		reassigning:  map[*partition]bool{},
 	}
 }
 
@@ -156,6 +160,7 @@ func (t *topicState) replicasIn(s replicaState) []replica {
 func (s *state) removeTopic(t *topicState) {
 	delete(s.topics, t.name)
 	delete(s.names, t.id)
+	maps.DeleteFunc(s.reassigning, func(p *partition, _ bool) bool { return p.topic == t })
 	for _, offline := range s.offlineDirs {
 		maps.DeleteFunc(offline, func(p *partition, _ bool) bool { return p.topic == t })
 	}

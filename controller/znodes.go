@@ -13,6 +13,9 @@ type znodes interface {
 	// Get reads nodes; the results are in the order of paths. With watch, the next change of each node
 	// that exists becomes an event.
 	Get(ctx context.Context, watch bool, paths ...string) ([]znode, error)
+	// Await reads the node at path and, whether there is one or not, has the next change of that, or
+	// of its data, become an event.
+	Await(ctx context.Context, path string) (znode, error)
 	// Children lists the children of path, sorted; none if there is no such node. With watch, the next
 	// change of the list becomes an event.
 	Children(ctx context.Context, watch bool, path string) ([]string, error)

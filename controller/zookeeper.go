@@ -35,6 +35,19 @@ func (z *zookeeper) Get(ctx context.Context, watch bool, paths ...string) ([]zno
 	return nodes, nil
 }
 
+// Await implements znodes.
+func (z *zookeeper) Await(ctx context.Context, path string) (znode, error) {
+	found, _, err := z.client.ExistsW(ctx, path, z.watcher)
+	if err != nil || !found {
+		return znode{err: zkutil.ErrNoNode}, err
+	}
+	nodes, err := z.Get(ctx, false, path)
+	if err != nil {
+		return znode{}, err
+	}
+	return nodes[0], nil
+}
+
 // Children implements znodes.
 func (z *zookeeper) Children(ctx context.Context, watch bool, path string) ([]string, error) {
 	children, _, err := z.client.ChildrenW(ctx, path, z.watcherIf(watch))
@@ -99,6 +112,8 @@ func (c *Controller) watched(e zkutil.Event) {
 		c.putActive("TopicChange", (*core).topicChange)
 	case e.Path == zkutil.DeleteTopicsPath:
 		c.putActive("TopicDeletion", (*core).topicDeletion)
+	case e.Path == zkutil.ReassignmentPath:
+		c.putActive("ZkPartitionReassignment", (*core).reassignmentWishes)
 	case e.Path == zkutil.ISRChangesPath:
 		c.putActive("IsrChangeNotification", (*core).isrChange)
 	case e.Path == zkutil.LogDirEventsPath:

@@ -62,29 +62,32 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	produced := &produce.Handler{Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now}
 	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
 	orders := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
+	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
 	return map[string]binding{
-		"Produce":              {handle: produced.Handle},
-		"Fetch":                {handle: s.fetch.Handle},
-		"ListOffsets":          {handle: offset.ListOffsets},
-		"Metadata":             {handle: discover.Metadata},
-		"LeaderAndIsr":         {handle: orders.LeaderAndIsr},
-		"StopReplica":          {handle: orders.StopReplica},
-		"UpdateMetadata":       {handle: orders.UpdateMetadata},
-		"ControlledShutdown":   {handle: shutdowns.ControlledShutdown, blocks: true},
-		"FindCoordinator":      {handle: discover.FindCoordinator},
-		"ApiVersions":          {handle: discover.APIVersions},
-		"CreateTopics":         {handle: topics.CreateTopics, blocks: true},
-		"DeleteTopics":         {handle: topics.DeleteTopics, blocks: true},
-		"DeleteRecords":        {handle: offset.DeleteRecords},
-		"InitProducerId":       {handle: producers.InitProducerID},
-		"OffsetForLeaderEpoch": {handle: offset.OffsetForLeaderEpoch},
-		"DescribeConfigs":      {handle: topics.DescribeConfigs, blocks: true},
-		"CreatePartitions":     {handle: topics.CreatePartitions, blocks: true},
-		"AlterPartition":       {handle: asked.AlterPartition},
-		"DescribeCluster":      {handle: discover.DescribeCluster},
-		"DescribeProducers":    {handle: offset.DescribeProducers},
+		"Produce":                     {handle: produced.Handle},
+		"Fetch":                       {handle: s.fetch.Handle},
+		"ListOffsets":                 {handle: offset.ListOffsets},
+		"Metadata":                    {handle: discover.Metadata},
+		"LeaderAndIsr":                {handle: orders.LeaderAndIsr},
+		"StopReplica":                 {handle: orders.StopReplica},
+		"UpdateMetadata":              {handle: orders.UpdateMetadata},
+		"ControlledShutdown":          {handle: shutdowns.ControlledShutdown, blocks: true},
+		"FindCoordinator":             {handle: discover.FindCoordinator},
+		"ApiVersions":                 {handle: discover.APIVersions},
+		"CreateTopics":                {handle: topics.CreateTopics, blocks: true},
+		"DeleteTopics":                {handle: topics.DeleteTopics, blocks: true},
+		"DeleteRecords":               {handle: offset.DeleteRecords},
+		"InitProducerId":              {handle: producers.InitProducerID},
+		"OffsetForLeaderEpoch":        {handle: offset.OffsetForLeaderEpoch},
+		"DescribeConfigs":             {handle: topics.DescribeConfigs, blocks: true},
+		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
+		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
+		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
+		"AlterPartition":              {handle: asked.AlterPartition},
+		"DescribeCluster":             {handle: discover.DescribeCluster},
+		"DescribeProducers":           {handle: offset.DescribeProducers},
 	}, discover
 }
 

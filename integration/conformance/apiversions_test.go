@@ -17,7 +17,8 @@ import (
 var builtAPIs = []string{
 	"Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
-	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions", "AlterPartition", "DescribeCluster", "DescribeProducers",
+	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions",
+	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "DescribeCluster", "DescribeProducers",
 }
 
 // api is a row of testdata/api-versions.tsv.

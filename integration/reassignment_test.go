@@ -1,0 +1,191 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// mover gives the partitions of one topic other replicas.
+type mover struct {
+	*cluster.Cluster
+	t          *testing.T
+	topic      string
+	partitions int32
+	client     *kgo.Client
+}
+
+// newMover creates the topic with replicas on the given brokers.
+func newMover(t *testing.T, c *cluster.Cluster, topic string, partitions int32, replicas []int32, props cluster.Props) *mover {
+	t.Helper()
+	c.CreateTopic(topic, partitions, int16(len(replicas)), props)
+	m := &mover{Cluster: c, t: t, topic: topic, partitions: partitions, client: c.Client()}
+	m.move(replicas...)
+	m.awaitMoved(replicas)
+	return m
+}
+
+// move begins to move all partitions to the given brokers; without any, it cancels that.
+func (m *mover) move(replicas ...int32) {
+	m.t.Helper()
+	var req kadm.AlterPartitionAssignmentsReq
+	for p := range m.partitions {
+		if len(replicas) == 0 {
+			req.CancelAssign(m.topic, p)
+		} else {
+			req.Assign(m.topic, p, replicas)
+		}
+	}
+	resp, err := kadm.NewClient(m.client).AlterPartitionAssignments(m.t.Context(), req)
+	if err == nil {
+		err = resp.Error()
+	}
+	if err != nil {
+		m.t.Fatalf("move %s to %v: %v", m.topic, replicas, err)
+	}
+}
+
+// moving counts the partitions that are on the move.
+func (m *mover) moving() int {
+	req := kmsg.NewPtrListPartitionReassignmentsRequest()
+	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, m.client)
+	if err != nil || resp.ErrorCode != 0 {
+		return -1 // the controller has just died
+	}
+	moving := 0
+	for _, t := range resp.Topics {
+		moving += len(t.Partitions)
+	}
+	return moving
+}
+
+// awaitMoved waits until no partition is on the move, and requires that all are at the given brokers, led by
+// one of them, and that the others have nothing of them any more.
+func (m *mover) awaitMoved(replicas []int32) {
+	m.t.Helper()
+	m.Await(fmt.Sprintf("end of the move of %s to %v", m.topic, replicas), func() bool { return m.moving() == 0 })
+	for p := range m.partitions {
+		m.Await(fmt.Sprintf("replicas %v of %s-%d, all in sync and led", replicas, m.topic, p), func() bool {
+			isr := slices.Sorted(slices.Values(m.ISR(m.topic, p)))
+			return slices.Equal(isr, slices.Sorted(slices.Values(replicas))) && slices.Contains(replicas, m.Leader(m.topic, p))
+		})
+		for _, b := range m.Brokers() {
+			if b.PID() == 0 || slices.Contains(replicas, b.ID()) {
+				continue
+			}
+			dir := filepath.Join(b.DataDir(), fmt.Sprintf("%s-%d", m.topic, p))
+			m.Await(fmt.Sprintf("end of the replica in %s", dir), func() bool {
+				_, err := os.Stat(dir)
+				return os.IsNotExist(err)
+			})
+		}
+	}
+}
+
+// produce sends records, acknowledged by all, in the background until stop is called, which returns those that
+// were acknowledged.
+func (m *mover) produce() (stop func() cluster.Acked) {
+	m.t.Helper()
+	client := m.Client(kgo.DefaultProduceTopic(m.topic), everywhere, kgo.MetadataMinAge(100*time.Millisecond), kgo.RecordDeliveryTimeout(patience))
+	var mu sync.Mutex
+	acked := cluster.Acked{}
+	ctx, cancel := context.WithCancel(m.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		pace := time.NewTicker(2 * time.Millisecond)
+		defer pace.Stop()
+		for i := 0; ctx.Err() == nil; i++ {
+			client.Produce(context.Background(), &kgo.Record{Value: fmt.Appendf(nil, "record %d", i)}, func(r *kgo.Record, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					m.t.Errorf("%s is not acknowledged: %v", r.Value, err)
+					return
+				}
+				acked[cluster.Place{Partition: r.Partition, Offset: r.Offset}] = string(r.Value)
+			})
+			<-pace.C
+		}
+	}()
+	return func() cluster.Acked {
+		cancel()
+		<-ended
+		client.Flush(context.Background()) // ends at the latest with the delivery timeout
+		return acked
+	}
+}
+
+// TestReassignmentUnderLoad moves partitions around under a producer: what was acknowledged is there, and
+// those that were left have nothing any more.
+func TestReassignmentUnderLoad(t *testing.T) {
+	c := cluster.Start(t, 4, nil)
+	m := newMover(t, c, "orders", 4, []int32{1, 2}, replicated)
+	stop := m.produce()
+	for _, replicas := range [][]int32{{3, 4}, {4, 1, 2}, {2, 3}} {
+		m.move(replicas...)
+		m.awaitMoved(replicas)
+	}
+	acked := stop()
+	t.Logf("%d records were acknowledged", len(acked))
+	c.RequireReadable("orders", acked, patience)
+}
+
+// TestReassignmentCancelled: the new replicas go, and the old ones never knew.
+func TestReassignmentCancelled(t *testing.T) {
+	c := cluster.Start(t, 3, cluster.Props{"zookeeper.session.timeout.ms": "60000"})
+	m := newMover(t, c, "orders", 2, []int32{1, 2}, replicated)
+	acked := c.Produce("orders", 1000, everywhere)
+	if c.Controller() == 3 {
+		c.Restart(3)
+	}
+	c.Pause(3)
+	m.move(3, 1)
+	if n := m.moving(); n != 2 {
+		t.Errorf("%d partitions are on the move to a broker that is silent, want 2", n)
+	}
+	m.move()
+	if n := m.moving(); n != 0 {
+		t.Errorf("%d partitions are on the move after that was cancelled", n)
+	}
+	c.Resume(3)
+	m.awaitMoved([]int32{1, 2})
+	c.RequireReadable("orders", acked, patience)
+}
+
+// TestReassignmentSurvivesDeaths: the target dies, then the controller, and then the move goes on.
+func TestReassignmentSurvivesDeaths(t *testing.T) {
+	c := cluster.Start(t, 4, nil)
+	m := newMover(t, c, "orders", 3, []int32{1, 2}, replicated)
+	stop := m.produce()
+	target := int32(4)
+	if c.Controller() == target {
+		target = 3
+	}
+	c.Pause(target)
+	m.move(target, 1)
+	c.Kill(target)
+	controller := c.Controller()
+	c.Kill(controller)
+	c.Await("another controller", func() bool { return c.Controller() != controller })
+	c.Await("moves that the other controller knows", func() bool { return m.moving() == 3 })
+	c.Restart(controller)
+	c.Restart(target)
+	m.awaitMoved([]int32{target, 1})
+	acked := stop()
+	t.Logf("%d records were acknowledged", len(acked))
+	c.RequireReadable("orders", acked, patience)
+}
