@@ -17,8 +17,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gregor-mq/gregor/tools/apiversions"
+	"github.com/gregor-mq/gregor/tools/cluster"
 	"github.com/gregor-mq/gregor/tools/consume"
+	"github.com/gregor-mq/gregor/tools/elect"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
+	"github.com/gregor-mq/gregor/tools/logdirs"
 	"github.com/gregor-mq/gregor/tools/offsets"
 	"github.com/gregor-mq/gregor/tools/produce"
 	"github.com/gregor-mq/gregor/tools/records"
@@ -28,7 +32,10 @@ import (
 
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
-	return []*tool.Command{topics.Command(), offsets.Command(), consume.Command(), produce.Command(), records.Command()}
+	return []*tool.Command{
+		apiversions.Command(), cluster.Command(), consume.Command(), elect.Command(), logdirs.Command(), offsets.Command(),
+		produce.Command(), records.Command(), topics.Command(),
+	}
 }
 
 // release is set by the linker to what git says about the checkout.

@@ -32,6 +32,13 @@ func TestNames(t *testing.T) {
 		{[]string{"kafka-console-producer"}, "", "Missing required option(s) [bootstrap-server]", 1},
 		{[]string{"kafka-console-consumer"}, "", "This tool helps to read data from Kafka topics and outputs it to standard output.", 1},
 		{[]string{"kafka-get-offsets"}, "", "An interactive shell for getting topic-partition offsets.", 1},
+		{[]string{"kafka-broker-api-versions"}, "", "This tool helps to retrieve broker version information.", 1},
+		{[]string{"kafka-log-dirs", "--help"}, "", "This tool helps to query log directory usage on the specified brokers.", 1},
+		{[]string{"kafka-leader-election", "--topic", "x"}, "", "Missing required option(s): bootstrap-server, election-type", 1},
+		{[]string{"kafka-cluster"}, "", "usage: kafka-cluster [-h] {cluster-id,unregister} ...", 1},
+		{[]string{"kafka-cluster.sh", "cluster-id", "-h"}, "usage: kafka-cluster cluster-id [-h] [--config CONFIG]", "", 1},
+		{[]string{"gregorctl", "cluster", "--help"}, "Show the id of a cluster.", "", 0},
+		{[]string{"gregorctl", "cluster"}, "", "usage: kafka-cluster [-h] {cluster-id,unregister} ...", 1},
 		{[]string{"kafka-delete-records"}, "", "This tool helps to delete records of the given partitions down to the specified offset.", 1},
 	}
 	for _, tt := range tests {
@@ -52,7 +59,10 @@ func TestOptionsOfKafka(t *testing.T) {
 			"describe exclude-internal help if-exists if-not-exists list partition-size-limit-per-response partitions " +
 			"replica-assignment replication-factor topic topic-id topics-with-overrides unavailable-partitions " +
 			"under-min-isr-partitions under-replicated-partitions version",
-		"kafka-delete-records": "bootstrap-server command-config help offset-json-file version",
+		"kafka-broker-api-versions": "bootstrap-server command-config help version",
+		"kafka-leader-election":     "admin.config all-topic-partitions bootstrap-server election-type help partition path-to-json-file topic version",
+		"kafka-log-dirs":            "bootstrap-server broker-list command-config describe help topic-list version",
+		"kafka-delete-records":      "bootstrap-server command-config help offset-json-file version",
 		"kafka-get-offsets": "bootstrap-server broker-list command-config exclude-internal-topics help partitions time topic " +
 			"topic-partitions version",
 		"kafka-console-producer": "batch-size bootstrap-server broker-list compression-codec help line-reader max-block-ms " +

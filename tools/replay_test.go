@@ -113,6 +113,7 @@ func adapt(text, bootstrap, closed string) string {
 		"--replica-assignment 1:2:3,2:3:1", "--replica-assignment 1,1",
 		"--replica-assignment 1:9", "--replica-assignment 1",
 		"larger than available brokers: 3", "larger than available brokers: 1",
+		"Current existent brokers: 1,2,3", "Current existent brokers: 1",
 	).Replace(text)
 	text = regexp.MustCompile(`--timeout-ms \d+`).ReplaceAllString(text, "--timeout-ms 2000")
 	// A new group waits for members for group.initial.rebalance.delay.ms, 3 s.
@@ -125,6 +126,7 @@ var volatile = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`^\[\d{4}-\d\d-\d\d [\d:,]+\] `), "[time] "},
+	{regexp.MustCompile(`Cluster ID: [\w-]{22}`), "Cluster ID: ID"},
 	{regexp.MustCompile(`TopicId: [\w-]{22}`), "TopicId: ID"},
 	{regexp.MustCompile(`ReplicationFactor: \d`), "ReplicationFactor: N"},
 	{regexp.MustCompile(`Leader: \d\tReplicas: [\d,]+\tIsr: [\d,]+`), "Leader: N\tReplicas: N\tIsr: N"},
@@ -163,16 +165,20 @@ func normalize(lines []string) []string {
 // rule says how a command is replayed other than all others; the first whose text the command contains counts.
 type rule struct {
 	contains string
-	skip     string // why it is not run
-	groups   bool   // it is run only if the broker has consumer groups
-	unsorted bool   // lines come in any order
-	count    bool   // only the number of lines is the same
+	skip     string   // why it is not run
+	needs    kmsg.Key // it is run only if the broker serves this
+	unsorted bool     // lines come in any order
+	count    bool     // only the number of lines is the same
+	once     bool     // a line may come several times
 }
 
 var rules = []rule{
 	{contains: "at-min-isr-partitions", skip: "with one replica all partitions are at their minimum"},
 	{contains: "__consumer_offsets", skip: "shows the groups of a whole session"},
-	{contains: "--group ", groups: true, unsorted: true},
+	{contains: "--describe --topic-list", skip: "shows three brokers"},
+	{contains: "--broker-list 3 ", skip: "shows the third broker"},
+	{contains: "--bootstrap-controller", once: true},
+	{contains: "--group ", needs: kmsg.JoinGroup, unsorted: true},
 	{contains: "--partition 4 --offset 1 ", skip: "records without a key are in any partition"},
 	{contains: "--partition 0 --offset earliest", skip: "records without a key are in any partition"},
 	{contains: "--max-messages 2", count: true},
@@ -205,16 +211,16 @@ func replay(t *testing.T, name, bootstrap, closed string) {
 			continue
 		}
 		t.Run(s.line, func(t *testing.T) {
-			if ruleFor(s.line).groups && !hasGroups(t, bootstrap) {
-				t.Skip("the broker has no consumer groups")
+			if needed := ruleFor(s.line).needs; needed != 0 && !serves(t, bootstrap, needed) {
+				t.Skipf("the broker does not serve %s", needed.Name())
 			}
 			s.replay(t)
 		})
 	}
 }
 
-// hasGroups reports whether the broker takes members of consumer groups.
-func hasGroups(t *testing.T, bootstrap string) bool {
+// serves reports whether the broker serves an API.
+func serves(t *testing.T, bootstrap string, needed kmsg.Key) bool {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
 	if err != nil {
@@ -226,7 +232,7 @@ func hasGroups(t *testing.T, bootstrap string) bool {
 		t.Fatal(err)
 	}
 	return slices.ContainsFunc(resp.(*kmsg.ApiVersionsResponse).ApiKeys, func(k kmsg.ApiVersionsResponseApiKey) bool {
-		return k.ApiKey == kmsg.JoinGroup.Int16()
+		return k.ApiKey == needed.Int16()
 	})
 }
 
@@ -253,6 +259,10 @@ func (s step) replay(t *testing.T) {
 		if r.unsorted {
 			slices.Sort(streams["stdout"])
 			slices.Sort(streams["stderr"])
+		}
+		if r.once {
+			slices.Sort(streams["stderr"])
+			streams["stderr"] = slices.Compact(streams["stderr"])
 		}
 		if r.count {
 			for i := range streams["stdout"] {
@@ -299,7 +309,7 @@ func TestSessions(t *testing.T) {
 		bootstrap = cluster.Start(t, 1, nil).Bootstrap()
 	}
 	closed := closedAddress(t)
-	for _, name := range []string{"kafka-topics", "kafka-console-producer", "kafka-console-consumer"} {
+	for _, name := range []string{"kafka-cluster", "kafka-log-dirs", "kafka-topics", "kafka-console-producer", "kafka-console-consumer"} {
 		t.Run(name, func(t *testing.T) { replay(t, name, bootstrap, closed) })
 	}
 	prepareOffsets(t, bootstrap)

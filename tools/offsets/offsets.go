@@ -165,7 +165,7 @@ func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([
 	resp, err := admin.Metadata(ctx, "listTopics", metadata)
 	if err != nil {
 		// Kafka's tool meets the error inside a future.
-		return nil, &throwable.Exception{Class: throwable.Execution, Message: throwable.String(err), Cause: throwable.From(err)}
+		return nil, throwable.InFuture(err)
 	}
 	var partitions []topic.Partition
 	for _, t := range resp.Topics {

@@ -120,21 +120,16 @@ func loop(ctx context.Context, p *producer, reader *lineReader, sync bool) error
 		b, err := p.send(ctx, &r)
 		switch {
 		case err != nil && sync:
-			return execution(err)
+			return throwable.InFuture(err)
 		case err != nil:
 			p.onFailure(r, err)
 		case sync:
 			p.flush()
 			if err := <-b.delivered; err != nil {
-				return execution(err)
+				return throwable.InFuture(err)
 			}
 		}
 	}
-}
-
-// execution wraps err as a Java future does.
-func execution(err error) error {
-	return &throwable.Exception{Class: throwable.Execution, Message: throwable.String(err), Cause: throwable.From(err)}
 }
 
 func newReader(env *tool.Env, options *jopt.Set) (*lineReader, error) {

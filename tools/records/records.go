@@ -4,11 +4,8 @@ package records
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -64,7 +61,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 		return err
 	}
 	defer admin.Close()
-	data, err := readFile(texts["offset-json-file"])
+	data, err := tool.ReadFile(texts["offset-json-file"])
 	if err != nil {
 		return err
 	}
@@ -75,29 +72,13 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	fmt.Fprintln(env.Stdout, "Executing records delete operation")
 	watermarks, failed := deleteBefore(ctx, env, admin, offsets, order)
 	fmt.Fprintln(env.Stdout, "Records delete operation completed:")
-	javamap.Sort(order, -1, func(p topic.Partition) int32 { return javamap.HashPartition(p.Topic, p.Index) })
+	javamap.Sort(order, -1, javamap.HashPartition)
 	for _, p := range order {
 		if err := failed[p]; err != nil {
 			fmt.Fprintf(env.Stdout, "partition: %s\terror: %s\n", p, throwable.String(err))
 			continue
 		}
 		fmt.Fprintf(env.Stdout, "partition: %s\tlow_watermark: %d\n", p, watermarks[p])
-	}
-	return nil
-}
-
-// readFile reads the file of offsets, with Kafka's words for one that cannot be read.
-func readFile(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, &throwable.Exception{Class: throwable.IO, Message: "Unable to read file " + path, Cause: cause(err)}
-	}
-	return data, nil
-}
-
-func cause(err error) error {
-	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return throwable.From(err)
 	}
 	return nil
 }

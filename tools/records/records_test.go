@@ -65,14 +65,6 @@ func FuzzParseOffsets(f *testing.F) {
 	})
 }
 
-func TestReadFile(t *testing.T) {
-	_, err := readFile("nofile.json")
-	want := "java.io.IOException: Unable to read file nofile.json\nCaused by: java.nio.file.NoSuchFileException: nofile.json\n"
-	if err == nil || throwable.Trace(err) != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
 func TestNewRequest(t *testing.T) {
 	p, q, r := topic.Partition{Topic: "a", Index: 0}, topic.Partition{Topic: "a", Index: 1}, topic.Partition{Topic: "b", Index: 0}
 	req := newRequest(map[topic.Partition]int64{p: 1, q: -1, r: 3}, []topic.Partition{r, p})

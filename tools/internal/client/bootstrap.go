@@ -38,11 +38,20 @@ func CheckAddresses(list string) error {
 	return nil
 }
 
-// bootstrap returns the addresses of bootstrap.servers that have an IP address.
+// bootstrap returns the addresses of bootstrap.servers, or else of bootstrap.controllers, that have an IP
+// address.
 func bootstrap(env *tool.Env, config *clientconf.Config) ([]string, error) {
 	list := config.List("bootstrap.servers")
-	if len(list) == 0 && config.Client() == clientconf.Admin {
-		return nil, throwable.New(throwable.Config, "You must set either bootstrap.servers or bootstrap.controllers")
+	if config.Client() == clientconf.Admin {
+		controllers := config.List("bootstrap.controllers")
+		switch {
+		case len(list) == 0 && len(controllers) == 0:
+			return nil, throwable.New(throwable.Config, "You must set either bootstrap.servers or bootstrap.controllers")
+		case len(list) > 0 && len(controllers) > 0:
+			return nil, throwable.New(throwable.Config, "You cannot set both bootstrap.servers and bootstrap.controllers")
+		case len(list) == 0:
+			list = controllers
+		}
 	}
 	var servers []string
 	for _, text := range list {

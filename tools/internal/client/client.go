@@ -26,14 +26,29 @@ var failures = map[clientconf.Client]string{
 
 // New returns a client for config with further options. It checks the addresses, but does not connect.
 func New(env *tool.Env, config *clientconf.Config, further ...kgo.Opt) (*kgo.Client, error) {
-	cl, err := open(env, config, further)
+	cl, err := open(env, config, newConnectionLog(env, config), further)
 	if err != nil {
 		return nil, &throwable.Exception{Class: throwable.Kafka, Message: failures[config.Client()], Cause: throwable.From(err)}
 	}
 	return cl, nil
 }
 
-func open(env *tool.Env, config *clientconf.Config, further []kgo.Opt) (*kgo.Client, error) {
+// NewLegacy returns a client as kafka-broker-api-versions has one: with a short time for requests, and with
+// a name of its own in the log.
+func NewLegacy(env *tool.Env, properties clientconf.Properties) (*kgo.Client, error) {
+	if properties["request.timeout.ms"] == "" {
+		properties["request.timeout.ms"] = "5000"
+	}
+	properties["client.id"] = "admin-1"
+	config, err := clientconf.New(clientconf.Admin, properties)
+	if err != nil {
+		return nil, err
+	}
+	log := &connectionLog{env: env, context: "[LegacyAdminClient clientId=admin-1] ", seeds: true}
+	return open(env, config, log, nil)
+}
+
+func open(env *tool.Env, config *clientconf.Config, log *connectionLog, further []kgo.Opt) (*kgo.Client, error) {
 	servers, err := bootstrap(env, config)
 	if err != nil {
 		return nil, err
@@ -48,7 +63,7 @@ func open(env *tool.Env, config *clientconf.Config, further []kgo.Opt) (*kgo.Cli
 		kgo.MetadataMinAge(50 * time.Millisecond), // a topic that was just created has its leader soon
 		kgo.RetryBackoffFn(backoff(config)),
 		kgo.Dialer(dialer(config)),
-		kgo.WithHooks(newConnectionLog(env, config)),
+		kgo.WithHooks(log),
 		kgo.DisableClientMetrics(),
 	}
 	security, err := securityOptions(config)

@@ -21,11 +21,11 @@ const networkClient = "org.apache.kafka.clients.NetworkClient"
 type connectionLog struct {
 	env     *tool.Env
 	context string
-	admin   bool
+	seeds   bool // a second line is about the first brokers
 }
 
 func newConnectionLog(env *tool.Env, config *clientconf.Config) *connectionLog {
-	return &connectionLog{env: env, context: LogContext(config), admin: config.Client() == clientconf.Admin}
+	return &connectionLog{env: env, context: LogContext(config), seeds: config.Client() != clientconf.Admin}
 }
 
 // LogContext returns the prefix of a client's log lines, with a space at the end.
@@ -51,7 +51,7 @@ func (l *connectionLog) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Durati
 	}
 	l.env.Log("WARN", networkClient, fmt.Sprintf("%sConnection to node %d (%s) could not be established. "+
 		"Node may not be available.", l.context, id, endpoint(broker)))
-	if seed && !l.admin {
+	if seed && l.seeds {
 		l.env.Log("WARN", networkClient, fmt.Sprintf("%sBootstrap broker %s (id: %d rack: null) disconnected",
 			l.context, net.JoinHostPort(broker.Host, strconv.Itoa(int(broker.Port))), id))
 	}

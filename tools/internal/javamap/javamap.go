@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"unicode/utf16"
+
+	"github.com/gregor-mq/gregor/broker/topic"
 )
 
 const defaultCapacity = 16
@@ -20,9 +22,10 @@ func HashString(s string) int32 {
 }
 
 // HashPartition returns TopicPartition.hashCode().
-func HashPartition(topic string, partition int32) int32 {
-	return 31*(31+partition) + HashString(topic)
-}
+func HashPartition(p topic.Partition) int32 { return 31*(31+p.Index) + HashString(p.Topic) }
+
+// HashInt returns Integer.hashCode().
+func HashInt(n int32) int32 { return n }
 
 // Sort puts keys, which must be in the order they were inserted and without duplicates, into the order
 // of a HashMap that was made for capacity entries (new HashMap<>(capacity)); a capacity below 0 means

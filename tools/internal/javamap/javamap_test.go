@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/gregor-mq/gregor/broker/topic"
 )
 
 func TestHash(t *testing.T) {
@@ -12,7 +14,7 @@ func TestHash(t *testing.T) {
 			t.Errorf("hash of %q is %d, want %d", text, got, want)
 		}
 	}
-	if got := HashPartition("orders", 1); got != 31*32-1008770331 {
+	if got := HashPartition(topic.Partition{Topic: "orders", Index: 1}); got != 31*32-1008770331 {
 		t.Errorf("hash of orders-1 is %d", got)
 	}
 }
@@ -25,13 +27,9 @@ func TestSort(t *testing.T) {
 		t.Errorf("topics are in the order %v, want %v", topics, want)
 	}
 
-	type partition struct {
-		topic string
-		index int32
-	}
-	partitions := []partition{{"orders", 0}, {"orders", 1}, {"logs", 0}}
-	Sort(partitions, -1, func(p partition) int32 { return HashPartition(p.topic, p.index) })
-	if want := []partition{{"logs", 0}, {"orders", 0}, {"orders", 1}}; !slices.Equal(partitions, want) {
+	partitions := []topic.Partition{{Topic: "orders", Index: 0}, {Topic: "orders", Index: 1}, {Topic: "logs", Index: 0}}
+	Sort(partitions, -1, HashPartition)
+	if want := []topic.Partition{{Topic: "logs", Index: 0}, {Topic: "orders", Index: 0}, {Topic: "orders", Index: 1}}; !slices.Equal(partitions, want) {
 		t.Errorf("partitions are in the order %v, want %v", partitions, want)
 	}
 }

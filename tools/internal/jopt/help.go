@@ -43,6 +43,9 @@ func (p *Parser) PrintHelp(w io.Writer) error {
 // synopsis returns the option as it is given: --name <Kind: value>.
 func (o Option) synopsis() string {
 	argument := o.Kind.String()
+	if o.Names != nil {
+		argument = "[" + strings.Join(o.Names, ",") + "]"
+	}
 	if o.Value != "" {
 		argument += ": " + o.Value
 	}

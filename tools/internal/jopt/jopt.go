@@ -12,6 +12,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Arity says whether an option takes an argument.
@@ -41,9 +42,10 @@ type Option struct {
 	Name    string // without dashes
 	Arity   Arity
 	Kind    Kind
-	Value   string // what the argument is, for the help text
-	Default string // used if the option is not given; "" for none
-	Doc     string // a sentence for the help text; newlines are kept
+	Names   []string // the only values, in any case; nil for any
+	Value   string   // what the argument is, for the help text
+	Default string   // used if the option is not given; "" for none
+	Doc     string   // a sentence for the help text; newlines are kept
 
 	Help           bool   // --help and --version: given, no option is required
 	RequiredUnless string // required unless this option is given; "" for not required
@@ -91,6 +93,7 @@ func (p *Parser) lookup(name string) (Option, bool) {
 type Set struct {
 	parser *Parser
 	given  map[string][]string // by option name; a flag has no values
+	order  []string            // the name of every option, as often and in the order it was given
 	n      int
 }
 
@@ -105,6 +108,9 @@ func (s *Set) Has(name string) bool {
 
 // Any reports whether one of the options was given.
 func (s *Set) Any(names ...string) bool { return slices.ContainsFunc(names, s.Has) }
+
+// Order returns the names of the options in the order in which they were given, each as often as it was.
+func (s *Set) Order() []string { return s.order }
 
 // Values returns all the values given for an option, in order.
 func (s *Set) Values(name string) []string { return s.given[name] }
@@ -140,9 +146,31 @@ func (s *Set) number(name string, bits int) (int64, bool, error) {
 	if err != nil {
 		return 0, false, &Error{Exception: "OptionArgumentConversionException",
 			Message: "Cannot parse argument '" + text + "' of option " + name,
-			Cause:   "java.lang.NumberFormatException: For input string: \"" + text + `"` + radix(text, bits)}
+			Causes:  causedBy("java.lang.NumberFormatException: For input string: \"" + text + `"` + radix(text, bits))}
 	}
 	return value, true, nil
+}
+
+// causedBy returns the causes that Java prints below an error which a conversion method threw.
+func causedBy(cause string) []string {
+	return []string{"joptsimple.internal.ReflectionException: " + cause, cause}
+}
+
+// Enum returns which of the option's Names was given; "" for none.
+func (s *Set) Enum(name string) (string, error) {
+	text, err := s.Value(name)
+	if err != nil || text == "" && !s.Has(name) {
+		return "", err
+	}
+	option, _ := s.parser.lookup(name)
+	for _, constant := range option.Names {
+		if strings.EqualFold(constant, text) {
+			return constant, nil
+		}
+	}
+	return "", &Error{Exception: "OptionArgumentConversionException",
+		Message: "Cannot parse argument '" + text + "' of option " + name,
+		Causes:  []string{"joptsimple.ValueConversionException: Value [" + text + "] is not one of [[" + strings.Join(option.Names, ",") + "]]"}}
 }
 
 // radix returns what Java adds to the message about a number that has digits only but does not fit.
@@ -157,18 +185,10 @@ func radix(text string, bits int) string {
 type Error struct {
 	Exception string // the class in package joptsimple
 	Message   string
-	Cause     string // class and message; "" for none
+	Causes    []string // what Java prints below it, class and message of each, the outermost first
 }
 
 func (e *Error) Error() string { return e.Message }
 
 // Class returns the full name of the Java class.
 func (e *Error) Class() string { return "joptsimple." + e.Exception }
-
-// CauseText returns the causes that Java prints below the error, outermost first.
-func (e *Error) CauseText() []string {
-	if e.Cause == "" {
-		return nil
-	}
-	return []string{"joptsimple.internal.ReflectionException: " + e.Cause, e.Cause}
-}

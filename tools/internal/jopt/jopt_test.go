@@ -14,6 +14,7 @@ func testParser() *Parser {
 		Option{Name: "topic", Arity: Required, Value: "topic", Doc: "The topic."},
 		Option{Name: "partitions", Arity: Required, Kind: Integer, Value: "# of partitions", Default: "1"},
 		Option{Name: "timeout", Arity: Required, Kind: Long},
+		Option{Name: "kind", Arity: Required, Names: []string{"ONE", "TWO"}},
 		Option{Name: "codec", Arity: Optional, Value: "codec"},
 		Option{Name: "server", Arity: Required, RequiredUnless: "broker-list", Doc: "Where to connect."},
 		Option{Name: "broker-list", Arity: Required},
@@ -101,9 +102,45 @@ func TestValues(t *testing.T) {
 	for _, tt := range tests {
 		_, _, err := set.Int32(tt.name)
 		failure, ok := errors.AsType[*Error](err)
-		if !ok || failure.Class() != tt.class || failure.Message != tt.message || failure.Cause != tt.cause {
+		if !ok || failure.Class() != tt.class || failure.Message != tt.message || lastOf(failure.Causes) != tt.cause {
 			t.Errorf("%s: got %+v, want %s: %s", tt.name, failure, tt.class, tt.message)
 		}
+	}
+}
+
+func lastOf(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	return texts[len(texts)-1]
+}
+
+func TestEnum(t *testing.T) {
+	for _, tt := range []struct{ args, want, cause string }{
+		{"--server s", "", ""},
+		{"--server s --kind One", "ONE", ""},
+		{"--server s --kind three", "", "joptsimple.ValueConversionException: Value [three] is not one of [[ONE,TWO]]"},
+	} {
+		set, err := testParser().Parse(strings.Fields(tt.args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := set.Enum("kind")
+		failure, _ := errors.AsType[*Error](err)
+		if got != tt.want || (failure != nil) != (tt.cause != "") || failure != nil && lastOf(failure.Causes) != tt.cause {
+			t.Errorf("%s gives %q, %+v", tt.args, got, failure)
+		}
+	}
+}
+
+// TestOrder checks that options are known in the order and as often as they were given.
+func TestOrder(t *testing.T) {
+	set, err := testParser().Parse(strings.Fields("--topic x --server s -ab --topic=y --codec"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(set.Order(), " "); got != "topic server a b topic codec" {
+		t.Errorf("got %s", got)
 	}
 }
 
@@ -113,6 +150,7 @@ func TestHelp(t *testing.T) {
 		Option{Name: "topic", Arity: Required, Value: "topic", Doc: "The topic to create, change, describe or delete, or a pattern."},
 		Option{Name: "partitions", Arity: Required, Kind: Integer, Value: "how many partitions the topic has", Default: "1", Doc: "How many."},
 		Option{Name: "codec", Arity: Optional, Doc: "Lines:\n one\n two"},
+		Option{Name: "kind", Arity: Required, Names: []string{"ONE", "TWO"}, Value: "which"},
 	)
 	if err := p.PrintHelp(&b); err != nil {
 		t.Fatal(err)
@@ -125,6 +163,7 @@ Option                                   Description
                                           two
 --help                                   Print what the command does and its
                                            options.
+--kind <[ONE,TWO]: which>
 --partitions <Integer: how many          How many. (default: 1)
   partitions the topic has>
 --topic <String: topic>                  The topic to create, change, describe

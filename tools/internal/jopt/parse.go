@@ -72,11 +72,13 @@ func (p *Parser) take(s *Set, option Option, value string, rest []string) ([]str
 		value, rest = rest[0], rest[1:]
 	}
 	s.given[option.Name] = append(s.given[option.Name], value)
+	s.order = append(s.order, option.Name)
 	return rest, nil
 }
 
 // mark records that an option was given, without a value.
 func (s *Set) mark(name string) {
+	s.order = append(s.order, name)
 	if _, given := s.given[name]; !given {
 		s.given[name] = nil
 	}

@@ -18,8 +18,12 @@ import (
 // Exception is an error with the name of a Java class.
 type Exception struct {
 	Class   string // full name
-	Message string // "" for none
+	Message string // "" for none, unless blank
 	Cause   error  // printed below; nil for none
+	// Suppressed are errors of the parts of a work that failed, printed before the cause.
+	Suppressed []error
+
+	blank bool // there is a message, and it is empty: Java prints the colon before it
 }
 
 func (e *Exception) Error() string { return e.Message }
@@ -47,6 +51,7 @@ const (
 	IO               = "java.io.IOException"
 	Kafka            = "org.apache.kafka.common.KafkaException"
 	Config           = "org.apache.kafka.common.config.ConfigException"
+	FutureTimeout    = "java.util.concurrent.TimeoutException"
 	Timeout          = "org.apache.kafka.common.errors.TimeoutException"
 	InvalidTopic     = "org.apache.kafka.common.errors.InvalidTopicException"
 	RecordTooLarge   = "org.apache.kafka.common.errors.RecordTooLargeException"
@@ -85,10 +90,15 @@ func FromCode(code int16, message *string) error {
 		exception = protocolErrors[kerr.UnknownServerError.Code]
 	}
 	if message != nil {
-		exception.Message = *message
+		exception.Message, exception.blank = *message, *message == ""
 	}
 	exception.Cause = kerr.ErrorForCode(code)
 	return &exception
+}
+
+// InFuture returns err as a Java future throws it: wrapped in an ExecutionException.
+func InFuture(err error) *Exception {
+	return &Exception{Class: Execution, Message: String(err), Cause: From(err)}
 }
 
 // Code returns the protocol error code of err, 0 if it has none.
@@ -119,7 +129,7 @@ func From(err error) *Exception {
 func optionException(err *jopt.Error) *Exception {
 	exception := New(err.Class(), err.Message)
 	inner := exception
-	for _, text := range err.CauseText() {
+	for _, text := range err.Causes {
 		class, message, _ := strings.Cut(text, ": ")
 		cause := New(class, message)
 		inner.Cause, inner = cause, cause
@@ -140,7 +150,7 @@ func fileException(err *fs.PathError) *Exception {
 // String returns what Java's toString does: the class and, if there is one, the message.
 func String(err error) string {
 	e := From(err)
-	if e.Message == "" {
+	if e.Message == "" && !e.blank {
 		return e.Class
 	}
 	return e.Class + ": " + e.Message
@@ -151,6 +161,9 @@ func String(err error) string {
 func Trace(err error) string {
 	var b strings.Builder
 	b.WriteString(String(err) + "\n")
+	for _, suppressed := range From(err).Suppressed {
+		b.WriteString("\tSuppressed: " + strings.TrimSuffix(strings.ReplaceAll(Trace(suppressed), "\n", "\n\t"), "\t"))
+	}
 	for cause := From(err).Cause; cause != nil; {
 		exception, ok := cause.(*Exception)
 		if !ok {

@@ -51,7 +51,12 @@ func TestEveryCode(t *testing.T) {
 func TestTrace(t *testing.T) {
 	_, missing := os.ReadFile("does/not/exist")
 	option := &jopt.Error{Exception: "OptionArgumentConversionException", Message: "Cannot parse argument 'x' of option y",
-		Cause: `java.lang.NumberFormatException: For input string: "x"`}
+		Causes: []string{`joptsimple.internal.ReflectionException: java.lang.NumberFormatException: For input string: "x"`,
+			`java.lang.NumberFormatException: For input string: "x"`}}
+	empty := ""
+	failed := New(AdminCommand, "2 failed")
+	failed.Suppressed = []error{InFuture(New(Config, "one")), New(Config, "two")}
+	failed.Cause = New(IO, "why")
 	tests := []struct {
 		err  error
 		want string
@@ -64,6 +69,13 @@ func TestTrace(t *testing.T) {
 		{option, "joptsimple.OptionArgumentConversionException: Cannot parse argument 'x' of option y\n" +
 			"Caused by: joptsimple.internal.ReflectionException: java.lang.NumberFormatException: For input string: \"x\"\n" +
 			"Caused by: java.lang.NumberFormatException: For input string: \"x\"\n"},
+		{InFuture(FromCode(3, &empty)), "java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: \n" +
+			"Caused by: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: \n"},
+		{failed, "org.apache.kafka.server.common.AdminCommandFailedException: 2 failed\n" +
+			"\tSuppressed: java.util.concurrent.ExecutionException: org.apache.kafka.common.config.ConfigException: one\n" +
+			"\tCaused by: org.apache.kafka.common.config.ConfigException: one\n" +
+			"\tSuppressed: org.apache.kafka.common.config.ConfigException: two\n" +
+			"Caused by: java.io.IOException: why\n"},
 		{errors.New("anything"), "org.apache.kafka.common.KafkaException: anything\n"},
 	}
 	for _, tt := range tests {

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/gregor-mq/gregor/tools/internal/argparse"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
@@ -39,6 +41,10 @@ type Command struct {
 	About    string // what Kafka prints above the options for --help
 	Examples string // a few command lines, each starting with NAME
 	Options  *jopt.Parser
+
+	// Arguments stand for Options in a tool whose command line has subcommands, and RunArguments for Run.
+	Arguments    *argparse.Parser
+	RunArguments func(ctx context.Context, env *Env, given *argparse.Set) error
 
 	// Run does the work and returns nil, or an error for Fail.
 	Run func(ctx context.Context, env *Env, options *jopt.Set) error
@@ -85,6 +91,9 @@ func (c *Command) run(ctx context.Context, env *Env, args []string) error {
 		c.PrintHelp(env.Stdout, env.Name)
 		return nil
 	}
+	if c.Arguments != nil {
+		return c.runArguments(ctx, env, args)
+	}
 	if len(args) == 0 && (c.Empty != "" || !env.Kafka) {
 		return &Usage{c.Empty}
 	}
@@ -99,6 +108,21 @@ func (c *Command) run(ctx context.Context, env *Env, args []string) error {
 		return nil
 	}
 	return c.Run(ctx, env, options)
+}
+
+// runArguments is run for a tool with subcommands. Wrong command lines and help are worded alike in both
+// manners.
+func (c *Command) runArguments(ctx context.Context, env *Env, args []string) error {
+	given, err := c.Arguments.Parse(args)
+	if help, ok := errors.AsType[*argparse.Help](err); ok {
+		help.Print(env.Stdout)
+		return Exit(1)
+	}
+	if wrong, ok := errors.AsType[*argparse.Error](err); ok {
+		wrong.Print(env.Stderr)
+		return Exit(1)
+	}
+	return c.RunArguments(ctx, env, given)
 }
 
 // Failed prints the message of err, and called by Kafka's name also its class and causes.
@@ -138,7 +162,11 @@ func (c *Command) PrintHelp(w io.Writer, name string) {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "\nOptions:\n")
-	c.Options.PrintHelp(w)
+	if c.Arguments != nil {
+		c.Arguments.PrintHelp(w)
+	} else {
+		c.Options.PrintHelp(w)
+	}
 	fmt.Fprintf(w, "\nThe options are those of Kafka's %s. Called by that name, through a symbolic link or as\n"+
 		"gregorctl %s, the command also words its errors as Kafka does.\n", c.Script, c.Script)
 }
@@ -153,8 +181,22 @@ func (e *Env) LogError(class, message string, err error) {
 	fmt.Fprintf(e.Stderr, "%s%s", e.line("ERROR", class, message), throwable.Trace(err))
 }
 
+// LogWarning is LogError for what the tool goes on after.
+func (e *Env) LogWarning(class, message string, err error) {
+	fmt.Fprintf(e.Stderr, "%s%s", e.line("WARN", class, message), throwable.Trace(err))
+}
+
 func (e *Env) line(level, class, message string) string {
 	return fmt.Sprintf("[%s] %s %s (%s)\n", e.Now().Format("2006-01-02 15:04:05,000"), level, message, class)
+}
+
+// ReadFile reads a file that an option names, with Kafka's words for one that cannot be read.
+func ReadFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &throwable.Exception{Class: throwable.IO, Message: "Unable to read file " + path, Cause: throwable.From(err)}
+	}
+	return data, nil
 }
 
 // CheckRequired returns a Usage error naming the first of names that was not given.

@@ -116,3 +116,11 @@ func TestIsTerminal(t *testing.T) {
 		t.Error("what is no terminal was taken for one")
 	}
 }
+
+func TestReadFile(t *testing.T) {
+	_, err := ReadFile("nofile.json")
+	want := "java.io.IOException: Unable to read file nofile.json\nCaused by: java.nio.file.NoSuchFileException: nofile.json\n"
+	if err == nil || throwable.Trace(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
