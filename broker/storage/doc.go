@@ -5,7 +5,7 @@
 // cleanly. A Log is one replica's records (Kafka's UnifiedLog): a list of segments of which only the
 // last, the active one, is written. An append goes
 //
-//	replica.Partition -> Log.AppendLeader -> record.Policy.Validate   (no lock)
+//	replica.Partition -> Log.AppendLeaderAll -> record.Policy.Validate (no lock)
 //	                  -> producer check, offsets, roll if due         (Log.mu)
 //	                  -> segment.Append: one write, index             (Log.mu)
 //	                  -> epochs, producer state, end offset           (Log.mu)

@@ -58,6 +58,8 @@ type Log struct {
 		producers *producer.State
 		jitterMs  int64  // by which the active segment is rolled early; drawn for each anew
 		cuts      uint64 // counts truncations, for flushes under way
+		// group holds what is being written, during writeLocked.
+		group [][]byte
 		// snapshots are the offsets of the producer snapshots on disk, ascending; unsyncedSnapshots
 		// those that a crash may take.
 		snapshots, unsyncedSnapshots []int64

@@ -7,14 +7,14 @@ import (
 	"github.com/gregor-mq/gregor/broker/record"
 )
 
-// Append collects what one append to the log will change. It belongs to its State, which has only
+// Append collects what one append to the log will change, or several that are written together. It belongs to its State, which has only
 // one, and lives from Prepare to Commit or the next Prepare.
 type Append struct {
 	state     *State
 	origin    record.Origin
 	verify    bool
 	entries   []Entry // changed copies
-	first     []int16 // epochs of the entries before the append
+	first     []int16 // epochs of the entries before the append that is being added
 	index     map[int64]int
 	started   []txn
 	completed []CompletedTxn
@@ -45,7 +45,7 @@ func (a *Append) Add(b record.Batch, guard Guard) (first Batch, dup bool, err er
 		return Batch{}, false, nil
 	}
 	if a.origin == record.Client {
-		if e, ok := a.state.producers[b.ProducerID()]; ok {
+		if e, ok := a.known(b.ProducerID()); ok {
 			if d, found := e.duplicate(b.ProducerEpoch(), b.BaseSequence(), b.LastSequence()); found {
 				return d, true, nil
 			}
@@ -62,6 +62,25 @@ func (a *Append) Add(b record.Batch, guard Guard) (first Batch, dup bool, err er
 		return Batch{}, false, a.addMarker(e, b)
 	}
 	return Batch{}, false, a.addData(e, before, b)
+}
+
+// Next ends one of several appends: for the batches of the next one, what was added before stands as if
+// it were in the log.
+func (a *Append) Next() {
+	for i := range a.entries {
+		a.first[i] = a.entries[i].Epoch
+	}
+}
+
+// known returns what is known of a producer, in the log or by an append before.
+func (a *Append) known(id int64) (*Entry, bool) {
+	if len(a.entries) > 0 {
+		if i, ok := a.lookup(id); ok {
+			return &a.entries[i], true
+		}
+	}
+	e, ok := a.state.producers[id]
+	return e, ok
 }
 
 // checkVerified refuses a transactional batch whose transaction neither has data in the log nor was

@@ -74,10 +74,10 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	e := newEnv(t, vfs.OS, t.TempDir())
 	s := e.create(0)
 	data := batch(t, 0, 100, 1)
-	next := int64(0)
+	next, list := int64(0), [][]byte{data} // the owner uses one list again and again
 	appendOne := func() {
 		record.Batch(data).SetBaseOffset(next)
-		must(t, s.Append(data))
+		must(t, s.Append(list...))
 		next++
 	}
 	for range 2 * recentMax {

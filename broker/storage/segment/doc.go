@@ -20,6 +20,11 @@
 // files always have the exact size: unlike Kafka we do not preallocate them, which a Kafka that opens
 // the directory cannot tell from a trimmed index. After a crash Recover builds them anew.
 //
+// # Room on the disk
+//
+// Ahead of the end of a log that grows, room is reserved, which changes neither size nor content of the
+// file (see reserve). Seal, Close, Truncate and Recover give back what is left of it.
+//
 // # Readers and the writer
 //
 // One goroutine at a time appends, truncates, seals or recovers; the owner's lock sees to that.

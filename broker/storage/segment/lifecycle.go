@@ -9,7 +9,7 @@ import (
 )
 
 // Seal ends the time in which the segment is appended to: the time index gets its last entry, both
-// indexes are written out, and what was preallocated of the log is cut. Nothing is synced; see Flush.
+// indexes are written out, and what was preallocated or reserved for the log is cut. Nothing is synced; see Flush.
 // A sealed segment may be appended to again, as happens after a truncation.
 func (s *Segment) Seal() error {
 	s.mu.RLock()
@@ -24,12 +24,12 @@ func (s *Segment) Seal() error {
 	return s.wrap("seal", errors.Join(s.sealIndexes(), s.trim()))
 }
 
-// trim cuts preallocated space, and gives up what only the active segment needs.
+// trim cuts preallocated and reserved space, and gives up what only the active segment needs.
 func (s *Segment) trim() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recent.reset()
-	if !s.prealloc {
+	if !s.prealloc && s.reserved <= s.size {
 		return nil
 	}
 	h, err := s.log.Acquire()
@@ -40,7 +40,7 @@ func (s *Segment) trim() error {
 	if err := h.Truncate(s.size); err != nil {
 		return err
 	}
-	s.prealloc = false
+	s.prealloc, s.reserved = false, 0
 	return nil
 }
 

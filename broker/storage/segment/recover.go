@@ -34,10 +34,9 @@ func (s *Segment) Recover(f func(record.Batch) error) (cut int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if valid < size {
-		if err := h.Truncate(valid); err != nil {
-			return 0, s.wrap("recover", err)
-		}
+	// To the same size, too: that gives back what was reserved behind the end.
+	if err := h.Truncate(valid); err != nil {
+		return 0, s.wrap("recover", err)
 	}
 	return size - valid, s.wrap("recover", s.sealIndexes())
 }
@@ -84,7 +83,7 @@ func (s *Segment) resetIndexes() error {
 	s.size, s.next, s.loaded = 0, s.base, true
 	s.maxTime, s.maxKnown = TimestampOffset{Timestamp: -1, Offset: s.base}, true
 	s.first, s.firstKnown = -1, true
-	s.unindexed, s.damage, s.dirty, s.prealloc = 0, nil, true, false
+	s.unindexed, s.damage, s.dirty, s.prealloc, s.reserved = 0, nil, true, false, 0
 	s.recent.reset()
 
 	s.dir.mu.RLock()

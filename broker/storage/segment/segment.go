@@ -68,10 +68,13 @@ type Segment struct {
 	created int64  // ms
 
 	prealloc bool // the file is longer than size on purpose
-	dirty    bool // appended since the last Flush
-	maxTime  TimestampOffset
-	maxKnown bool
-	first    int64 // largest timestamp of the first append
+	// reserved is the end of the room on disk that Reserve was asked for, 0 if it was not; the writer's.
+	reserved     int64
+	unreservable bool // Reserve has failed; the writer's
+	dirty        bool // appended since the last Flush
+	maxTime      TimestampOffset
+	maxKnown     bool
+	first        int64 // largest timestamp of the first append
 	// firstKnown is false until the first batch of an opened segment was read.
 	firstKnown bool
 	unindexed  int // bytes since the last offset index entry

@@ -48,7 +48,7 @@ func (s *Segment) cut(offset, pos, nowMs int64) error {
 	if err := h.Truncate(pos); err != nil {
 		return err
 	}
-	s.size, s.next, s.prealloc, s.dirty = pos, max(offset, s.base), false, true
+	s.size, s.next, s.prealloc, s.reserved, s.dirty = pos, max(offset, s.base), false, 0, true
 	s.unindexed = 0
 	s.maxTime, s.maxKnown = s.lastTimeLocked(), true // at least; reloadMaxTime looks further
 	if pos == 0 {

@@ -175,6 +175,17 @@ func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.File.WriteAt(p, off)
 }
 
+func (f *faultyFile) WriteVAt(bufs [][]byte, off int64) (int, error) {
+	op := Op{Kind: OpWrite, Path: f.path}
+	for _, b := range bufs {
+		op.Bytes += int64(len(b))
+	}
+	if err := f.fs.ask(op); err != nil {
+		return 0, err
+	}
+	return f.File.WriteVAt(bufs, off)
+}
+
 func (f *faultyFile) Truncate(size int64) error {
 	if err := f.fs.ask(Op{Kind: OpTruncate, Path: f.path, Bytes: size}); err != nil {
 		return err

@@ -60,6 +60,14 @@ type File interface {
 	io.WriterAt
 	io.Closer
 	Truncate(size int64) error
+	// WriteVAt writes bufs one behind the other from off on, as one WriteAt of their bytes. It keeps
+	// neither the list nor what is in it.
+	WriteVAt(bufs [][]byte, off int64) (int, error)
+	// Reserve asks for room on the disk for the n bytes from off on, so that the writes to come find
+	// it. Neither size nor content change, and Truncate, to the same size too, gives back what lies
+	// behind the end. It is a hint: a file system that cannot do it returns an error, and all works
+	// without.
+	Reserve(off, n int64) error
 	// Sync makes the file's bytes and size durable; its name needs FS.SyncDir.
 	Sync() error
 	// Size returns the file's size in bytes.

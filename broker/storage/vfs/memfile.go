@@ -109,6 +109,12 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+func (f *memFile) WriteVAt(bufs [][]byte, off int64) (int, error) {
+	return f.WriteAt(slices.Concat(bufs...), off)
+}
+
+func (f *memFile) Reserve(int64, int64) error { return f.check("reserve", true) }
+
 func (f *memFile) Truncate(size int64) error {
 	if err := f.check("truncate", true); err != nil {
 		return err
