@@ -34,9 +34,10 @@ type conn struct {
 	in       inbound
 	client   string // client id of the last request
 	received time.Time
-	held     int64 // bytes reserved for the frame that is being read
-	batch    int   // requests since the last flush
-	lingered int   // bytes of requests handled since replies last left
+	held     int64   // bytes reserved for the frame that is being read
+	gathered []*slot // admitted, to be handled together
+	batch    int     // requests since the last flush
+	lingered int     // bytes of requests handled since replies last left
 
 	wake chan struct{} // something that serve may wait for has changed
 	done chan struct{} // closed with the connection
@@ -141,6 +142,12 @@ func (c *conn) stopped() bool {
 
 // dispatchAll handles the whole frames that have been read.
 func (c *conn) dispatchAll() error {
+	err := c.dispatchFrames()
+	c.handleGathered()
+	return err
+}
+
+func (c *conn) dispatchFrames() error {
 	for {
 		frame, ok, err := c.in.next(c.srv.opts.MaxRequestBytes)
 		if err != nil {
@@ -163,6 +170,9 @@ func (c *conn) dispatchAll() error {
 		if err := c.dispatch(frame); err != nil {
 			return err
 		}
+		if c.held > 0 {
+			c.handleGathered() // for what counts is counted frame by frame
+		}
 	}
 }
 
@@ -173,11 +183,18 @@ func (c *conn) dispatch(frame []byte) error {
 		return &protocolError{err}
 	}
 	s.heavy = route.Blocks // its answer will be
+	if len(c.gathered) > 0 && (c.gathered[0].route != route || len(c.gathered) == corkMax) {
+		c.handleGathered()
+	}
 	if err := c.admit(s); err != nil {
 		return err
 	}
-	if route.Blocks {
+	switch {
+	case route.Blocks:
 		return c.handOver(s)
+	case route.HandleAll != nil:
+		c.gathered = append(c.gathered, s)
+		return nil
 	}
 	c.handle(s)
 	s.free()
@@ -206,7 +223,7 @@ func (c *conn) parse(frame []byte) (*slot, *request.Route, error) {
 	s.Key, s.Version, s.CorrelationID = h.Key, h.Version, h.CorrelationID
 	s.ClientID, s.Conn, s.Received = c.client, &c.info, c.received
 	s.Size, s.Body = len(frame), body
-	s.handler = route.Handler
+	s.route = route
 	return s, route, nil
 }
 
@@ -217,6 +234,7 @@ func (c *conn) admit(s *slot) error {
 		c.mu.waiting = true
 		until := c.mu.mutedUntil
 		c.mu.Unlock()
+		c.handleGathered() // what is waited for may be their answers
 		c.uncork()
 		c.await(until)
 		c.mu.Lock()
@@ -288,20 +306,72 @@ func (c *conn) signalLocked() {
 
 // handle runs the handler of s. A panic closes the connection.
 func (c *conn) handle(s *slot) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.fail(&panicError{p, debug.Stack()})
-		}
-	}()
+	defer c.recover()
 	if c.srv.opts.Observer == nil {
-		s.handler.Handle(&s.Request)
+		s.route.Handler.Handle(&s.Request)
 		return
 	}
 	s.handled = time.Now()
-	s.handler.Handle(&s.Request)
+	s.route.Handler.Handle(&s.Request)
 	c.mu.Lock()
 	s.returned = time.Now()
 	c.mu.Unlock()
+}
+
+// recover closes the connection if the function that defers it panics.
+func (c *conn) recover() {
+	if p := recover(); p != nil {
+		c.fail(&panicError{p, debug.Stack()})
+	}
+}
+
+// handleGathered handles what was gathered: requests for one API that came together, which that API
+// wants to see together.
+func (c *conn) handleGathered() {
+	switch len(c.gathered) {
+	case 0:
+		return
+	case 1:
+		c.handle(c.gathered[0])
+	default:
+		c.handleTogether(c.gathered)
+	}
+	for _, s := range c.gathered {
+		s.free()
+	}
+	clear(c.gathered)
+	c.gathered = c.gathered[:0]
+	c.srv.queued.release(c.held)
+	c.held = 0
+}
+
+// requestLists are for handleTogether.
+var requestLists = sync.Pool{New: func() any { return new([corkMax]*request.Request) }}
+
+// handleTogether is handle for several requests of one route.
+func (c *conn) handleTogether(together []*slot) {
+	defer c.recover()
+	list := requestLists.Get().(*[corkMax]*request.Request)
+	defer func() {
+		clear(list[:])
+		requestLists.Put(list)
+	}()
+	observed := c.srv.opts.Observer != nil
+	now := time.Time{}
+	if observed {
+		now = time.Now()
+	}
+	for i, s := range together {
+		list[i], s.handled = &s.Request, now
+	}
+	together[0].route.HandleAll(list[:len(together)])
+	if observed {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, s := range together {
+			s.returned = time.Now()
+		}
+	}
 }
 
 // awaitAnswers waits until every request that was read is answered and written, or the connection

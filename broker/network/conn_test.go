@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,54 @@ func TestRepliesKeepOrderWhateverOrderTheyComeIn(t *testing.T) {
 		}
 		wg.Wait()
 	}
+}
+
+// Requests for one API that come together are handed over together, and the order of all requests is
+// what it was.
+func TestRequestsThatComeTogetherAreHandledTogether(t *testing.T) {
+	const n = 100
+	var mu sync.Mutex
+	var handled []int32
+	most := 0
+	note := func(rs ...*request.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		most = max(most, len(rs))
+		for _, r := range rs {
+			handled = append(handled, r.CorrelationID)
+			echo(r)
+		}
+	}
+	s := start(t, routes{}.handle(keyEcho, false, func(r *request.Request) { note(r) }).
+		together(keyLater, func(rs []*request.Request) { note(rs...) }), nil)
+	c := s.dial()
+	var all []byte
+	for i := range int32(n) {
+		key := int16(keyLater)
+		if i%50 == 49 {
+			key = keyEcho
+		}
+		all = append(all, frame(key, 0, i, fmt.Append(nil, i))...)
+	}
+	c.send(all)
+	for i := range int32(n) {
+		c.expect(i, fmt.Sprint(i))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.IsSorted(handled) {
+		t.Errorf("handled in the order %v", handled)
+	}
+	if most < 2 || most > corkMax {
+		t.Errorf("%d requests at once, want several and at most %d", most, corkMax)
+	}
+}
+
+func TestPanicOfAHandlerOfManyClosesTheConnection(t *testing.T) {
+	s := start(t, routes{}.together(keyLater, func([]*request.Request) { panic("boom") }), nil)
+	c := s.dial()
+	c.send(append(frame(keyLater, 0, 1, nil), frame(keyLater, 0, 2, nil)...))
+	c.expectClosed()
 }
 
 func TestFramesByteByByte(t *testing.T) {

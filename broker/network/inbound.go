@@ -15,28 +15,28 @@ type inbound struct {
 	// need is the number of bytes from r on that the next frame takes, with its length; 0 while
 	// that is unknown.
 	need int
-	// hint is the size of the last large frame: the next one is likely as large.
-	hint int
-	// busy says that the last read filled its buffer: the next one begins with a larger one.
-	busy bool
+	// large is about the size of the frames that are larger than the smallest buffer: the next one is
+	// likely as large. It fades if none come.
+	large int
+	// last is what the last read brought: the next one is likely to bring as much.
+	last int
 }
 
-// hintMax bounds the buffer that is taken for a frame before its bytes are there.
-const hintMax = 1 << 20
+// expectMax bounds the buffer that is taken for bytes before they are there.
+const expectMax = 4 << 20
 
-// busyBuffer is the first buffer for a connection on which much arrives at once.
-const busyBuffer = 64 << 10
+// expected is the size of a buffer for what is likely to be read next: twice of what came last, so that
+// a read takes what has come meanwhile, be it several frames, and finds the end of the socket.
+func (in *inbound) expected() int {
+	return max(minBuffer, min(2*max(in.large, in.last), expectMax))
+}
 
 // room returns where to read to, at least one byte. It takes a buffer or enlarges the one there is:
 // four times what has arrived at most, unless the frame before was large too.
 func (in *inbound) room() []byte {
 	switch {
 	case in.buf == nil:
-		size := minBuffer
-		if in.busy {
-			size = busyBuffer
-		}
-		in.buf = getBuffer(size)
+		in.buf = getBuffer(in.expected())
 		in.r, in.w = 0, 0
 	case in.r > 0 && in.r+in.need > len(in.buf.b) || in.w == len(in.buf.b):
 		in.enlarge()
@@ -49,7 +49,7 @@ func (in *inbound) enlarge() {
 	have := in.buf.b[in.r:in.w]
 	size := len(in.buf.b)
 	if in.need > size {
-		size = min(in.need, max(4*len(have), min(in.hint, hintMax), minBuffer))
+		size = min(in.need, max(4*len(have), in.expected()))
 	}
 	if size <= len(in.buf.b) {
 		copy(in.buf.b, have)
@@ -65,7 +65,7 @@ func (in *inbound) enlarge() {
 // filled takes note of n bytes read into what room returned.
 func (in *inbound) filled(n int) {
 	in.w += n
-	in.busy = in.w == len(in.buf.b)
+	in.last = n
 }
 
 // next returns the next whole frame, without its length; it is valid until the next call of room or
@@ -84,7 +84,9 @@ func (in *inbound) next(maxBytes int) (frame []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	if in.need > minBuffer {
-		in.hint = in.need
+		in.large = in.need
+	} else {
+		in.large -= in.large >> 3
 	}
 	frame = in.buf.b[in.r+4 : in.r+in.need : in.r+in.need]
 	in.r += in.need

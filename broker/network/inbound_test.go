@@ -25,7 +25,7 @@ func feed(t *testing.T, in *inbound, data, sizes []byte, maxBytes int, frame fun
 		in.filled(n)
 		data = data[n:]
 		arrived += n
-		if most := max(busyBuffer, 16*arrived, 4*hintMax); len(in.buf.b) > most {
+		if most := max(4*minBuffer, 16*arrived); len(in.buf.b) > most {
 			t.Fatalf("a buffer of %d bytes after %d", len(in.buf.b), arrived)
 		}
 		for {
@@ -156,8 +156,13 @@ func FuzzConnection(f *testing.F) {
 		logger := logrus.New()
 		logger.SetOutput(io.Discard)
 		s, err := New(Options{Listeners: []Listener{{Name: "L", Protocol: "PLAINTEXT"}}, Logger: logger,
-			MaxRequestBytes: 1 << 20, QueuedBytes: 100,
-			Router: routes{}.handle(keyEcho, false, handler(true)).handle(0, false, handler(false))})
+			MaxRequestBytes: 1 << 20, QueuedBytes: int64(len(sizes)%2) * 100,
+			Router: routes{}.handle(keyEcho, false, handler(true)).handle(0, false, handler(false)).
+				together(keyLater, func(rs []*request.Request) {
+					for _, r := range rs {
+						handler(true)(r)
+					}
+				})})
 		if err != nil {
 			t.Fatal(err)
 		}

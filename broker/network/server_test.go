@@ -35,6 +35,13 @@ func (r routes) handle(key int16, blocks bool, h request.HandlerFunc) routes {
 	return r
 }
 
+// together is handle with all for requests that come together.
+func (r routes) together(key int16, all func([]*request.Request)) routes {
+	r.handle(key, false, func(r *request.Request) { all([]*request.Request{r}) })
+	r[key].HandleAll = all
+	return r
+}
+
 // raw is a response body of given bytes.
 type raw []byte
 

@@ -26,16 +26,16 @@ const (
 // goroutine that runs the handler hold it, and the last of the two to let go recycles it.
 type slot struct {
 	request.Request
-	refs    atomic.Int32
-	c       *conn
-	next    *slot
-	handler request.Handler
-	state   slotState
-	body    request.Body
-	heavy   bool // its answer holds, or is going to hold, its contents in memory
-	reason  error
-	frame   *buffer // holds Body if the handler runs on another goroutine
-	held    int64   // bytes reserved from Server.queued, likewise
+	refs   atomic.Int32
+	c      *conn
+	next   *slot
+	route  *request.Route
+	state  slotState
+	body   request.Body
+	heavy  bool // its answer holds, or is going to hold, its contents in memory
+	reason error
+	frame  *buffer // holds Body if the handler runs on another goroutine
+	held   int64   // bytes reserved from Server.queued, likewise
 
 	// Only filled if there is an Observer.
 	handled, returned, replied time.Time // returned is guarded by conn.mu
@@ -60,7 +60,7 @@ func (s *slot) free() {
 		return
 	}
 	s.Request = request.Request{}
-	s.c, s.next, s.handler, s.state, s.body, s.reason = nil, nil, nil, pending, nil, nil
+	s.c, s.next, s.route, s.state, s.body, s.reason = nil, nil, nil, pending, nil, nil
 	s.frame, s.held, s.responseBytes, s.heavy = nil, 0, 0, false
 	s.handled, s.returned, s.replied, s.local, s.remote = time.Time{}, time.Time{}, time.Time{}, 0, 0
 	slots.Put(s)

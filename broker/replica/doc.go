@@ -4,7 +4,7 @@
 // A Manager owns a Partition for each replica that the controller has placed here. The controller
 // tells it by LeaderAndIsr and StopReplica what each one is; see Manager.Apply. A produce goes
 //
-//	api/produce -> Manager.Partition -> Partition.Append -> storage.Log.AppendLeader
+//	api/produce -> Manager.Partition -> Partition.AppendAll -> storage.Log.AppendLeaderAll
 //
 // and, for acks=all, is answered once the high watermark passes it; a fetch goes
 //

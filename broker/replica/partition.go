@@ -56,24 +56,43 @@ func (p *Partition) LeaderAndEpoch() (leader, epoch int32) {
 	return p.mu.leader, p.mu.leaderEpoch
 }
 
-// Append writes a client's or a coordinator's records to the leader's log. With acksAll it first
-// requires the ISR to be large enough. The caller calls Manager.Appended when it holds no lock.
-//
-// Errors: ErrNotLeader, ErrNotEnoughReplicas, and those of storage.Log.AppendLeader.
+// Append is AppendAll of one append, whose error it returns.
 func (p *Partition) Append(records []byte, origin record.Origin, acksAll bool, now int64) (storage.Appended, error) {
+	one := [1]storage.Append{{Records: records, Options: storage.AppendOptions{Origin: origin, Now: now}}}
+	p.AppendAll(one[:], acksAll)
+	return one[0].Done, one[0].Err
+}
+
+// AppendAll writes records of clients or of a coordinator to the leader's log, each as if it were alone;
+// their Options lack the leader epoch. With acksAll it first requires the ISR to be large enough. The
+// caller calls Manager.Appended when it holds no lock.
+//
+// Errors: ErrNotLeader, ErrNotEnoughReplicas, and those of storage.Append.
+func (p *Partition) AppendAll(appends []storage.Append, acksAll bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if !p.leadsLocked() {
-		return storage.Appended{}, ErrNotLeader
+	if err := p.mayAppendLocked(acksAll); err != nil {
+		for i := range appends {
+			appends[i].Err = err
+		}
+		return
 	}
-	if acksAll && len(p.mu.lead.ISR()) < p.minISRLocked() {
-		return storage.Appended{}, ErrNotEnoughReplicas
+	for i := range appends {
+		appends[i].Options.Epoch = p.mu.leaderEpoch
 	}
-	done, err := p.log.AppendLeader(records, storage.AppendOptions{Epoch: p.mu.leaderEpoch, Origin: origin, Now: now})
-	if err == nil {
-		p.raiseHighWatermarkLocked()
+	p.log.AppendLeaderAll(appends)
+	p.raiseHighWatermarkLocked()
+}
+
+// mayAppendLocked returns why nothing may be appended. It requires mu, shared at least.
+func (p *Partition) mayAppendLocked(acksAll bool) error {
+	switch {
+	case !p.leadsLocked():
+		return ErrNotLeader
+	case acksAll && len(p.mu.lead.ISR()) < p.minISRLocked():
+		return ErrNotEnoughReplicas
 	}
-	return done, err
+	return nil
 }
 
 // minISRLocked is min.insync.replicas, as far as the partition has replicas at all.

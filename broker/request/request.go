@@ -122,6 +122,9 @@ type Route struct {
 	// goroutine of its own and goes on reading.
 	Blocks  bool
 	Handler Handler
+	// HandleAll handles several requests as if Handler were called with one after the other. It is for
+	// APIs that are better off with all that a client has sent at once; nil: it makes no difference.
+	HandleAll func(rs []*Request)
 }
 
 // Router finds the route of an API key; nil if the key is not served. It must be safe for

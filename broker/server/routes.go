@@ -9,7 +9,8 @@ import (
 // built: it is neither advertised nor served.
 type binding struct {
 	handle func(*request.Request)
-	blocks bool // waits for ZooKeeper or the controller
+	all    func([]*request.Request) // see request.Route.HandleAll
+	blocks bool                     // waits for ZooKeeper or the controller
 }
 
 // routes is the table of what this broker serves, in the order of the API keys. It implements
@@ -28,7 +29,7 @@ func newRoutes(bound map[string]binding) *routes {
 		}
 		t.list = append(t.list, request.Route{
 			Key: api.Key, Name: api.Name, Min: api.Min, Max: api.Max, FlexibleFrom: api.FlexibleFrom,
-			Blocks: b.blocks, Handler: request.HandlerFunc(b.handle),
+			Blocks: b.blocks, Handler: request.HandlerFunc(b.handle), HandleAll: b.all,
 		})
 	}
 	for i := range t.list {

@@ -66,7 +66,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
 	return map[string]binding{
-		"Produce":                     {handle: produced.Handle},
+		"Produce":                     {handle: produced.Handle, all: produced.HandleAll},
 		"Fetch":                       {handle: s.fetch.Handle},
 		"ListOffsets":                 {handle: offset.ListOffsets},
 		"Metadata":                    {handle: discover.Metadata},

@@ -1,7 +1,8 @@
 // Package produce serves Produce, versions 0 to 11.
 //
 // A handler appends each partition's records before it returns, so that the connection's order is
-// the log's order. With acks=all it then hands the answer to the purgatory, which completes it when
+// the log's order. What several requests that came together bring for one partition is appended
+// together (batch.go): a write costs the file system more than most of what is in it. With acks=all it then hands the answer to the purgatory, which completes it when
 // every partition's high watermark has passed the records; the connection meanwhile reads on.
 package produce
 
@@ -19,7 +20,6 @@ import (
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
-	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
@@ -42,30 +42,26 @@ type Handler struct {
 
 // Handle implements request.Handler.
 func (h *Handler) Handle(r *request.Request) {
-	req := wire.AcquireProduceRequest()
-	defer req.Release()
-	if err := req.Parse(r.Version, r.Body); err != nil {
-		r.Drop(err)
-		return
+	b := acquireBatch(h)
+	_ = b.add(r) // an error is why r will be dropped
+	b.run()
+}
+
+// HandleAll handles requests of one connection in order. What they bring for one partition is written
+// together.
+//
+// One that cannot be parsed ends the connection: what was sent behind it is not looked at.
+func (h *Handler) HandleAll(rs []*request.Request) {
+	b := acquireBatch(h)
+	var broken error
+	for _, r := range rs {
+		if broken == nil {
+			broken = b.add(r)
+		} else {
+			b.drop(r, broken)
+		}
 	}
-	req.KeepLast()
-	resp := wire.NewProduceResponse(r.Version)
-	var waiting []pending
-	if refused := refuseWhole(req); refused != nil {
-		refuseAll(req, resp, refused)
-	} else {
-		waiting = h.appendAll(r, req, resp)
-	}
-	switch {
-	case req.Acks == 0:
-		h.unacknowledged(r, resp)
-	case len(waiting) == 0:
-		r.Reply(resp)
-	default:
-		d := &delayed{handler: h, request: r, response: resp, waiting: waiting}
-		deadline := h.Now().Add(time.Duration(req.Timeout) * time.Millisecond)
-		h.Replicas.Produces.Wait(d, deadline, d.keys()...)
-	}
+	b.run()
 }
 
 // refuseWhole returns the error that keeps every partition of the request from being appended, nil if
@@ -122,62 +118,24 @@ func (h *Handler) unacknowledged(r *request.Request, resp *wire.ProduceResponse)
 	r.Reply(nil)
 }
 
-// appendAll appends every partition's records and returns those that wait for replicas.
-func (h *Handler) appendAll(r *request.Request, req *wire.ProduceRequest, resp *wire.ProduceResponse) (waiting []pending) {
-	now := h.Now().UnixMilli()
-	for i := range req.Topics {
-		t := &req.Topics[i]
-		if len(t.Partitions) == 0 {
-			continue // as Kafka, which answers by partition
-		}
-		resp.Topic(t.Name)
-		for j := range t.Partitions {
-			tp := topic.Partition{Topic: t.Name, Index: t.Partitions[j].Index}
-			out := resp.Partition(tp.Index)
-			p, done, err := h.append(r, req, tp, t.Partitions[j].Records, now)
-			if err != nil {
-				h.fail(r, resp, out, tp, err)
-				continue
-			}
-			out.BaseOffset, out.LogAppendTime, out.LogStartOffset = done.First, done.AppendTime, done.LogStart
-			h.Replicas.Appended(tp)
-			if req.Acks != -1 {
-				continue
-			}
-			required := done.Last + 1
-			switch committed, err := p.Committed(required); {
-			case err != nil:
-				h.fail(r, resp, out, tp, err)
-			case !committed:
-				waiting = append(waiting, pending{Partition: p.Partition, required: required, at: resp.Len() - 1})
-			}
-		}
-	}
-	return waiting
-}
-
-func (h *Handler) append(r *request.Request, req *wire.ProduceRequest, tp topic.Partition, records []byte, now int64) (*replica.Partition, storage.Appended, error) {
+// replica returns where records are to be appended, or why they are not.
+func (h *Handler) replica(r *request.Request, req *wire.ProduceRequest, tp topic.Partition, records []byte) (*replica.Partition, error) {
 	if h.Metadata.Load().Partition(tp) == nil {
-		return nil, storage.Appended{}, replica.ErrUnknownPartition
+		return nil, replica.ErrUnknownPartition
 	}
 	if err := record.CheckRequest(req.Version, records); err != nil {
-		return nil, storage.Appended{}, err
+		return nil, err
 	}
 	if req.Acks < -1 || req.Acks > 1 {
-		return nil, storage.Appended{}, kerr.InvalidRequiredAcks
+		return nil, kerr.InvalidRequiredAcks
 	}
 	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
-		return nil, storage.Appended{}, kerr.InvalidTopicException
+		return nil, kerr.InvalidTopicException
 	}
 	if req.Transactional && transactional(records) {
-		return nil, storage.Appended{}, errNoCoordinator
+		return nil, errNoCoordinator
 	}
-	p, err := h.Replicas.Partition(tp)
-	if err != nil {
-		return nil, storage.Appended{}, err
-	}
-	done, err := p.Append(records, record.Client, req.Acks == -1, now)
-	return p, done, err
+	return h.Replicas.Partition(tp)
 }
 
 // errNoCoordinator answers a batch of a transaction: whether the transaction is open can only be

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
@@ -412,5 +414,70 @@ func BenchmarkHandle(b *testing.B) {
 				h.Handle(r)
 			}
 		})
+	}
+}
+
+// several sends requests as those of one connection that came together.
+func several(h *Handler, reqs ...*kmsg.ProduceRequest) []*fixture.Call {
+	calls := make([]*fixture.Call, len(reqs))
+	var list []*request.Request
+	collect := request.HandlerFunc(func(r *request.Request) { list = append(list, r) })
+	for i, req := range reqs {
+		calls[i] = fixture.Send(collect, req, "test")
+	}
+	h.HandleAll(list)
+	return calls
+}
+
+func TestRequestsTogetherAreAnsweredAsIfAlone(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 2, []int32{1}, nil)
+	h := handler(b)
+	batch := func(n int) []byte { return fixture.Batch(t, n, 10, record.BuilderOptions{}) }
+	broken := batch(1)
+	broken[len(broken)-1]++
+	calls := several(h,
+		produceRequest(9, -1, "orders", 0, batch(3)),
+		produceRequest(9, 1, "orders", 0, batch(2)),
+		produceRequest(9, -1, "orders", 1, batch(5)),
+		produceRequest(9, -1, "orders", 0, broken),
+		produceRequest(9, -1, "nowhere", 0, batch(1)),
+		produceRequest(9, -1, "orders", 0, batch(4)),
+	)
+	want := []struct {
+		offset int64
+		code   int16
+	}{{0, 0}, {3, 0}, {0, 0}, {-1, kerr.CorruptMessage.Code}, {-1, kerr.UnknownTopicOrPartition.Code}, {5, 0}}
+	for i, c := range calls {
+		resp := kmsg.NewPtrProduceResponse()
+		c.Wait(t, 9, resp)
+		p := resp.Topics[0].Partitions[0]
+		if p.ErrorCode != want[i].code || p.BaseOffset != want[i].offset {
+			t.Errorf("answer %d: %+v, want %+v", i, p, want[i])
+		}
+	}
+	if got := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(); got != 9 {
+		t.Errorf("partition 0 ends at %d, want 9", got)
+	}
+}
+
+// What is behind a request that cannot be read is not looked at, since the connection ends there.
+func TestRequestsBehindAnUnreadableOneAreDropped(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	list := []*request.Request{}
+	collect := request.HandlerFunc(func(r *request.Request) { list = append(list, r) })
+	batch := fixture.Batch(t, 1, 10, record.BuilderOptions{})
+	good := fixture.Send(collect, produceRequest(9, -1, "orders", 0, slices.Clone(batch)), "test")
+	bad := fixture.SendBody(collect, 0, 9, []byte{0, 0})
+	late := fixture.Send(collect, produceRequest(9, -1, "orders", 0, slices.Clone(batch)), "test")
+	h.HandleAll(list)
+	good.Wait(t, 9, kmsg.NewPtrProduceResponse())
+	if bad.Dropped() == nil || late.Dropped() == nil {
+		t.Error("the connection goes on")
+	}
+	if got := b.Storage.Log(topic.Partition{Topic: "orders"}).EndOffset(); got != 1 {
+		t.Errorf("the log ends at %d, want 1", got)
 	}
 }
