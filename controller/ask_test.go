@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -138,4 +139,47 @@ func (h *history) describeAlterations(req *kmsg.AlterPartitionRequest, resp *kms
 			fmt.Fprintln(&h.out)
 		}
 	}
+}
+
+func (h *history) elect(t *testing.T, d *datadriven.TestData) error {
+	kind := Preferred
+	if d.HasArg("unclean") {
+		kind = Unclean
+	}
+	var names []topic.Partition
+	for line := range strings.Lines(d.Input) {
+		name, err := parsePartition(strings.TrimSpace(line))
+		if err != nil {
+			return err
+		}
+		names = append(names, name)
+	}
+	outcomes, err := h.askElection(t.Context(), names, kind)
+	h.peers.flush()
+	for i, o := range outcomes {
+		if o.Err != nil {
+			fmt.Fprintf(&h.out, "answer %s %s: %s\n", names[i], o.Err.Message, o.Message)
+		} else {
+			fmt.Fprintf(&h.out, "answer %s leader %d\n", names[i], o.Leader)
+		}
+	}
+	return err
+}
+
+// askElection asks for an election and lets the controller hold it.
+func (h *history) askElection(ctx context.Context, names []topic.Partition, kind ElectionKind) (outcomes []Election, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		outcomes, err = h.ElectLeaders(ctx, names, kind)
+	}()
+	e, ok := h.queue.take(ctx)
+	if !ok {
+		return nil, ctx.Err()
+	}
+	if failed := e.run(ctx); failed != nil {
+		fmt.Fprintf(&h.out, "error: %v\n", failed)
+	}
+	<-done
+	return outcomes, err
 }

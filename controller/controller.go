@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -34,7 +35,12 @@ type Options struct {
 	WatchProcesses bool
 	// KeepTopics is the opposite of delete.topic.enable.
 	KeepTopics bool
-	Logger     logrus.FieldLogger // no log
+	// RebalanceInterval is the time between two checks whether brokers lead what they should
+	// (leader.imbalance.check.interval.seconds): leaders are left where they are.
+	RebalanceInterval time.Duration
+	// RebalancePercentage is how much of it others may lead (leader.imbalance.per.broker.percentage).
+	RebalancePercentage int
+	Logger              logrus.FieldLogger // no log
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -86,6 +92,8 @@ type term struct {
 	channels *channels
 	watcher  *zkutil.Watcher
 	session  int64 // in which it was elected: it must not act in another
+	// rebalance queues the next check of the balance of leaders; nil: there is none.
+	rebalance *time.Timer
 }
 
 // New returns a Controller that takes part in elections once it is started.
@@ -153,6 +161,15 @@ func (c *Controller) Epoch() int32 { return c.epoch.Load() }
 func (c *Controller) UncleanElectionAllowed(topic string) {
 	c.putActive("TopicUncleanLeaderElectionEnable("+topic+")", func(core *core, ctx context.Context) error {
 		return core.uncleanElection(ctx, topic)
+	})
+}
+
+// UncleanElectionAllowedByDefault tells that the broker's unclean.leader.election.enable has become true, which
+// goes for all topics that do not have their own.
+func (c *Controller) UncleanElectionAllowedByDefault() {
+	c.putActive("UncleanLeaderElectionEnable", func(core *core, ctx context.Context) error {
+		_, err := core.bringElectableOnline(ctx)
+		return err
 	})
 }
 

@@ -155,6 +155,14 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		return h.changeISR(d)
 	case "unclean-allowed": // TOPIC
 		h.UncleanElectionAllowed(d.CmdArgs[0].Key)
+	case "unclean-allowed-by-default":
+		h.UncleanElectionAllowedByDefault()
+	case "elect": // preferred or unclean; lines: PARTITION
+		return h.elect(t, d)
+	case "rebalance": // percentage=N
+		var percentage int
+		d.ScanArgs(t, "percentage", &percentage)
+		return h.term.core.rebalance(context.Background(), percentage)
 	case "depose": // another broker becomes controller
 		h.zk.epoch++
 	case "znodes": // PATH

@@ -86,7 +86,32 @@ func (c *Controller) takeOffice(ctx context.Context, session int64, fence zkutil
 	if err := c.enableFeatures(ctx); err != nil {
 		return err
 	}
-	return t.core.failover(ctx)
+	if err := t.core.failover(ctx); err != nil {
+		return err
+	}
+	c.rebalanceAfter(t, firstRebalance)
+	return nil
+}
+
+// firstRebalance is how long after its election a controller looks for the first time whether leaders are
+// where they should be.
+const firstRebalance = 5 * time.Second
+
+// rebalanceAfter has the controller of term t check the balance of leaders after d, and then again and again.
+func (c *Controller) rebalanceAfter(t *term, d time.Duration) {
+	if c.opts.RebalanceInterval <= 0 {
+		return
+	}
+	t.rebalance = time.AfterFunc(d, func() {
+		c.put("AutoPreferredReplicaLeaderElection", func(ctx context.Context) error {
+			if c.term != t {
+				return nil
+			}
+			err := t.core.rebalance(zkutil.WithSession(ctx, t.session), c.opts.RebalancePercentage)
+			c.rebalanceAfter(t, c.opts.RebalanceInterval)
+			return err
+		})
+	})
 }
 
 // enableFeatures makes /feature say that features are versioned (KIP-584). No ZooKeeper-based broker has
@@ -188,6 +213,9 @@ func (c *Controller) registerAndReelect(ctx context.Context) error {
 func (c *Controller) resign() {
 	if c.term == nil {
 		return
+	}
+	if c.term.rebalance != nil {
+		c.term.rebalance.Stop()
 	}
 	c.term.watcher.Stop()
 	c.term.channels.close()

@@ -30,7 +30,10 @@ func (c *core) failover(ctx context.Context) error {
 	if err := c.startReassignments(ctx); err != nil {
 		return err
 	}
-	return c.resumeDeletions(ctx)
+	if err := c.resumeDeletions(ctx); err != nil {
+		return err
+	}
+	return c.preferredElectionWish(ctx)
 }
 
 // dropNotifications deletes what brokers told the controller before this one, and begins to watch for more.

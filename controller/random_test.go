@@ -86,6 +86,10 @@ func (w *world) do(kind writeKind, path string, data []byte) {
 func (w *world) step() {
 	id := int32(1 + w.r.IntN(4))
 	alive := w.zk.nodes[zkutil.BrokerPath(id)] != nil
+	if w.r.IntN(8) == 0 {
+		w.electAny()
+		return
+	}
 	switch w.r.IntN(15) {
 	case 0, 1, 2:
 		if alive {
@@ -225,6 +229,41 @@ func (w *world) ask(p topic.Partition, next *leadership) {
 	}
 }
 
+// electAny asks for leaders, in any of the ways that there are. Who is said to lead must do so.
+func (w *world) electAny() {
+	var names []topic.Partition
+	for _, t := range w.term.core.sortedTopics() {
+		for _, p := range t.partitions {
+			if w.r.IntN(2) == 0 {
+				names = append(names, p.Partition)
+			}
+		}
+	}
+	switch w.r.IntN(4) {
+	case 0:
+		w.do(createNode, zkutil.PreferredElectionPath, zkutil.EncodePreferredElection(names))
+	case 1:
+		if err := w.term.core.rebalance(w.t.Context(), w.r.IntN(60)); err != nil {
+			w.fatalf("rebalance: %v", err)
+		}
+	default:
+		w.drain()
+		kind := ElectionKind(w.r.IntN(2))
+		outcomes, err := w.askElection(w.t.Context(), names, kind)
+		if err != nil {
+			w.fatalf("elect leaders: %v", err)
+		}
+		states := w.states()
+		for i, o := range outcomes {
+			l := states[zkutil.PartitionStatePath(names[i])]
+			if o.Err == nil && (l.Leader != o.Leader || kind == Preferred && o.Leader != w.topicNode(names[i].Topic).Partitions[names[i].Index].Replicas[0]) {
+				w.fatalf("%s shall be led by %d now, in ZooKeeper it is %+v", names[i], o.Leader, l)
+			}
+		}
+		w.drain()
+	}
+}
+
 // answerAll answers what a broker was sent, some of it with a storage error.
 func (w *world) answerAll(id int32, failing bool) {
 	errs := map[string]int16{}
@@ -333,6 +372,9 @@ func (w *world) settle() {
 	}
 	if left := w.zk.childrenOf(zkutil.DeleteTopicsPath); len(left) > 0 {
 		w.fatalf("wishes to delete are left: %v", left)
+	}
+	if w.zk.nodes[zkutil.PreferredElectionPath] != nil {
+		w.fatalf("the wish for preferred leaders is left")
 	}
 	states := w.states()
 	for _, name := range w.zk.childrenOf(zkutil.TopicsPath) {

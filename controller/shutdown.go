@@ -10,7 +10,7 @@ import (
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
-// Why a controlled shutdown is refused.
+// Why what is asked of the controller is refused.
 var (
 	// ErrNotActive: this broker is not the controller, or ceased to be.
 	ErrNotActive = errors.New("not the active controller")

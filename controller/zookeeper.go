@@ -114,6 +114,8 @@ func (c *Controller) watched(e zkutil.Event) {
 		c.putActive("TopicDeletion", (*core).topicDeletion)
 	case e.Path == zkutil.ReassignmentPath:
 		c.putActive("ZkPartitionReassignment", (*core).reassignmentWishes)
+	case e.Path == zkutil.PreferredElectionPath:
+		c.putActive("PreferredReplicaElection", (*core).preferredElectionWish)
 	case e.Path == zkutil.ISRChangesPath:
 		c.putActive("IsrChangeNotification", (*core).isrChange)
 	case e.Path == zkutil.LogDirEventsPath:

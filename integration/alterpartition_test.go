@@ -2,7 +2,6 @@ package integration
 
 import (
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -13,11 +12,7 @@ import (
 // requireNoNotes checks that no leader has changed an ISR in ZooKeeper: nobody has ever left a note there.
 func requireNoNotes(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
-	zk, err := zkutil.Connect(t.Context(), zkutil.Options{Connect: c.ZooKeeper(), SessionTimeout: 10 * time.Second, ConnectionTimeout: 10 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer zk.Close()
+	zk := openZooKeeper(t, c)
 	_, stat, err := zk.Children(t.Context(), zkutil.ISRChangesPath)
 	if err != nil {
 		t.Fatal(err)

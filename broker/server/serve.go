@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -64,6 +65,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	orders := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
 	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
+	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
 	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
 	return map[string]binding{
 		"Produce":                     {handle: produced.Handle, all: produced.HandleAll},
@@ -83,6 +85,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"OffsetForLeaderEpoch":        {handle: offset.OffsetForLeaderEpoch},
 		"DescribeConfigs":             {handle: topics.DescribeConfigs, blocks: true},
 		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
+		"ElectLeaders":                {handle: elections.ElectLeaders, blocks: true},
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
 		"AlterPartition":              {handle: asked.AlterPartition},
@@ -101,8 +104,13 @@ func (s *Server) register(ctx context.Context) (err error) {
 
 // startController lets this broker stand for controller, and register anew with each later session.
 func (s *Server) startController(ctx context.Context) (err error) {
+	rebalance := time.Duration(0)
+	if s.cfg.Bool("auto.leader.rebalance.enable") {
+		rebalance = time.Duration(min(s.cfg.Int64("leader.imbalance.check.interval.seconds"), math.MaxInt32)) * time.Second
+	}
 	s.controller, err = controller.New(controller.Options{
 		BrokerID: s.me.brokerID, ZK: s.zk,
+		RebalanceInterval: rebalance, RebalancePercentage: s.cfg.Int("leader.imbalance.per.broker.percentage"),
 		InterBrokerListener: s.cfg.InterBrokerListener(),
 		Register:            s.registration.register,
 		UncleanElection:     func() bool { return s.cfg.Bool("unclean.leader.election.enable") },

@@ -17,7 +17,7 @@ import (
 var builtAPIs = []string{
 	"Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
-	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions",
+	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions", "ElectLeaders",
 	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "DescribeCluster", "DescribeProducers",
 }
 

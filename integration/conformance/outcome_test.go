@@ -34,6 +34,8 @@ type found struct {
 	message string
 }
 
+const noMessageField = "(no message field)"
+
 // errorsIn lists the error codes in an answer that are not 0, from the top down.
 func errorsIn(resp kmsg.Response) []found {
 	var list []found
@@ -43,7 +45,7 @@ func errorsIn(resp kmsg.Response) []found {
 
 func walk(v reflect.Value, path string, version int16, list *[]found) {
 	if code := v.FieldByName("ErrorCode"); code.IsValid() && code.Int() != 0 {
-		f := found{code: int16(code.Int()), place: "@top", message: "(no message field)"}
+		f := found{code: int16(code.Int()), place: "@top", message: noMessageField}
 		if path != "" {
 			f.place = "@" + path
 		}
@@ -89,6 +91,9 @@ func outcomeOf(resp kmsg.Response) outcome {
 		if !slices.Contains(messages, f.message) {
 			messages = append(messages, f.message)
 		}
+	}
+	if len(messages) > 1 { // of an answer that has messages somewhere, those are shown
+		messages = slices.DeleteFunc(messages, func(m string) bool { return m == noMessageField })
 	}
 	if len(parts) > 0 {
 		o.err, o.message = strings.Join(parts, "; "), strings.Join(messages, "; ")

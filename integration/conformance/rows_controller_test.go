@@ -4,6 +4,15 @@ import "github.com/twmb/franz-go/pkg/kmsg"
 
 // rowsController are the rows of what is asked of the controller, which broker 1 is.
 var rowsController = script{
+	"ElectLeaders: preferred leader is leader already": request(electLeaders(0, part("second", 0))),
+	"ElectLeaders: unknown topic":                      request(electLeaders(0, part("nope", 0))),
+	"ElectLeaders: unknown partition":                  request(electLeaders(0, part("e1", 9))),
+	"ElectLeaders: election type 7":                    request(electLeaders(7, part("e1", 0))),
+	"ElectLeaders: unclean election, leader alive":     request(electLeaders(1, part("e1", 0))),
+	"ElectLeaders: not the controller":                 func(*world) call { return call{to: 2, req: electLeaders(0, part("e1", 0))} },
+	"ElectLeaders: preferred leader 3 is dead":         request(electLeaders(0, part("three", 0))),
+	"ElectLeaders: unclean, no replica alive":          request(electLeaders(1, part("p4", 2))),
+
 	"AlterPartition: stale broker epoch": func(w *world) call { return call{req: alterPartition(1, w.epoch-1)} },
 	"AlterPartition: not the controller": func(w *world) call { return call{to: 2, req: alterPartition(1, w.epoch)} },
 	"AlterPartition: unknown broker 99":  func(w *world) call { return call{req: alterPartition(99, w.epoch)} },
@@ -36,5 +45,14 @@ func reassign(name string, partition int32, replicas ...int32) func(*world) call
 func alterPartition(broker int32, epoch int64) *kmsg.AlterPartitionRequest {
 	r := kmsg.NewPtrAlterPartitionRequest()
 	r.BrokerID, r.BrokerEpoch = broker, epoch
+	return r
+}
+
+func electLeaders(kind int8, ps ...partOf) *kmsg.ElectLeadersRequest {
+	r := kmsg.NewPtrElectLeadersRequest()
+	r.ElectionType, r.TimeoutMillis = kind, 20_000
+	for _, p := range ps {
+		r.Topics = append(r.Topics, kmsg.ElectLeadersRequestTopic{Topic: p.topic, Partitions: []int32{p.partition}})
+	}
 	return r
 }

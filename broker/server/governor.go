@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gregor-mq/gregor/broker/api/admin"
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/controller"
+)
+
+// governor is the controller for administrators' requests, with Kafka's errors.
+type governor struct{ server *Server }
+
+// Elect implements admin.Elector.
+func (g governor) Elect(ctx context.Context, ps []topic.Partition, unclean bool) ([]int32, []error, error) {
+	kind := controller.Preferred
+	if unclean {
+		kind = controller.Unclean
+	}
+	outcomes, err := g.server.controller.ElectLeaders(ctx, ps, kind)
+	if errors.Is(err, controller.ErrNotActive) {
+		err = kerr.NotController
+	}
+	leaders, errs := make([]int32, len(outcomes)), make([]error, len(outcomes))
+	for i, o := range outcomes {
+		leaders[i] = o.Leader
+		if o.Err != nil {
+			errs[i] = status.New(o.Err, o.Message)
+		}
+	}
+	return leaders, errs, err
+}
+
+var _ admin.Elector = governor{}
