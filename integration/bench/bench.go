@@ -51,7 +51,7 @@ func (b *bench) measure(ctx context.Context) error {
 	alone := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"start", b.starts}, {"partitions", b.partitions}}
+	}{{"start", b.starts}, {"partitions", b.partitions}, {"failover", b.failovers}}
 
 	if slices.ContainsFunc(sideBySide, func(g sharedGroup) bool { return slices.Contains(b.only, g.name) }) {
 		if err := b.together(ctx, sideBySide); err != nil {

@@ -12,6 +12,8 @@
 //	tools       Kafka's own performance tests
 //	start       from exec to the first record accepted
 //	partitions  10,000 of them: created, restarted in order, restarted after SIGKILL
+//	failover    three brokers, three replicas of each of 1,000 partitions: created, a broker stopped in order, one
+//	            killed, the controller killed
 //
 // The brokers have their default configuration. They run side by side for the first four groups and
 // take turns; in the others each runs alone. Memory is that after each of the first four groups.
@@ -48,13 +50,14 @@ type options struct {
 	warm    time.Duration
 	acks    int16
 	count   int // partitions
+	copied  int // partitions with three replicas
 	gregor  string
 	dir     string
 	json    string
 	timeout time.Duration
 }
 
-var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions"}
+var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover"}
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {
@@ -105,6 +108,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.latency, "latency", 10*time.Second, "the time of a run at a fixed rate")
 	f.DurationVar(&o.warm, "warm", 45*time.Second, "the time that a broker is put under load before it is measured")
 	f.IntVar(&o.count, "partitions", 10000, "how many partitions to create; a multiple of 100")
+	f.IntVar(&o.copied, "replicated", 1000, "how many partitions with three replicas to create")
 	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
 	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
@@ -115,6 +119,7 @@ func parse(args []string) (options, error) {
 	o.limit.Bytes = *megabytes * 1e6
 	if *quick {
 		o.runs, o.limit, o.count = 1, load.Limit{Time: time.Second, Bytes: 100e6}, min(o.count, 1000)
+		o.copied = min(o.copied, 300)
 		o.latency, o.warm = 2*time.Second, 6*time.Second
 	}
 	o.only = strings.Split(*only, ",")

@@ -29,11 +29,19 @@ func (c *Conn) Ready(ctx context.Context) error {
 
 // Create creates topics of so many partitions each in one request and returns their ids, by name.
 func (c *Conn) Create(ctx context.Context, partitions int, topics ...string) (map[string][16]byte, error) {
+	return c.CreateReplicated(ctx, partitions, 1, nil, topics...)
+}
+
+// CreateReplicated is Create with so many replicas of each partition, and properties.
+func (c *Conn) CreateReplicated(ctx context.Context, partitions, replicas int, properties map[string]string, topics ...string) (map[string][16]byte, error) {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Version, req.TimeoutMillis = 7, int32(createTimeout.Milliseconds())
 	for _, name := range topics {
 		t := kmsg.NewCreateTopicsRequestTopic()
-		t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(partitions), 1
+		t.Topic, t.NumPartitions, t.ReplicationFactor = name, int32(partitions), int16(replicas)
+		for name, value := range properties {
+			t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: name, Value: &value})
+		}
 		req.Topics = append(req.Topics, t)
 	}
 	resp, err := c.RoundTrip(ctx, req)
@@ -48,6 +56,36 @@ func (c *Conn) Create(ctx context.Context, partitions int, topics ...string) (ma
 		ids[t.Topic] = t.TopicID
 	}
 	return ids, nil
+}
+
+// Cluster is what one broker knows of a topic, and of the cluster.
+type Cluster struct {
+	Controller int32
+	Led        map[int32]int // partitions by their leaders
+	InSync     int           // replicas in the ISRs of all partitions
+}
+
+// Describe returns what the broker knows of topics.
+func (c *Conn) Describe(ctx context.Context, topics ...string) (Cluster, error) {
+	known := Cluster{Led: map[int32]int{}}
+	req := kmsg.NewPtrMetadataRequest()
+	req.Version, req.Topics = 12, []kmsg.MetadataRequestTopic{}
+	for _, name := range topics {
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+	}
+	resp, err := c.RoundTrip(ctx, req)
+	if err != nil {
+		return known, err
+	}
+	m := resp.(*kmsg.MetadataResponse)
+	known.Controller = m.ControllerID
+	for _, t := range m.Topics {
+		for _, p := range t.Partitions {
+			known.Led[p.Leader]++
+			known.InSync += len(p.ISR)
+		}
+	}
+	return known, nil
 }
 
 // Delete deletes topics.

@@ -11,42 +11,61 @@ import (
 	"github.com/gregor-mq/gregor/integration/kafka"
 )
 
-// properties of both brokers: Kafka's defaults, but for where they are, and for what one broker alone
-// needs. Files of deleted topics go after a second in place of a minute, so that they do not fill the
-// disk.
-const properties = `broker.id=0
+// properties of both brokers: Kafka's defaults, but for who and where they are. Files of deleted topics go after a second
+// in place of a minute, so that they do not fill the disk.
+const properties = `broker.id=%d
 listeners=PLAINTEXT://%s
 log.dirs=%s
 zookeeper.connect=%s
-offsets.topic.replication.factor=1
+log.segment.delete.delay.ms=1000
+%s`
+
+// single is what a broker needs that is alone.
+const single = `offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
-log.segment.delete.delay.ms=1000
 `
+
+// Member is a broker's place in a cluster.
+type Member struct {
+	ID         int
+	Properties string // lines
+}
+
+// alone is a cluster of one.
+var alone = Member{Properties: single}
 
 // NewKafka prepares an Apache Kafka broker as it comes, with the heap of 1 GiB of its start script.
 // zooKeeper is host:port/chroot.
-func NewKafka(dir, zooKeeper string) (*Program, error) {
-	return newBroker("Kafka", dir, zooKeeper, func(config string) (*exec.Cmd, error) {
+func NewKafka(dir, zooKeeper string) (*Program, error) { return NewKafkaMember(dir, zooKeeper, alone) }
+
+// NewKafkaMember is NewKafka for a broker of a cluster, which is all brokers on zooKeeper.
+func NewKafkaMember(dir, zooKeeper string, m Member) (*Program, error) {
+	return newBroker("Kafka", dir, zooKeeper, m, func(config string) (*exec.Cmd, error) {
 		return kafka.Command(context.Background(), kafka.Options{Heap: "1g"}, "kafka-server-start", config)
 	})
 }
 
 // NewGregor prepares a Gregor broker, which is the program at path.
 func NewGregor(path, dir, zooKeeper string) (*Program, error) {
-	return newBroker("Gregor", dir, zooKeeper, func(config string) (*exec.Cmd, error) {
+	return NewGregorMember(path, dir, zooKeeper, alone)
+}
+
+// NewGregorMember is NewGregor for a broker of a cluster, which is all brokers on zooKeeper.
+func NewGregorMember(path, dir, zooKeeper string, m Member) (*Program, error) {
+	return newBroker("Gregor", dir, zooKeeper, m, func(config string) (*exec.Cmd, error) {
 		return exec.Command(path, config), nil
 	})
 }
 
-func newBroker(name, dir, zooKeeper string, command func(config string) (*exec.Cmd, error)) (*Program, error) {
+func newBroker(name, dir, zooKeeper string, m Member, command func(config string) (*exec.Cmd, error)) (*Program, error) {
 	p, err := newProgram(name, dir)
 	if err != nil {
 		return nil, err
 	}
-	p.zooKeeper = zooKeeper
+	p.zooKeeper, p.id = zooKeeper, m.ID
 	config := filepath.Join(dir, "server.properties")
-	text := fmt.Sprintf(properties, p.Addr(), p.Data(), zooKeeper)
+	text := fmt.Sprintf(properties, m.ID, p.Addr(), p.Data(), zooKeeper, m.Properties)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return nil, err
 	}

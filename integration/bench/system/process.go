@@ -26,8 +26,9 @@ type Program struct {
 	dir     string
 	port    int
 	command func() (*exec.Cmd, error)
-	// zooKeeper is host:port/chroot of a broker.
+	// Of a broker: host:port/chroot, and its id.
 	zooKeeper string
+	id        int
 
 	cmd  *exec.Cmd
 	exit chan struct{} // closed once cmd has been waited for
@@ -47,6 +48,9 @@ func newProgram(name, dir string) (*Program, error) {
 
 // Addr returns the address that the program listens on, host:port.
 func (p *Program) Addr() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
+
+// ID returns the id of a broker.
+func (p *Program) ID() int { return p.id }
 
 // Dir returns the directory of everything that the program writes.
 func (p *Program) Dir() string { return p.dir }

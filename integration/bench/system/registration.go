@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func (p *Program) AwaitForgotten(ctx context.Context) error {
 	}
 	defer conn.Close()
 	for {
-		exists, _, gone, err := conn.ExistsW("/" + chroot + "/brokers/ids/0")
+		exists, _, gone, err := conn.ExistsW("/" + chroot + "/brokers/ids/" + strconv.Itoa(p.id))
 		if err != nil {
 			return fmt.Errorf("registration of %s: %w", p.name, err)
 		}
