@@ -192,7 +192,18 @@ func (d *checker) replication() {
 		"requirement failed: replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts")
 	d.require(wait <= c.Int64("replica.lag.time.max.ms"), "replica.fetch.wait.max.ms",
 		"requirement failed: replica.fetch.wait.max.ms should always be less than or equal to replica.lag.time.max.ms to prevent frequent changes in ISR")
+	switch class := c.Text("replica.selector.class"); class {
+	case "", RackAwareSelector, LeaderSelector:
+	default:
+		d.require(false, "replica.selector.class", "Class "+class+" cannot be found: there are "+RackAwareSelector+" and "+LeaderSelector)
+	}
 }
+
+// Values of replica.selector.class. The second one is KIP-392's name for the default.
+const (
+	RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	LeaderSelector    = "org.apache.kafka.common.replica.LeaderSelector"
+)
 
 // coordinators checks what GroupCoordinatorConfig checks; the new group protocol needs KRaft.
 func (d *checker) coordinators() {

@@ -152,8 +152,8 @@ var replicationProperties = []Property{
 		"How leaders change in-sync replicas: zookeeper writes the partition's state and leaves a note, controller asks the controller (AlterPartition)."},
 	{"replica.high.watermark.checkpoint.interval.ms", Long, "5000", nil, High, ReadOnly, Built,
 		"How often the high watermarks are written to disk, in milliseconds."},
-	{"replica.selector.class", String, null, nil, Medium, ReadOnly, Refused,
-		"A Java class that lets consumers fetch from the nearest replica; that is not built."},
+	{"replica.selector.class", String, null, nil, Medium, ReadOnly, Built,
+		"Which replica consumers read from: the leader, or one in their rack with org.apache.kafka.common.replica.RackAwareReplicaSelector; other classes are refused."},
 	{"num.replica.alter.log.dirs.threads", Int, null, nil, High, ReadOnly, NoEffect,
 		"How many threads move partitions between directories; moving is not built."},
 }

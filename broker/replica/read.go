@@ -65,6 +65,35 @@ func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
 	return res, err
 }
 
+// NoReplica stands for none in Nearest's answer.
+const NoReplica = -1
+
+// Nearest returns the replica that a consumer had better read o.Offset from (KIP-392), and the offsets that
+// the answer is to show: among the replicas that near says yes to, the most caught-up one of the ISR.
+// NoReplica: this one, because it is near or no other is, or because it does not lead.
+//
+// Errors: ErrFencedLeaderEpoch, ErrUnknownLeaderEpoch, ErrInconsistentTopicID.
+func (p *Partition) Nearest(o *ReadOptions, near func(broker int32) bool) (int32, ReadResult, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if !p.leadsLocked() || near(p.mu.leader) {
+		return NoReplica, ReadResult{}, nil
+	}
+	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
+		return NoReplica, FailedRead(), ErrInconsistentTopicID
+	}
+	p.hw.Lock()
+	found := p.mu.lead.MostCaughtUp(o.Offset, near)
+	p.hw.Unlock()
+	if found == NoReplica {
+		return NoReplica, ReadResult{}, nil
+	}
+	if err := p.checkEpochLocked(o.CurrentLeaderEpoch); err != nil {
+		return NoReplica, FailedRead(), err
+	}
+	return found, ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}, nil
+}
+
 // news is what a follower's fetch has changed.
 type news struct {
 	wake  bool // somebody may have waited for that

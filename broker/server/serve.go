@@ -57,6 +57,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
 		MaxBytes:     s.cfg.Int("fetch.max.bytes"),
 		SessionSlots: s.cfg.Int("max.incremental.fetch.session.cache.slots"),
+		NearestRack:  s.cfg.Text("replica.selector.class") == config.RackAwareSelector,
 	})
 	s.ids = transactions.NewIDs(s.claimProducerIDs, log)
 	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}

@@ -30,14 +30,17 @@ const (
 	storageCodeVersion = 6  // KAFKA_STORAGE_ERROR exists
 )
 
-// Options configure a Handler. All fields are required.
+// Options configure a Handler. All fields but NearestRack are required.
 type Options struct {
 	Replicas     *replica.Manager
 	Metadata     *metadata.Cache
 	MaxBytes     int // fetch.max.bytes
 	SessionSlots int // max.incremental.fetch.session.cache.slots
-	Logger       logrus.FieldLogger
-	Now          func() time.Time
+	// NearestRack sends consumers that tell their rack to the replica in it (KIP-392,
+	// RackAwareReplicaSelector); otherwise they read from whom they ask.
+	NearestRack bool
+	Logger      logrus.FieldLogger
+	Now         func() time.Time
 }
 
 // Handler serves Fetch.

@@ -26,6 +26,10 @@ type plan struct {
 	committed          bool // isolation level read_committed
 	hardLimit          bool // return no batch that is larger than the limits
 
+	// near reports whether a replica is in the consumer's rack, on a broker that it can reach; nil: it
+	// reads from whom it asks.
+	near func(broker int32) bool
+
 	session *session // nil: none (yet)
 	create  bool     // make a session of the plan when it is answered
 
@@ -41,6 +45,7 @@ type target struct {
 	name    string // the topic's, "" if its id is unknown
 	refused error  // why nothing is read: the cluster's metadata lacks the partition
 	limit   int    // most bytes of records for this partition
+	nearest int32  // the replica to read from instead of this one, or NoReplica
 	result  replica.ReadResult
 	err     error
 	records []byte // converted for an old client, instead of result.Section
@@ -62,7 +67,23 @@ func newPlan(h *Handler, r *request.Request, req *wire.FetchRequest) *plan {
 	p.minBytes = min(int(req.MinBytes), p.maxBytes)
 	p.replicaID = req.ReplicaID
 	p.committed = req.Isolation == 1
+	if h.NearestRack && req.Version >= followerVersion && req.ReplicaID < 0 && req.Rack != "" {
+		p.near = h.inRack(req.Rack, r.Conn.Listener)
+	}
 	return p
+}
+
+// inRack returns whether a broker is in a rack and reachable on a listener.
+func (h *Handler) inRack(rack, listener string) func(broker int32) bool {
+	snapshot := h.Metadata.Load()
+	return func(broker int32) bool {
+		b := snapshot.Broker(broker)
+		if b == nil || b.Rack != rack {
+			return false
+		}
+		_, ok := snapshot.Endpoint(broker, listener)
+		return ok
+	}
 }
 
 func (p *plan) recycle() {
@@ -113,7 +134,7 @@ func (p *plan) add(s *metadata.Snapshot, q *partition) {
 	case s.Partition(topic.Partition{Topic: q.name, Index: q.index}) == nil:
 		refused = kerr.UnknownTopicOrPartition
 	}
-	p.targets = append(p.targets, target{partition: q, name: q.name, refused: refused, limit: max(0, int(q.maxBytes)), options: replica.ReadOptions{
+	p.targets = append(p.targets, target{partition: q, name: q.name, refused: refused, limit: max(0, int(q.maxBytes)), nearest: replica.NoReplica, options: replica.ReadOptions{
 		Offset:             q.fetchOffset,
 		ReplicaID:          p.replicaID,
 		LeaderOnly:         p.request.Version < followerVersion,
@@ -159,7 +180,7 @@ func (p *plan) read(h *Handler) bool {
 		var local *replica.Partition
 		local, t.err = h.Replicas.Partition(t.topicPartition())
 		t.result = p.readOne(local, t)
-		urgent = urgent || t.err != nil || t.result.Diverged
+		urgent = urgent || t.err != nil || t.result.Diverged || t.nearest != replica.NoReplica
 		n := t.size()
 		total += n
 		left = max(0, left-n)
@@ -174,6 +195,11 @@ func (p *plan) read(h *Handler) bool {
 func (p *plan) readOne(local *replica.Partition, t *target) (res replica.ReadResult) {
 	if t.err != nil {
 		return replica.FailedRead()
+	}
+	if p.near != nil {
+		if t.nearest, res, t.err = local.Nearest(&t.options, p.near); t.err != nil || t.nearest != replica.NoReplica {
+			return res
+		}
 	}
 	res, t.err = local.Read(&t.options)
 	if t.err == nil && res.Incomplete && !p.hardLimit && res.Section != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/hint"
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
@@ -77,7 +78,7 @@ func (p *plan) answerSession(h *Handler, resp *wire.FetchResponse) {
 
 // hasNews reports whether an incremental answer mentions the partition (CachedPartition.maybeUpdateResponseData).
 func (t *target) hasNews() bool {
-	return t.err != nil || t.size() > 0 || t.result.Diverged ||
+	return t.err != nil || t.size() > 0 || t.result.Diverged || t.nearest != replica.NoReplica ||
 		t.result.HighWatermark != t.sentHighWatermark || t.result.LogStart != t.sentLogStart
 }
 
@@ -111,6 +112,7 @@ func (p *plan) answer(s *metadata.Snapshot, resp *wire.FetchResponse, g *groupin
 		p.fail(s, resp, out, t)
 		return
 	}
+	out.PreferredReadReplica = t.nearest
 	out.Section, out.Records = t.result.Section, t.records
 	t.result.Section = nil // the response's now
 	if t.result.Diverged {

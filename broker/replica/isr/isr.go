@@ -28,6 +28,7 @@
 package isr
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -229,6 +230,27 @@ func (t *Tracker) HighWatermark(leaderEnd int64, now func() time.Duration, alive
 		}
 	}
 	return hw
+}
+
+// MostCaughtUp returns the member of the ISR, among those that among says yes to, whose log is longest of those
+// that hold offset; if there are several, the one that was caught up last, or else that with the highest id
+// (ReplicaView.comparator). -1: there is none. Followers outside of the ISR do not count: a consumer that
+// reads from one may fall behind for good.
+func (t *Tracker) MostCaughtUp(offset int64, among func(id int32) bool) int32 {
+	var best *follower
+	for i := range t.followers {
+		f := &t.followers[i]
+		if f.logStart > offset || f.logEnd < offset || f.logEnd == unknown || !slices.Contains(t.committed, f.id) || !among(f.id) {
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(f.logEnd, best.logEnd), cmp.Compare(f.lastCaughtUp, best.lastCaughtUp), cmp.Compare(f.id, best.id)) > 0 {
+			best = f
+		}
+	}
+	if best == nil {
+		return -1
+	}
+	return best.id
 }
 
 // LogStart returns where a follower's log starts, -1 if that is not known.

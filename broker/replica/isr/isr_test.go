@@ -139,3 +139,48 @@ func ids(d *datadriven.TestData, key string) []int32 {
 	}
 	return nil
 }
+
+// TestMostCaughtUp chooses as ReplicaView.comparator does.
+func TestMostCaughtUp(t *testing.T) {
+	begin := func() *Tracker {
+		a := Assignment{Self: 1, Replicas: []int32{1, 2, 3, 4, 5}, ISR: []int32{1, 2, 3, 4}}
+		tr := Begin(a, 10*time.Second, nil, 100, 0)
+		for id := int32(2); id <= 5; id++ {
+			tr.Fetched(id, 50, 10, 100, time.Second)
+		}
+		return tr
+	}
+	all := func(int32) bool { return true }
+	tests := []struct {
+		name   string
+		change func(*Tracker)
+		offset int64
+		among  func(int32) bool
+		want   int32
+	}{
+		{"the highest id if all are alike", func(*Tracker) {}, 50, all, 4},
+		{"the longest log", func(tr *Tracker) { tr.Fetched(2, 60, 10, 100, 2*time.Second) }, 50, all, 2},
+		{"the one caught up last", func(tr *Tracker) {
+			for id := int32(2); id <= 4; id++ {
+				tr.Fetched(id, 100, 10, 100, time.Duration(10-id)*time.Second)
+			}
+		}, 50, all, 2},
+		{"only those that hold the offset", func(tr *Tracker) { tr.Fetched(3, 60, 10, 100, 2*time.Second) }, 55, all, 3},
+		{"nobody holds it", func(*Tracker) {}, 51, all, -1},
+		{"nobody has it any more", func(*Tracker) {}, 9, all, -1},
+		{"only those asked for", func(*Tracker) {}, 50, func(id int32) bool { return id == 3 }, 3},
+		{"not outside of the ISR", func(*Tracker) {}, 50, func(id int32) bool { return id == 5 }, -1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := begin()
+			tt.change(tr)
+			if got := tr.MostCaughtUp(tt.offset, tt.among); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+	if got := Begin(Assignment{Self: 1, Replicas: []int32{1, 2}, ISR: []int32{1, 2}}, time.Second, nil, 0, 0).MostCaughtUp(0, all); got != -1 {
+		t.Errorf("a follower that has not fetched yet: %d", got)
+	}
+}
