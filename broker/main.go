@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/logger"
 	"github.com/gregor-mq/gregor/broker/server"
 )
 
@@ -71,13 +72,14 @@ func run(file string, overrides []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "gregor: %v\n", err)
 		return 1
 	}
-	log := newLogger(stdout, cfg.Text("gregor.log.level"))
+	loggers := logger.New(stdout, cfg.Text("gregor.log.level"))
+	log := loggers.Named("kafka.Kafka$")
 	log.WithFields(logrus.Fields{"version": version(), "pid": os.Getpid()}).Info("starting")
 	log.WithField("file", file).Info("configuration: " + cfg.Summary())
 	for _, warning := range warnings {
 		log.Warn(string(warning))
 	}
-	if err := serve(cfg, log); err != nil {
+	if err := serve(cfg, loggers, log); err != nil {
 		log.WithError(err).Log(logrus.FatalLevel, "exiting")
 		return 1
 	}
@@ -86,10 +88,10 @@ func run(file string, overrides []string, stdout, stderr io.Writer) int {
 }
 
 // serve runs the broker until a signal comes or it fails.
-func serve(cfg *config.Config, log *logrus.Logger) error {
+func serve(cfg *config.Config, loggers *logger.Registry, log logrus.FieldLogger) error {
 	running, forget := signal.NotifyContext(context.Background(), signals...)
 	defer forget()
-	broker, err := server.New(cfg, log)
+	broker, err := server.New(cfg, loggers)
 	if err != nil {
 		return err
 	}

@@ -2,14 +2,10 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 func TestArguments(t *testing.T) {
@@ -49,37 +45,6 @@ func TestArguments(t *testing.T) {
 				if !strings.Contains(stderr.String(), part) {
 					t.Errorf("standard error lacks %q:\n%s", part, &stderr)
 				}
-			}
-		})
-	}
-}
-
-func TestLogLines(t *testing.T) {
-	at := time.Date(2026, 11, 22, 10, 0, 0, 123_000_000, time.UTC)
-	tests := []struct {
-		name string
-		with func(*logrus.Entry)
-		want string
-	}{
-		{"plain", func(e *logrus.Entry) { e.Info("started") }, "INFO started"},
-		{"fields are sorted, the error is last", func(e *logrus.Entry) {
-			e.WithFields(logrus.Fields{"topic": "orders", "partition": 3, "component": "replica", "zone": "a"}).
-				WithError(errors.New("disk full")).Error("append failed")
-		}, `ERROR append failed partition=3 topic=orders zone=a error="disk full" (replica)`},
-		{"one line", func(e *logrus.Entry) { e.WithField("text", "a\nb").Warn("two\r\nlines") }, `WARN two\r\nlines text="a\nb"`},
-		{"empty value", func(e *logrus.Entry) { e.WithField("file", "").Info("starting") }, `INFO starting file=""`},
-		{"below the level", func(e *logrus.Entry) { e.Debug("hidden") }, ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var out bytes.Buffer
-			tt.with(newLogger(&out, "info").WithTime(at))
-			want := ""
-			if tt.want != "" {
-				want = "[2026-11-22 10:00:00,123] " + tt.want + "\n"
-			}
-			if got := out.String(); got != want {
-				t.Errorf("got  %qwant %q", got, want)
 			}
 		})
 	}

@@ -1,9 +1,8 @@
-package main
+package logger
 
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,29 +11,15 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// newLogger returns a logger that writes one line for each event, in the form and with the levels
-// that Kafka's default log4j configuration has.
-func newLogger(out io.Writer, level string) *logrus.Logger {
-	log := logrus.New()
-	log.SetOutput(out)
-	log.SetFormatter(lineFormatter{})
-	log.SetLevel(levels[strings.ToUpper(level)])
-	return log
-}
-
-var levels = map[string]logrus.Level{
-	"TRACE": logrus.TraceLevel, "DEBUG": logrus.DebugLevel, "INFO": logrus.InfoLevel,
-	"WARN": logrus.WarnLevel, "ERROR": logrus.ErrorLevel, "FATAL": logrus.FatalLevel,
-}
-
 // levelNames are the words in the log, by logrus's numbers.
 var levelNames = [...]string{"FATAL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"}
 
 // lineFormatter writes an event as
 //
-//	[2026-11-22 10:00:00,123] INFO message name=value (component)
+//	[2026-11-22 10:00:00,123] INFO message name=value (logger)
 //
-// with the fields sorted by name, except for the error, which comes last.
+// with the fields sorted by name, except for the error, which comes last: the form that Kafka's default log4j
+// configuration has.
 type lineFormatter struct{}
 
 // Format returns the line. It keeps nothing of the entry.
@@ -50,15 +35,15 @@ func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
 	b.WriteByte(' ')
 	b.WriteString(oneLine(e.Message))
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
-		if name != "component" && name != logrus.ErrorKey {
+		if name != nameKey && name != logrus.ErrorKey {
 			writeField(b, name, e.Data[name])
 		}
 	}
 	if err, ok := e.Data[logrus.ErrorKey]; ok {
 		writeField(b, logrus.ErrorKey, err)
 	}
-	if component, ok := e.Data["component"]; ok {
-		fmt.Fprintf(b, " (%v)", component)
+	if name, ok := e.Data[nameKey]; ok {
+		fmt.Fprintf(b, " (%v)", name)
 	}
 	b.WriteByte('\n')
 	return b.Bytes(), nil
