@@ -7,9 +7,10 @@
 //	file, overrides -> Load -> Config -> typed values, one component at a time
 //	                                  -> Topic: a topic's own properties over the broker's
 //	                                  -> DescribeBroker, DescribeTopic
+//	Config, ZooKeeper -> FromStore -> WithDynamic -> Config
 //
-// A Config is immutable. A component does not get it whole: broker/server reads the values and fills
-// in each component's options.
+// A Config is immutable: what changes while the broker runs makes another one. A component does not get it
+// whole: broker/server reads the values and fills in each component's options.
 package config
 
 import (
@@ -19,12 +20,15 @@ import (
 	"strings"
 )
 
-// Config is a set of valid properties: those of a file and its overrides, over the defaults.
+// Config is a set of valid properties: those of ZooKeeper (see WithDynamic) over those of a file and its
+// overrides, over the defaults.
 // Its methods that take a property's name panic if the table does not have that property with that
 // type, since that is a mistake in the program.
 type Config struct {
-	set    map[string]string // what was set, and the other name of broker.id; as written
-	values map[string]any    // every property of the table by name; nil for null
+	set     map[string]string // what was set, and the other name of broker.id; as written
+	file    map[string]string // what of it was set in the file or an override
+	dynamic Dynamic           // what was set in ZooKeeper
+	values  map[string]any    // every property of the table by name; nil for null
 	derived
 }
 
@@ -93,6 +97,7 @@ func build(set map[string]string) (*Config, []Problem) {
 		c.set = make(map[string]string)
 	}
 	c.pairIDs()
+	c.file = c.set
 	problems := c.parse()
 	if len(problems) == 0 {
 		problems = c.derive()

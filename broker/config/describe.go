@@ -55,6 +55,24 @@ func (c *Config) DescribeBroker() []Entry {
 	return entries
 }
 
+// DescribeBrokerDefaults returns the dynamic configuration of all brokers, by name.
+func (c *Config) DescribeBrokerDefaults() []Entry {
+	entries := make([]Entry, 0, len(c.dynamic.Default))
+	for _, name := range slices.Sorted(maps.Keys(c.dynamic.Default)) {
+		e := c.describe(name)
+		if !e.Sensitive {
+			e.Value = new(c.dynamic.Default[name])
+		}
+		e.Source = FromDefault
+		e.Synonyms = slices.DeleteFunc(e.Synonyms, func(s Synonym) bool { return s.Source != FromBrokerDefault })
+		if len(e.Synonyms) > 0 {
+			e.Source = e.Synonyms[0].Source
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
 func (c *Config) describe(name string) Entry {
 	p, known := Lookup(name)
 	if !known {
@@ -100,9 +118,14 @@ func (c *Config) synonyms(name string, p *Property) []Synonym {
 		}
 		list = append(list, s)
 	}
-	for _, n := range names {
-		if text, ok := c.set[n]; ok {
-			add(n, text, FromFile)
+	for _, from := range []struct {
+		set    map[string]string
+		source Source
+	}{{c.dynamic.Broker, FromBroker}, {c.dynamic.Default, FromBrokerDefault}, {c.file, FromFile}} {
+		for _, n := range names {
+			if text, ok := from.set[n]; ok {
+				add(n, text, from.source)
+			}
 		}
 	}
 	for _, n := range names {
@@ -136,6 +159,11 @@ func (t *Topic) Describe(c *Config) []Entry {
 			e.Source = e.Synonyms[0].Source
 		}
 		entries = append(entries, e)
+	}
+	for name := range t.overridden {
+		if _, known := topicTable[name]; !known { // of a later version of Kafka, perhaps a secret
+			entries = append(entries, Entry{Name: name, Source: FromTopic, Sensitive: true, Synonyms: []Synonym{{Name: name, Source: FromTopic}}})
+		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries

@@ -53,7 +53,12 @@ type Topic struct {
 }
 
 // An InvalidTopic is a topic configuration that is not accepted: INVALID_CONFIG with Kafka's text.
-type InvalidTopic struct{ Text string }
+type InvalidTopic struct {
+	Text string
+	// Value: what is wrong is one value by itself (a ConfigException), not a name or several values together
+	// (an InvalidConfigurationException). AlterConfigs says the one with more words than the other.
+	Value bool
+}
 
 // Error returns the text.
 func (e *InvalidTopic) Error() string { return e.Text }
@@ -83,11 +88,9 @@ func TopicProperties() []*Property {
 }
 
 // Topic returns the configuration of a topic that has the given properties of its own. An error is
-// an *InvalidTopic; stored configurations are checked less strictly than new ones, see ValidateTopic.
+// an *InvalidTopic; stored configurations are checked less strictly than new ones, see ValidateTopic:
+// names that nobody knows may be those of a later version of Kafka, and have no effect.
 func (c *Config) Topic(overrides map[string]string) (*Topic, error) {
-	if name, unknown := unknownTopicProperty(overrides); unknown {
-		return nil, &InvalidTopic{"Unknown topic config name: " + name}
-	}
 	values, err := c.topicValues(overrides)
 	if err != nil {
 		return nil, err
@@ -108,13 +111,33 @@ func (c *Config) ValidateTopic(overrides []Override) (map[string]string, error) 
 		set[o.Name] = *o.Value
 	}
 	if len(nulls) > 0 {
-		return nil, &InvalidTopic{"Null value not supported for topic configs: " + strings.Join(nulls, ",")}
+		return nil, &InvalidTopic{Text: "Null value not supported for topic configs: " + strings.Join(nulls, ",")}
+	}
+	if err := c.CheckTopic(set); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// CheckTopic is ValidateTopic for properties none of which is null.
+func (c *Config) CheckTopic(set map[string]string) error {
+	if name, unknown := unknownTopicProperty(set); unknown {
+		return &InvalidTopic{Text: "Unknown topic config name: " + name}
 	}
 	topic, err := c.Topic(set)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return set, topic.check()
+	return topic.check()
+}
+
+// LookupTopic returns the property of topics called name.
+func LookupTopic(name string) (*Property, bool) {
+	p, ok := topicTable[name]
+	if !ok {
+		return nil, false
+	}
+	return &p.Property, true
 }
 
 func unknownTopicProperty(overrides map[string]string) (string, bool) {
@@ -138,7 +161,7 @@ func (c *Config) topicValues(overrides map[string]string) (map[string]any, error
 		}
 		value, problem := p.read(text)
 		if problem != nil {
-			return nil, &InvalidTopic{problem.Text}
+			return nil, &InvalidTopic{Text: problem.Text, Value: true}
 		}
 		values[p.Name] = value
 	}
@@ -231,11 +254,11 @@ func newTopic(values map[string]any, overrides map[string]string, protocol Versi
 func (t *Topic) check() error {
 	switch {
 	case t.MinCompactionLagMs > t.MaxCompactionLagMs:
-		return &InvalidTopic{conflict(t.MinCompactionLagMs, t.MaxCompactionLagMs)}
+		return &InvalidTopic{Text: conflict(t.MinCompactionLagMs, t.MaxCompactionLagMs)}
 	case t.values["remote.log.delete.on.disable"].(bool), t.values["remote.log.copy.disable"].(bool):
-		return &InvalidTopic{"It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode."}
+		return &InvalidTopic{Text: "It is invalid to set `remote.log.delete.on.disable` or `remote.log.copy.disable` under Zookeeper's mode."}
 	case t.values["remote.storage.enable"].(bool):
-		return &InvalidTopic{"Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."}
+		return &InvalidTopic{Text: "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.", Value: true}
 	}
 	return nil
 }
