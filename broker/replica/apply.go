@@ -206,6 +206,16 @@ func (m *Manager) stopReplica(s Stop) error {
 	return m.opts.Storage.Delete(s.Partition)
 }
 
+// Reconfigure gives the logs of topics other configurations, as storage.Manager.Reconfigure does, and returns how
+// many logs those were. It takes its turn among the requests of the controller: a log that one of them creates
+// has got its configuration from TopicConfig, before this one came into force, and gets this one now; a log
+// that is created later gets it from TopicConfig, which must know it when Reconfigure is called.
+func (m *Manager) Reconfigure(config func(topic string) (storage.LogConfig, bool)) int {
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
+	return m.opts.Storage.Reconfigure(config)
+}
+
 // configCache asks for each topic's properties once per request.
 type configCache struct {
 	load func(topic string) (storage.LogConfig, error)

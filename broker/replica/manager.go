@@ -49,7 +49,7 @@ type Manager struct {
 	// holds no lock.
 	Produces, Fetches, Deletes *purgatory.Purgatory[topic.Partition]
 
-	applyMu         sync.Mutex // one request of a controller at a time
+	applyMu         sync.Mutex // one request of a controller, or change of configuration, at a time
 	controllerEpoch int32      // largest seen; guarded by applyMu
 
 	mu struct {

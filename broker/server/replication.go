@@ -34,7 +34,7 @@ func (s *Server) startReplicas() (err error) {
 		MaxBytes:          s.cfg.Int("replica.fetch.response.max.bytes"),
 		PartitionMaxBytes: s.cfg.Int("replica.fetch.max.bytes"),
 		BackOff:           s.cfg.Millis("replica.fetch.backoff.ms"),
-		Logger:            s.log.WithField("component", "fetcher"),
+		Logger:            s.named("kafka.server.ReplicaFetcherManager"),
 	})
 	if err != nil {
 		return err
@@ -50,13 +50,13 @@ func (s *Server) startReplicas() (err error) {
 		Followers:   s.fetchers,
 		Propagator:  s.propagator,
 		LagTimeMax:  s.cfg.Millis("replica.lag.time.max.ms"),
-		Logger:      s.log.WithField("component", "replica"),
+		Logger:      s.named("kafka.server.ReplicaManager"),
 	})
 	return err
 }
 
 func (s *Server) newPropagator() propagator {
-	log := s.log.WithField("component", "isr")
+	log := s.named("kafka.server.AlterPartitionManager")
 	if s.cfg.Text("gregor.isr.propagation") != "controller" {
 		return propagate.NewZooKeeper(s.zk, log)
 	}

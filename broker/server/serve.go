@@ -28,7 +28,7 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 	bound, discover := s.handlers()
 	table := newRoutes(bound)
 	discover.Routes = table.list
-	opts, err := networkOptions(ctx, s.cfg, table, s.log.WithField("component", "network"))
+	opts, err := networkOptions(ctx, s.cfg, table, s.named("kafka.network.SocketServer"))
 	if err != nil {
 		return err
 	}
@@ -43,11 +43,12 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 // The orders of the controller do not count as blocking, although logs are created by them: nothing
 // else comes on their connection, and they must not wait for a place among those who wait for them.
 func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
-	log := s.log.WithField("component", "api")
+	log := s.named("kafka.server.KafkaApis")
 	topics := admin.New(admin.Options{
-		BrokerID: s.me.brokerID, Config: s.cfg, Cluster: s.metadata, Store: store{s.zk},
+		BrokerID: s.me.brokerID, Config: s.config.Load, Cluster: s.metadata, Store: store{s.zk},
 		IsController: func() bool { return s.controller.IsActive() },
-		Context:      s.ctx, Logger: log,
+		Loggers:      s.loggers,
+		Context:      s.ctx, Logger: s.named("kafka.server.ZkAdminManager"),
 	})
 	discover := &discovery.Handlers{ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features}
 	if s.cfg.Bool("auto.create.topics.enable") {
@@ -85,7 +86,9 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"InitProducerId":              {handle: producers.InitProducerID},
 		"OffsetForLeaderEpoch":        {handle: offset.OffsetForLeaderEpoch},
 		"DescribeConfigs":             {handle: topics.DescribeConfigs, blocks: true},
+		"AlterConfigs":                {handle: topics.AlterConfigs, blocks: true},
 		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
+		"IncrementalAlterConfigs":     {handle: topics.IncrementalAlterConfigs, blocks: true},
 		"ElectLeaders":                {handle: elections.ElectLeaders, blocks: true},
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
@@ -114,10 +117,10 @@ func (s *Server) startController(ctx context.Context) (err error) {
 		RebalanceInterval: rebalance, RebalancePercentage: s.cfg.Int("leader.imbalance.per.broker.percentage"),
 		InterBrokerListener: s.cfg.InterBrokerListener(),
 		Register:            s.registration.register,
-		UncleanElection:     func() bool { return s.cfg.Bool("unclean.leader.election.enable") },
+		UncleanElection:     func() bool { return s.config.Load().Bool("unclean.leader.election.enable") },
 		WatchProcesses:      s.cfg.Bool("gregor.process.watch.enable"),
 		KeepTopics:          !s.cfg.Bool("delete.topic.enable"),
-		Logger:              s.log.WithField("component", "controller"),
+		Logger:              s.named("kafka.controller.KafkaController"),
 	})
 	if err != nil {
 		return err
@@ -144,26 +147,36 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 		SendBuffer:      cfg.Int("socket.send.buffer.bytes"),
 		ReceiveBuffer:   receiveBuffer(cfg),
 		Backlog:         cfg.Int("socket.listen.backlog.size"),
-		Limits: network.Limits{
-			Connections:  cfg.Int("max.connections"),
-			PerIP:        cfg.Int("max.connections.per.ip"),
-			CreationRate: cfg.Int("max.connection.creation.rate"),
-			Listeners:    map[string]network.ListenerLimits{},
-		},
 	}
 	for _, l := range cfg.Listeners() {
 		opts.Listeners = append(opts.Listeners, network.Listener{
 			Name: l.Listener, Protocol: l.Protocol.String(), Host: l.Host, Port: l.Port,
 			InterBroker: l.Listener == cfg.InterBrokerListener(),
 		})
+	}
+	var err error
+	opts.Limits, err = connectionLimits(ctx, cfg)
+	return opts, err
+}
+
+// connectionLimits translates the properties that limit connections, with the addresses of the hosts that
+// they name.
+func connectionLimits(ctx context.Context, cfg *config.Config) (network.Limits, error) {
+	limits := network.Limits{
+		Connections:  cfg.Int("max.connections"),
+		PerIP:        cfg.Int("max.connections.per.ip"),
+		CreationRate: cfg.Int("max.connection.creation.rate"),
+		Listeners:    map[string]network.ListenerLimits{},
+	}
+	for _, l := range cfg.Listeners() {
 		var own network.ListenerLimits
 		own.Connections, _ = cfg.ListenerInt(l.Listener, "max.connections")
 		own.CreationRate, _ = cfg.ListenerInt(l.Listener, "max.connection.creation.rate")
-		opts.Limits.Listeners[l.Listener] = own
+		limits.Listeners[l.Listener] = own
 	}
 	var err error
-	opts.Limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
-	return opts, err
+	limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
+	return limits, err
 }
 
 // receiveBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,

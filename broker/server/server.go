@@ -14,6 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/fetch"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
 	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/logger"
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/network"
 	"github.com/gregor-mq/gregor/broker/replica"
@@ -25,8 +26,11 @@ import (
 
 // Server is one broker.
 type Server struct {
-	cfg *config.Config
-	log logrus.FieldLogger
+	// cfg is the configuration that the broker has started with; config is the one of the moment.
+	cfg     *config.Config
+	config  dynamicConfig
+	log     logrus.FieldLogger // the server's own
+	loggers *logger.Registry
 
 	// ctx ends when the broker begins to stop: what waits for ZooKeeper or the controller gives up.
 	ctx    context.Context
@@ -34,6 +38,7 @@ type Server struct {
 	done   chan error // why the broker cannot go on
 
 	me           identity
+	identified   bool // me is known
 	zk           *zkutil.Client
 	storage      *storage.Manager
 	network      *network.Server
@@ -46,6 +51,7 @@ type Server struct {
 	controller   *controller.Controller
 	ids          *transactions.IDs
 	fetch        *fetch.Handler
+	changes      *zkutil.Changes
 
 	started bool // Start has returned without an error
 	stop    sync.Once
@@ -53,8 +59,11 @@ type Server struct {
 }
 
 // New returns a broker that is not started.
-func New(cfg *config.Config, log logrus.FieldLogger) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, done: make(chan error, 1), metadata: &metadata.Cache{}}
+func New(cfg *config.Config, loggers *logger.Registry) (*Server, error) {
+	s := &Server{cfg: cfg, loggers: loggers, done: make(chan error, 1), metadata: &metadata.Cache{}}
+	s.log = s.named("kafka.server.KafkaServer")
+	s.config.now.Store(cfg)
+	loggers.Named("kafka") // above nearly all of them
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -84,6 +93,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}{
 		{"connect to ZooKeeper", s.startZooKeeper},
 		{"identify the broker", s.identify},
+		{"read the dynamic configuration", s.readConfig},
 		{"open the log directories", s.startStorage},
 		{"listen", s.startNetwork},
 		{"register", s.register},
@@ -95,6 +105,7 @@ func (s *Server) Start(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
+	s.followChanges()
 	if err := s.network.Start(); err != nil {
 		s.Shutdown(ctx)
 		return err
@@ -110,7 +121,7 @@ func (s *Server) startZooKeeper(ctx context.Context) (err error) {
 		SessionTimeout:    s.cfg.Millis("zookeeper.session.timeout.ms"),
 		ConnectionTimeout: s.cfg.ZooKeeperConnectionTimeout(),
 		SetACL:            s.cfg.Bool("zookeeper.set.acl"),
-		Logger:            s.log.WithField("component", "zookeeper"),
+		Logger:            s.named("kafka.zookeeper.ZooKeeperClient"),
 	}
 	if s.cfg.IsSet("zookeeper.max.in.flight.requests") {
 		opts.MaxInFlight = s.cfg.Int("zookeeper.max.in.flight.requests")
@@ -125,7 +136,27 @@ func (s *Server) identify(ctx context.Context) (err error) {
 	if s.me, err = identify(ctx, s.zk, s.cfg, s.log); err != nil {
 		return err
 	}
-	s.log = s.log.WithField("broker", s.me.brokerID)
+	s.identified = true
+	s.log = s.named("kafka.server.KafkaServer")
+	return nil
+}
+
+// named returns the logger of a part of the broker, by the name of the class that does the same in Kafka.
+func (s *Server) named(name string) logrus.FieldLogger {
+	log := s.loggers.Named(name)
+	if s.identified {
+		log = log.WithField("broker", s.me.brokerID)
+	}
+	return log
+}
+
+// readConfig reads the dynamic configuration, before anything is made from the configuration.
+func (s *Server) readConfig(ctx context.Context) error {
+	s.config.id, s.config.log = s.me.brokerID, s.named("kafka.server.DynamicBrokerConfig")
+	if err := s.config.read(ctx, s.zk); err != nil {
+		return err
+	}
+	s.cfg = s.config.Load()
 	return nil
 }
 
@@ -141,7 +172,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 	s.storage, err = storage.Open(storage.Options{
 		Dirs:                            s.cfg.LogDirs(),
 		Defaults:                        logConfig(defaults),
-		TopicConfig:                     configs,
+		TopicConfig:                     func(topic string) storage.LogConfig { c, _ := configs(topic); return c },
 		RecoveryThreads:                 s.cfg.Int("num.recovery.threads.per.data.dir"),
 		CheckpointInterval:              s.cfg.Millis("log.flush.offset.checkpoint.interval.ms"),
 		StartOffsetCheckpointInterval:   s.cfg.Millis("log.flush.start.offset.checkpoint.interval.ms"),
@@ -154,7 +185,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 		MaxTransactionTimeout:           s.cfg.Millis("transaction.max.timeout.ms"),
 		OnDirFailure:                    s.dirFailed,
 		OnAllDirsFailed:                 func(err error) { s.fail(fmt.Errorf("all log directories have failed: %w", err)) },
-		Logger:                          s.log.WithField("component", "storage"),
+		Logger:                          s.named("kafka.log.LogManager"),
 	})
 	if err != nil {
 		return err
@@ -184,6 +215,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.handOver(ctx)
 	var errs []error
 	s.cancel()
+	if s.changes != nil {
+		s.changes.Close()
+	}
 	if s.controller != nil {
 		s.controller.Close()
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/gregor-mq/gregor/broker/api/admin"
 	"github.com/gregor-mq/gregor/zkutil"
@@ -126,6 +127,35 @@ func (s store) TopicConfigs(ctx context.Context, names []string) ([]map[string]s
 		configs[i] = r.Config
 	}
 	return configs, nil
+}
+
+// Config implements admin.Store.
+func (s store) Config(ctx context.Context, r admin.Resource) (map[string]string, error) {
+	return s.zk.Config(ctx, entity(r))
+}
+
+// ChangeConfig implements admin.Store.
+func (s store) ChangeConfig(ctx context.Context, r admin.Resource, config map[string]string) error {
+	e := entity(r)
+	err := s.zk.ChangeConfig(ctx, e, config)
+	switch {
+	case errors.Is(err, zkutil.ErrNoController):
+		return admin.NoController(e.Type(), e.Name())
+	case errors.Is(err, zkutil.ErrTooLarge):
+		return admin.ErrTooMuchConfig
+	}
+	return err
+}
+
+func entity(r admin.Resource) zkutil.Entity {
+	switch {
+	case r.IsTopic():
+		return zkutil.TopicEntity(r.Name)
+	case r.Name == "":
+		return zkutil.DefaultBrokers
+	}
+	id, _ := strconv.ParseInt(r.Name, 10, 32) // the handler has checked it
+	return zkutil.BrokerEntity(int32(id))
 }
 
 var _ admin.Store = store{}

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"io"
 	"testing"
 	"time"
 
+	"github.com/gregor-mq/gregor/broker/logger"
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/wire"
@@ -42,7 +44,7 @@ func TestRoutes(t *testing.T) {
 // TestServedAPIs holds what README promises, and that the controller's orders never wait for a place
 // among the requests that wait for them.
 func TestServedAPIs(t *testing.T) {
-	s, err := New(load(t), silent())
+	s, err := New(load(t), logger.New(io.Discard, "info"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func TestServedAPIs(t *testing.T) {
 		t.Errorf("%d APIs are bound, %d of them exist", len(bound), len(table.list))
 	}
 	blocks := map[string]bool{"ControlledShutdown": true, "CreateTopics": true, "DeleteTopics": true, "CreatePartitions": true, "DescribeConfigs": true,
-		"AlterPartitionReassignments": true, "ListPartitionReassignments": true, "ElectLeaders": true}
+		"AlterPartitionReassignments": true, "ListPartitionReassignments": true, "ElectLeaders": true, "AlterConfigs": true, "IncrementalAlterConfigs": true}
 	for _, r := range table.list {
 		if r.Blocks != blocks[r.Name] {
 			t.Errorf("%s blocks: %v", r.Name, r.Blocks)
@@ -100,7 +102,7 @@ func TestLogConfig(t *testing.T) {
 }
 
 func TestStopBeforeStart(t *testing.T) {
-	s, err := New(load(t), silent())
+	s, err := New(load(t), logger.New(io.Discard, "info"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +117,7 @@ func TestStopBeforeStart(t *testing.T) {
 func TestFailedStartLeavesNothing(t *testing.T) {
 	address, dir := newChroot(t), t.TempDir()
 	run := func(listener string) (*Server, error) {
-		s, err := New(load(t, "broker.id=1", "zookeeper.connect="+address, "log.dirs="+dir, "listeners=PLAINTEXT://"+listener), silent())
+		s, err := New(load(t, "broker.id=1", "zookeeper.connect="+address, "log.dirs="+dir, "listeners=PLAINTEXT://"+listener), logger.New(io.Discard, "info"))
 		if err != nil {
 			t.Fatal(err)
 		}

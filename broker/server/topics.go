@@ -2,15 +2,18 @@ package server
 
 import (
 	"context"
+	"strings"
 
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/zkutil"
 )
 
 // allTopicConfigs reads the properties of all topics at once and returns a lookup for storage, which
 // needs them while it loads the logs. Topics that ZooKeeper does not know get the defaults.
-func (s *Server) allTopicConfigs(ctx context.Context) (func(string) storage.LogConfig, error) {
-	defaults, err := s.cfg.Topic(nil)
+func (s *Server) allTopicConfigs(ctx context.Context) (func(topic string) (c storage.LogConfig, ok bool), error) {
+	cfg := s.config.Load()
+	defaults, err := cfg.Topic(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +30,7 @@ func (s *Server) allTopicConfigs(ctx context.Context) (func(string) storage.LogC
 		if len(own[i]) == 0 {
 			continue
 		}
-		effective, err := s.cfg.Topic(own[i])
+		effective, err := cfg.Topic(own[i])
 		if err != nil {
 			s.log.WithField("topic", name).WithError(err).Error("topic has an invalid configuration, using the defaults")
 			continue
@@ -35,12 +38,30 @@ func (s *Server) allTopicConfigs(ctx context.Context) (func(string) storage.LogC
 		configs[name] = logConfig(effective)
 	}
 	byDefault := logConfig(defaults)
-	return func(name string) storage.LogConfig {
+	return func(name string) (storage.LogConfig, bool) {
 		if c, ok := configs[name]; ok {
-			return c
+			return c, true
 		}
-		return byDefault
+		return byDefault, true
 	}, nil
+}
+
+// topicChanged brings the properties of one topic into force (TopicConfigHandler).
+func (s *Server) topicChanged(ctx context.Context, name string) error {
+	own, err := s.zk.Config(ctx, zkutil.TopicEntity(name))
+	if err != nil {
+		return err
+	}
+	effective, err := s.config.Load().Topic(own)
+	if err != nil {
+		return err
+	}
+	c := logConfig(effective)
+	s.replicas.Reconfigure(func(topic string) (storage.LogConfig, bool) { return c, topic == name })
+	if strings.EqualFold(own["unclean.leader.election.enable"], "true") {
+		s.controller.UncleanElectionAllowed(name)
+	}
+	return nil
 }
 
 // topicConfig reads the properties of one topic, whose first log is about to be created.
@@ -49,7 +70,7 @@ func (s *Server) topicConfig(name string) (storage.LogConfig, error) {
 	if err != nil {
 		return storage.LogConfig{}, err
 	}
-	effective, err := s.cfg.Topic(own[0])
+	effective, err := s.config.Load().Topic(own[0])
 	if err != nil {
 		return storage.LogConfig{}, err
 	}

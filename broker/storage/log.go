@@ -75,6 +75,8 @@ type env struct {
 	sched   *scheduler
 	flush   *flusher
 	unsaved *unsavedLogs
+
+	producerExpiry atomic.Int64 // in milliseconds
 }
 
 func (e *env) nowMs() int64 { return e.opts.Now().UnixMilli() }

@@ -25,6 +25,8 @@ type Manager struct {
 	loops  sync.WaitGroup // scheduler and flusher
 	hooks  hooks
 
+	threads atomic.Int32 // Options.RecoveryThreads, as it may have been changed
+
 	mu struct {
 		sync.RWMutex
 		closed   bool
@@ -56,6 +58,8 @@ func open(opts Options) (*Manager, error) {
 	m := &Manager{opts: opts, cancel: func() {}}
 	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
 	m.env.unsaved = &unsavedLogs{sched: m.env.sched, flush: m.env.flush}
+	m.SetProducerExpiry(m.opts.ProducerExpiry)
+	m.SetRecoveryThreads(m.opts.RecoveryThreads)
 	m.mu.logs = map[topic.Partition]*Log{}
 	m.mu.creating = map[topic.Partition]bool{}
 	if err := m.openDirs(); err != nil {
@@ -216,7 +220,7 @@ func (m *Manager) Close() error {
 	errs := make([]error, len(m.dirs))
 	var wg sync.WaitGroup
 	for i, d := range m.dirs {
-		wg.Go(func() { errs[i] = d.close(m.opts.RecoveryThreads) })
+		wg.Go(func() { errs[i] = d.close(int(m.threads.Load())) })
 	}
 	wg.Wait()
 	m.stopHooks()

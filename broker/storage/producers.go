@@ -67,7 +67,7 @@ func (l *Log) expireProducers(now int64) {
 	if l.closed.Load() {
 		return
 	}
-	l.mu.producers.Expire(now, l.env.opts.ProducerExpiry.Milliseconds())
+	l.mu.producers.Expire(now, l.env.producerExpiry.Load())
 }
 
 // commitProducersLocked applies what an append changes and writes aborted transactions into the
@@ -156,7 +156,7 @@ func (l *Log) loadSnapshotLocked(end int64) error {
 		if err == nil {
 			var entries []producer.Entry
 			if entries, err = producer.ParseSnapshot(data); err == nil {
-				l.mu.producers.Load(entries, offset, l.env.nowMs(), l.env.opts.ProducerExpiry.Milliseconds())
+				l.mu.producers.Load(entries, offset, l.env.nowMs(), l.env.producerExpiry.Load())
 				return nil
 			}
 			l.logger().WithError(err).WithField("offset", offset).Warn("Removed an unreadable producer snapshot")

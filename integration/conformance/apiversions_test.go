@@ -17,7 +17,7 @@ import (
 var builtAPIs = []string{
 	"Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
-	"OffsetForLeaderEpoch", "DescribeConfigs", "CreatePartitions", "ElectLeaders",
+	"OffsetForLeaderEpoch", "DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs", "CreatePartitions", "ElectLeaders",
 	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "DescribeCluster", "DescribeProducers",
 }
 

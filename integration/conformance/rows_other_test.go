@@ -71,7 +71,7 @@ var rowsOther = script{
 	"DescribeConfigs: resource type 0":                        request(describeConfigs(0, "e1")),
 	"DescribeConfigs: resource type 77":                       request(describeConfigs(77, "e1")),
 	"DescribeConfigs: resource type 3 (group)":                request(describeConfigs(groupResource, "g")),
-	"DescribeConfigs: broker loggers of broker 1":             request(describeConfigs(loggerResource, "1")),
+	"DescribeConfigs: broker loggers of broker 1":             describeLoggers,
 	"DescribeConfigs: broker loggers of broker 2 on broker 1": request(describeConfigs(loggerResource, "2")),
 	"DescribeConfigs: client metrics":                         request(describeConfigs(clientMetricsResource, "cm")),
 	"DescribeConfigs: group config (32)":                      request(describeConfigs(groupConfigResource, "g")),

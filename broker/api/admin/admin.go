@@ -13,6 +13,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/config"
@@ -37,6 +38,26 @@ type Store interface {
 	SetPartitions(ctx context.Context, name string, a Assignment) error
 	// TopicConfigs reads the own properties of each topic; a missing node is an empty map.
 	TopicConfigs(ctx context.Context, names []string) ([]map[string]string, error)
+	// Config reads the properties of a topic, a broker or, without a name, all brokers, as they are stored; the
+	// map is the caller's.
+	Config(ctx context.Context, r Resource) (map[string]string, error)
+	// ChangeConfig replaces them and tells all brokers.
+	ChangeConfig(ctx context.Context, r Resource, config map[string]string) error
+}
+
+// Resource is what has a configuration. Its type is one of the config APIs'; the empty name of a broker stands for
+// all of them.
+type Resource struct {
+	Type int8
+	Name string
+}
+
+// IsTopic reports whether the resource is a topic.
+func (r Resource) IsTopic() bool { return r.Type == topicResource }
+
+// String prints the resource as Kafka's messages do.
+func (r Resource) String() string {
+	return "ConfigResource(type=" + kmsg.ConfigResourceType(r.Type).String() + ", name='" + r.Name + "')"
 }
 
 // NewTopic is a topic to be created. Replicas holds the replicas of partition i at index i.
@@ -65,12 +86,19 @@ var (
 	ErrTooMuchConfig     = status.New(kerr.InvalidConfig, "The topic's configuration is larger than ZooKeeper takes (jute.maxbuffer).")
 )
 
+// NoController is the error for a configuration that is not written because there is no controller; kind and
+// name are its place in ZooKeeper.
+func NoController(kind, name string) error {
+	return status.New(kerr.StaleControllerEpoch, "Cannot set entity configs for "+kind+" "+name+" when there is no controller.")
+}
+
 // Options configure Handlers. All fields are required.
 type Options struct {
 	BrokerID int32
-	Config   *config.Config
+	Config   func() *config.Config // of the moment
 	Cluster  *metadata.Cache
 	Store    Store
+	Loggers  Loggers
 	// IsController reports whether this broker is the active controller: others refuse to create,
 	// delete and grow topics.
 	IsController func() bool

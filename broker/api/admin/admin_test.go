@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -31,6 +32,10 @@ type world struct {
 
 	mu      sync.Mutex
 	topics  map[string]Assignment
+	cfg     atomic.Pointer[config.Config]
+	stored  map[Resource]map[string]string // of brokers
+	changed []Resource                     // by ChangeConfig
+	loggers testLoggers
 	configs map[string]map[string]string
 	marked  []string
 	calls   int           // of TopicNames
@@ -46,14 +51,17 @@ func newWorld(t testing.TB, overrides ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{cache: &metadata.Cache{}, topics: map[string]Assignment{}, configs: map[string]map[string]string{}, entered: make(chan struct{}, 1)}
+	w := &world{cache: &metadata.Cache{}, topics: map[string]Assignment{}, configs: map[string]map[string]string{}, entered: make(chan struct{}, 1),
+		stored: map[Resource]map[string]string{}, loggers: testLoggers{"root": "INFO", "kafka.server.KafkaServer": "INFO"}}
+	w.cfg.Store(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	w.stopped = cancel
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	w.Handlers = New(Options{
-		BrokerID: 1, Config: cfg, Cluster: w.cache, Store: w, Context: ctx, Logger: log,
+		BrokerID: 1, Config: func() *config.Config { return w.cfg.Load() }, Cluster: w.cache, Store: w, Context: ctx, Logger: log,
+		Loggers:      w.loggers,
 		IsController: func() bool { return true },
 	})
 	w.update()
@@ -176,6 +184,38 @@ func (w *world) TopicConfigs(_ context.Context, names []string) ([]map[string]st
 	}
 	return configs, w.err
 }
+
+func (w *world) Config(_ context.Context, r Resource) (map[string]string, error) {
+	set := maps.Clone(w.stored[r])
+	if r.IsTopic() {
+		set = maps.Clone(w.configs[r.Name])
+	}
+	if set == nil {
+		set = map[string]string{}
+	}
+	return set, w.err
+}
+
+func (w *world) ChangeConfig(_ context.Context, r Resource, set map[string]string) error {
+	if w.err != nil {
+		return w.err
+	}
+	w.changed = append(w.changed, r)
+	if r.IsTopic() {
+		w.configs[r.Name] = set
+	} else {
+		w.stored[r] = set
+	}
+	return nil
+}
+
+// testLoggers are levels by name.
+type testLoggers map[string]string
+
+func (l testLoggers) Levels() map[string]string   { return l }
+func (l testLoggers) Exists(name string) bool     { return l[name] != "" }
+func (l testLoggers) SetLevel(name, level string) { l[name] = level }
+func (l testLoggers) UnsetLevel(name string)      { l[name] = l["root"] }
 
 var errStore = errors.New("no connection")
 

@@ -92,7 +92,7 @@ func (a *AutoCreator) create(names []string) []error {
 	for i, name := range names {
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = name, byDefault, byDefault
-		internalTopic(&t, h.Config)
+		internalTopic(&t, h.Config())
 		var ready NewTopic
 		if ready, errs[i] = h.prepare(e, &t); errs[i] != nil {
 			h.Logger.WithField("topic", name).WithError(errs[i]).Info("auto topic creation failed")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -102,21 +101,22 @@ func (h *Handlers) describeTopic(ctx context.Context, name string) ([]config.Ent
 	if err != nil {
 		return nil, err
 	}
-	effective, err := h.Config.Topic(own[0])
+	cfg := h.Config()
+	effective, err := cfg.Topic(own[0])
 	if err != nil {
 		return nil, err
 	}
-	return effective.Describe(h.Config), nil
+	return effective.Describe(cfg), nil
 }
 
 func (h *Handlers) describeBroker(name string) ([]config.Entry, error) {
 	if name == "" {
-		return nil, nil // the cluster-wide dynamic defaults: none are set
+		return h.Config().DescribeBrokerDefaults(), nil
 	}
 	if err := h.ownID(name, ", expected %d or empty string, but received %d"); err != nil {
 		return nil, err
 	}
-	return h.Config.DescribeBroker(), nil
+	return h.Config().DescribeBroker(), nil
 }
 
 func (h *Handlers) ownID(name, text string) error {
@@ -128,22 +128,6 @@ func (h *Handlers) ownID(name, text string) error {
 		return status.New(kerr.InvalidRequest, fmt.Sprintf("Unexpected broker id"+text, h.BrokerID, id))
 	}
 	return nil
-}
-
-// rootLogger is the name of the logger that decides for all that have no level of their own
-// (Log4jController.ROOT_LOGGER). There are no others here.
-const rootLogger = "root"
-
-// describeLoggers shows the one logger that there is and its level.
-func (h *Handlers) describeLoggers(name string) ([]config.Entry, error) {
-	if name == "" {
-		return nil, status.New(kerr.InvalidRequest, "Broker id must not be empty")
-	}
-	if err := h.ownID(name, ", expected %d but received %d"); err != nil {
-		return nil, err
-	}
-	level := strings.ToUpper(h.Config.Text("gregor.log.level"))
-	return []config.Entry{{Name: rootLogger, Value: &level, Source: config.FromLogger}}, nil
 }
 
 // shown turns the entries asked for into the response's form.

@@ -125,11 +125,11 @@ func (c *creation) prepare(e *existing) {
 
 // createdConfigs lists all properties of a new topic (KIP-525).
 func (h *Handlers) createdConfigs(overrides map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
-	effective, err := h.Config.Topic(overrides)
+	effective, err := h.Config().Topic(overrides)
 	if err != nil {
 		return nil // cannot be: the overrides are validated
 	}
-	entries := effective.Describe(h.Config)
+	entries := effective.Describe(h.Config())
 	configs := make([]kmsg.CreateTopicsResponseTopicConfig, len(entries))
 	for i, e := range entries {
 		configs[i] = kmsg.NewCreateTopicsResponseTopicConfig()

@@ -29,9 +29,9 @@ func (h *Handlers) DeleteTopics(r *request.Request) {
 	switch {
 	case !h.IsController():
 		refuseDeletion(resp, kerr.NotController)
-	case !h.Config.Bool("delete.topic.enable") && req.Version < deletionDisabledVersion:
+	case !h.Config().Bool("delete.topic.enable") && req.Version < deletionDisabledVersion:
 		refuseDeletion(resp, kerr.InvalidRequest)
-	case !h.Config.Bool("delete.topic.enable"):
+	case !h.Config().Bool("delete.topic.enable"):
 		refuseDeletion(resp, kerr.TopicDeletionDisabled)
 	case slices.ContainsFunc(resp.Topics, ambiguous):
 		refuseDeletion(resp, kerr.InvalidRequest)

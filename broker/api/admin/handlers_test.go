@@ -229,10 +229,11 @@ func TestDescribeConfigs(t *testing.T) {
 	if len(got[3].Configs) != 0 || got[3].ErrorCode != 0 {
 		t.Errorf("cluster-wide defaults: %+v", got[3])
 	}
-	for _, loggers := range got[4:] {
-		if l := loggers.Configs; len(l) != 1 || l[0].Name != "root" || text(l[0].Value) != "DEBUG" || l[0].Source != 6 || l[0].ReadOnly || l[0].IsSensitive {
-			t.Errorf("loggers: %+v", loggers)
-		}
+	if len(got[4].Configs) != 2 {
+		t.Errorf("loggers: %+v", got[4])
+	}
+	if l := got[5].Configs; len(l) != 1 || l[0].Name != "root" || text(l[0].Value) != "INFO" || l[0].Source != 6 || l[0].ReadOnly || l[0].IsSensitive {
+		t.Errorf("the root logger: %+v", l)
 	}
 }
 

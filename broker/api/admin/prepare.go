@@ -106,7 +106,7 @@ func (h *Handlers) prepare(e *existing, t *kmsg.CreateTopicsRequestTopic) (NewTo
 			return made, err
 		}
 	}
-	made.Config, err = h.Config.ValidateTopic(overrides)
+	made.Config, err = h.Config().ValidateTopic(overrides)
 	if err != nil {
 		return made, invalidConfig(err)
 	}
@@ -142,10 +142,10 @@ const byDefault = -1
 // assign places the partitions of a new topic by the usual algorithm.
 func (h *Handlers) assign(s *metadata.Snapshot, partitions int32, factor int16) ([][]int32, error) {
 	if partitions == byDefault {
-		partitions = int32(h.Config.Int("num.partitions"))
+		partitions = int32(h.Config().Int("num.partitions"))
 	}
 	if factor == byDefault {
-		factor = int16(h.Config.Int("default.replication.factor"))
+		factor = int16(h.Config().Int("default.replication.factor"))
 	}
 	replicas, err := assign.Assign(brokers(s), assign.Options{Partitions: int(partitions), ReplicationFactor: int(factor)})
 	return replicas, refused(err)

@@ -28,10 +28,12 @@ const (
 	smallAnswer = 64 << 10
 )
 
-// note tells a loop of a partition: to follow it or, without that, not to.
+// note tells a loop of a partition: to follow it, to hand it over (see Pool.Resize) or, without either, not to
+// follow it.
 type note struct {
 	name   topic.Partition
 	follow *replica.Following
+	move   bool
 }
 
 // loop copies partitions from one leader over one connection. All but mu belongs to the goroutine of run.
@@ -81,7 +83,7 @@ func (l *loop) leave(notes []note) {
 
 // hurryLocked gives a poll that is on a little more time, if there is a note about something to follow.
 func (l *loop) hurryLocked() {
-	adds := func(n note) bool { return n.follow != nil }
+	adds := func(n note) bool { return n.follow != nil || n.move }
 	if l.mu.interrupt != nil && l.mu.hurry == nil && slices.ContainsFunc(l.mu.notes, adds) {
 		l.mu.hurry = time.AfterFunc(grace, l.hurryUp)
 	}
@@ -138,7 +140,11 @@ func (l *loop) takeNotes() {
 	l.mu.Unlock()
 	added, removed := 0, 0
 	for _, n := range notes {
+		copied := l.set.all[n.name]
 		l.set.remove(n.name)
+		if n.move && copied != nil {
+			l.pool.moved(n.name, l, copied.Following)
+		}
 		if n.follow == nil {
 			removed++
 			continue

@@ -43,10 +43,11 @@ type Pool struct {
 
 	mu struct {
 		sync.Mutex
-		ctx    context.Context // of loops; nil once closed
-		sealed bool
-		loops  map[source]*loop
-		of     map[topic.Partition]*loop
+		ctx      context.Context // of loops; nil once closed
+		sealed   bool
+		fetchers int // loops per leader
+		loops    map[source]*loop
+		of       map[topic.Partition]*loop
 	}
 }
 
@@ -72,6 +73,7 @@ func New(opts Options) (*Pool, error) {
 	}
 	p := &Pool{opts: opts}
 	p.mu.ctx, p.cancel = context.WithCancel(context.Background())
+	p.mu.fetchers = opts.Fetchers
 	p.mu.loops = map[source]*loop{}
 	p.mu.of = map[topic.Partition]*loop{}
 	return p, nil
@@ -111,7 +113,7 @@ func (p *Pool) Follow(what ...replica.Following) {
 			}
 			continue
 		}
-		l := p.loopLocked(p.sourceOf(f.Leader, name))
+		l := p.loopLocked(p.sourceOfLocked(f.Leader, name))
 		if before := p.mu.of[name]; before != nil && before != l {
 			notes[before] = append(notes[before], note{name: name})
 		}
@@ -139,13 +141,14 @@ func (p *Pool) Unfollow(what ...topic.Partition) {
 	}
 }
 
-func (p *Pool) sourceOf(leader int32, name topic.Partition) source {
-	if p.opts.Fetchers == 1 {
+// sourceOfLocked returns by which connection to leader a partition is copied. It requires mu.
+func (p *Pool) sourceOfLocked(leader int32, name topic.Partition) source {
+	if p.mu.fetchers == 1 {
 		return source{leader: leader}
 	}
 	h := fnv.New32a()
 	h.Write([]byte(name.Topic))
-	return source{leader: leader, number: int((h.Sum32() + uint32(name.Index)) % uint32(p.opts.Fetchers))}
+	return source{leader: leader, number: int((h.Sum32() + uint32(name.Index)) % uint32(p.mu.fetchers))}
 }
 
 // loopLocked returns the loop of a source, which it starts if there is none. It requires mu.
