@@ -175,7 +175,8 @@ func (r *reader) fetch(ctx context.Context, index int32) bool {
 	if got.ErrorCode != 0 {
 		return false
 	}
-	e := history.Event{Kind: history.Polled, Client: r.number, Partition: part, HighWatermark: got.HighWatermark, Epoch: leader.epoch}
+	e := history.Event{Kind: history.Polled, Client: r.number, Partition: part, HighWatermark: got.HighWatermark,
+		Epoch: leader.epoch, Leader: leader.broker}
 	e.Runs = r.decode(part, got.RecordBatches, next)
 	r.recorder.Add(e)
 	for _, run := range e.Runs {
@@ -228,7 +229,7 @@ func (r *reader) latest(ctx context.Context, index int32) bool {
 		return false
 	}
 	r.recorder.Add(history.Event{Kind: history.Latest, Client: r.number, Partition: history.Partition{Topic: r.topic, Index: index},
-		HighWatermark: resp.Topics[0].Partitions[0].Offset, Epoch: leader.epoch})
+		HighWatermark: resp.Topics[0].Partitions[0].Offset, Epoch: leader.epoch, Leader: leader.broker})
 	return true
 }
 

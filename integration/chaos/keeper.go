@@ -16,6 +16,7 @@ const respawn = time.Second
 type keeper struct {
 	broker *cluster.Broker
 	say    func(string, ...any)
+	begins func(broker int32) // is told of each new life
 	end    chan struct{}
 	wg     sync.WaitGroup
 
@@ -28,8 +29,8 @@ type keeper struct {
 }
 
 // newKeeper takes a broker that runs. The caller ends it with close.
-func newKeeper(b *cluster.Broker, say func(string, ...any)) *keeper {
-	k := &keeper{broker: b, say: say, end: make(chan struct{})}
+func newKeeper(b *cluster.Broker, say func(string, ...any), begins func(broker int32)) *keeper {
+	k := &keeper{broker: b, say: say, begins: begins, end: make(chan struct{})}
 	k.wg.Go(k.watch)
 	return k
 }
@@ -77,6 +78,7 @@ func (k *keeper) ended() bool {
 // startLocked requires mu.
 func (k *keeper) startLocked() {
 	k.broker.Kill() // forgets a process that has ended by itself
+	k.begins(k.broker.ID())
 	if err := k.broker.Launch(); err != nil {
 		k.say("broker %d: %v", k.broker.ID(), err) // watch tries again
 		return

@@ -94,6 +94,7 @@ const calmEvery = 8
 type plan struct {
 	rand  *rand.Rand
 	steps int
+	hasty bool // until the next calm
 }
 
 func newPlan(seed uint64) *plan { return &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))} }
@@ -102,6 +103,7 @@ func newPlan(seed uint64) *plan { return &plan{rand: rand.New(rand.NewPCG(seed, 
 func (p *plan) next() step {
 	p.steps++
 	if p.steps%(calmEvery+1) == 0 {
+		p.hasty = p.rand.IntN(3) == 0
 		return step{calm: true}
 	}
 	s := step{faults: []fault{p.fault()}}
@@ -112,6 +114,9 @@ func (p *plan) next() step {
 		s.faults = append(s.faults, f)
 	}
 	s.rest = p.between(200*time.Millisecond, 4*time.Second)
+	if p.hasty {
+		s.rest = (s.rest / 20).Round(time.Millisecond)
+	}
 	return s
 }
 
@@ -123,7 +128,7 @@ func (p *plan) fault() fault {
 		other: p.rand.IntN(1 << 16),
 		hold:  p.between(300*time.Millisecond, 9*time.Second),
 	}
-	if p.rand.IntN(3) == 0 {
+	if p.hasty || p.rand.IntN(3) == 0 {
 		f.hold = (f.hold / 8).Round(time.Millisecond) // shorter than the brokers' time-outs
 	}
 	return f

@@ -68,7 +68,10 @@ func run(ctx context.Context, o options) (err error) {
 func (c *chaos) all(ctx context.Context) error {
 	disk := int64(96<<20) + int64(c.time.Minutes()*float64(24<<20))
 	var err error
-	c.world, err = newWorld(c.dir, c.brokers, disk, c.tell)
+	c.recorder = history.NewRecorder()
+	c.world, err = newWorld(c.dir, c.brokers, disk, c.tell, func(broker int32) {
+		c.recorder.Add(history.Event{Kind: history.Restarted, Leader: broker})
+	})
 	defer c.world.close()
 	if err != nil {
 		return err
@@ -78,7 +81,6 @@ func (c *chaos) all(ctx context.Context) error {
 	if err := c.world.createTopics(start); err != nil {
 		return err
 	}
-	c.recorder = history.NewRecorder()
 	if err := c.startLoad(); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ var topics = map[string]int32{"orders": 4, "events": 3, "single": 1}
 type world struct {
 	dir      string
 	say      func(format string, args ...any)
+	begins   func(broker int32) // is told when a broker is started again
 	network  *netns.Network
 	observer *netns.Node
 	clients  []*netns.Node
@@ -46,8 +47,8 @@ type world struct {
 }
 
 // newWorld starts everything. The caller ends it with close, also after an error.
-func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any)) (*world, error) {
-	w := &world{dir: dir, say: say}
+func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
+	w := &world{dir: dir, say: say, begins: begins}
 	var err error
 	if w.network, err = netns.New(); err != nil {
 		return w, err
@@ -113,7 +114,7 @@ func (w *world) startBrokers(n int) error {
 			b, err := cluster.NewBroker(o)
 			errs[i] = err
 			if b != nil {
-				w.brokers[i] = newKeeper(b, w.say)
+				w.brokers[i] = newKeeper(b, w.say, w.begins)
 			}
 		})
 	}

@@ -7,9 +7,14 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
-// StartNetwork is Start with each broker in a network namespace of its own, and an ensemble of the
-// cluster's own, of one server or several, likewise: the links between any two of them can be cut. It
-// skips the test where namespaces cannot be made.
+// StartEnsemble is Start on an ensemble of ZooKeeper servers of the cluster's own.
+func StartEnsemble(t testing.TB, n, servers int, props Props) *Cluster {
+	t.Helper()
+	return startEnsemble(t, n, servers, nil, props)
+}
+
+// StartNetwork is StartEnsemble with each broker and each ZooKeeper server in a network namespace of its
+// own: the links between any two of them can be cut. It skips the test where namespaces cannot be made.
 func StartNetwork(t testing.TB, n, servers int, props Props) *Cluster {
 	t.Helper()
 	if err := netns.Possible(); err != nil {
@@ -20,17 +25,25 @@ func StartNetwork(t testing.TB, n, servers int, props Props) *Cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(network.Close)
-	observer, err := network.Add("observer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var nodes []*netns.Node
-	for i := range servers {
-		node, err := network.Add(fmt.Sprintf("zookeeper %d", i+1))
-		if err != nil {
+	return startEnsemble(t, n, servers, network, props)
+}
+
+func startEnsemble(t testing.TB, n, servers int, network *netns.Network, props Props) *Cluster {
+	t.Helper()
+	var observer *netns.Node
+	var nodes []*netns.Node // nil on loopback
+	if network != nil {
+		var err error
+		if observer, err = network.Add("observer"); err != nil {
 			t.Fatal(err)
 		}
-		nodes = append(nodes, node)
+		for i := range servers {
+			node, err := network.Add(fmt.Sprintf("zookeeper %d", i+1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes = append(nodes, node)
+		}
 	}
 	ensemble, err := NewEnsemble(t.TempDir(), servers, nodes)
 	if err != nil {
@@ -53,7 +66,7 @@ func StartNetwork(t testing.TB, n, servers int, props Props) *Cluster {
 // Network returns the network of a cluster that StartNetwork has made.
 func (c *Cluster) Network() *netns.Network { return c.network }
 
-// ZooKeepers returns the servers of a cluster that StartNetwork has made.
+// ZooKeepers returns the servers of a cluster that StartEnsemble or StartNetwork has made.
 func (c *Cluster) ZooKeepers() []*ZooKeeper { return c.ensemble.Servers() }
 
 // Cut loses what two nodes send each other.

@@ -51,14 +51,24 @@ func Check(events []Event, replicas []Replica, idempotent func(producer int32) b
 		c := checks[p]
 		if c == nil {
 			c = &check{partition: p, idempotent: idempotent, told: make(map[Fault]int),
-				sent: make(map[ID]bool), positions: make(map[int32]int64), marks: make(map[mark]int64)}
+				sent: make(map[ID]bool), positions: make(map[int32]int64), marks: make(map[mark]watermark)}
 			checks[p] = c
 		}
 		return c
 	}
 	for _, e := range events {
-		c := of(e.Partition)
-		c.events = append(c.events, e)
+		if e.Kind != Restarted {
+			of(e.Partition)
+		}
+	}
+	for _, e := range events {
+		if e.Kind != Restarted {
+			checks[e.Partition].events = append(checks[e.Partition].events, e)
+			continue
+		}
+		for _, c := range checks {
+			c.events = append(c.events, e)
+		}
 	}
 	for _, r := range replicas {
 		c := of(r.Partition)
@@ -85,7 +95,8 @@ type check struct {
 	contents   []claim         // by offset, as far as anybody has told
 	sent       map[ID]bool     // true if acknowledged
 	positions  map[int32]int64 // the next offset of each consumer
-	marks      map[mark]int64
+	marks      map[mark]watermark
+	highest    watermark // that any client was told
 }
 
 // mark is a source of high watermarks, none of which goes back.
@@ -93,6 +104,12 @@ type mark struct {
 	client int32
 	kind   Kind
 	epoch  int32
+}
+
+// watermark is the last one of a source, and who told it.
+type watermark struct {
+	offset int64
+	leader int32
 }
 
 // claim is a content that somebody was told.
@@ -124,6 +141,8 @@ func (c *check) run() []Violation {
 			c.watermark(e)
 		case Latest:
 			c.watermark(e)
+		case Restarted:
+			maps.DeleteFunc(c.marks, func(m mark, told watermark) bool { return m.kind == Polled && told.leader == e.Leader })
 		}
 		if e.Kind != Unknown {
 			c.claims(e)
@@ -166,10 +185,16 @@ func (c *check) watermark(e Event) {
 	if e.Kind == Latest {
 		m.epoch = 0 // KIP-207: whoever leads
 	}
-	if before, ok := c.marks[m]; ok && (m.epoch >= 0 || e.Kind == Latest) && e.HighWatermark < before {
-		c.fail(Back, "client %d was told %d after %d (%v, epoch %d) at %v", e.Client, e.HighWatermark, before, e.Kind, e.Epoch, e.At)
+	before, ok := c.marks[m]
+	if ok && m.epoch >= 0 && e.HighWatermark < before.offset {
+		c.fail(Back, "client %d was told %d by broker %d after %d by broker %d (%v, epoch %d) at %v",
+			e.Client, e.HighWatermark, e.Leader, before.offset, before.leader, e.Kind, e.Epoch, e.At)
 	}
-	c.marks[m] = max(c.marks[m], e.HighWatermark)
+	told := watermark{e.HighWatermark, e.Leader}
+	c.marks[m] = told
+	if told.offset > c.highest.offset {
+		c.highest = told
+	}
 	if end := endOf(e.Runs); end > e.HighWatermark {
 		c.fail(Back, "consumer %d read up to %d with a high watermark of %d at %v", e.Client, end, e.HighWatermark, e.At)
 	}
@@ -250,10 +275,8 @@ func (c *check) compareLog(log Replica) {
 			c.fail(Lost, "%d of producer %d was acknowledged and is nowhere", id.Sequence, id.Producer)
 		}
 	}
-	for m, told := range c.marks {
-		if told > end {
-			c.fail(Back, "client %d was told %d, the log ends at %d", m.client, told, end)
-		}
+	if c.highest.offset > end {
+		c.fail(Back, "broker %d told %d, the log ends at %d", c.highest.leader, c.highest.offset, end)
 	}
 	c.order(places)
 }

@@ -37,6 +37,9 @@ func latest(hw int64) Event {
 	return Event{Kind: Latest, Client: 10, Partition: orders, HighWatermark: hw, Epoch: -1}
 }
 
+// restarted is a broker's new life; polled and latest are of broker 0.
+func restarted(broker int32) Event { return Event{Kind: Restarted, Leader: broker} }
+
 // log is a replica that holds these runs, each as one batch.
 func log(broker int32, runs ...Run) Replica {
 	r := Replica{Broker: broker, Partition: orders, Runs: runs}
@@ -87,6 +90,11 @@ func TestCheck(t *testing.T) {
 		{
 			name:     "a new leader begins with an older high watermark",
 			events:   []Event{acked(run(1, 0, 3, 0)), polled(1, 3, run(1, 0, 3, 0)), polled(2, 1), polled(2, 3)},
+			replicas: []Replica{log(1, run(1, 0, 3, 0))},
+		},
+		{
+			name:     "a leader was killed, and leads on in its epoch",
+			events:   []Event{acked(run(1, 0, 3, 0)), polled(1, 3), latest(3), restarted(0), polled(1, 2), polled(1, 3)},
 			replicas: []Replica{log(1, run(1, 0, 3, 0))},
 		},
 		{
@@ -162,6 +170,24 @@ func TestCheck(t *testing.T) {
 		{
 			name:     "the high watermark goes back within an epoch",
 			events:   []Event{acked(run(1, 0, 3, 0)), polled(1, 3), polled(1, 2)},
+			replicas: []Replica{log(1, run(1, 0, 3, 0))},
+			want:     []Fault{Back},
+		},
+		{
+			name:     "the high watermark goes back, another broker was killed",
+			events:   []Event{acked(run(1, 0, 3, 0)), polled(1, 3), restarted(1), polled(1, 2)},
+			replicas: []Replica{log(1, run(1, 0, 3, 0))},
+			want:     []Fault{Back},
+		},
+		{
+			name:     "the high watermark goes back in a leader's second life",
+			events:   []Event{acked(run(1, 0, 3, 0)), polled(1, 3), restarted(0), polled(1, 2), polled(1, 1)},
+			replicas: []Replica{log(1, run(1, 0, 3, 0))},
+			want:     []Fault{Back},
+		},
+		{
+			name:     "the latest offset goes back, the leader was killed",
+			events:   []Event{acked(run(1, 0, 3, 0)), latest(3), restarted(0), latest(2)},
 			replicas: []Replica{log(1, run(1, 0, 3, 0))},
 			want:     []Fault{Back},
 		},
@@ -279,7 +305,7 @@ func TestRecorder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{" acked client=1 orders-0 0+3@0\n", " unknown client=1 orders-0 3+2@-1\n",
-		" polled client=10 orders-0 hw=3 epoch=4 0+3@0(producer 1)\n"} {
+		" polled client=10 orders-0 hw=3 epoch=4 leader=0 0+3@0(producer 1)\n"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}

@@ -15,8 +15,9 @@
 //     records lie there once. A record without an answer may be there or not, and may be late: what waited
 //     in a socket is taken when its broker goes on. A producer without idempotence may have duplicates.
 //   - A consumer reads offset after offset. The high watermark in the replies to its fetches does not go
-//     back within a leader epoch (a new leader may begin with an older one and hides what lies above),
-//     and the latest offset that it asks for never does (KIP-207).
+//     back within a leader epoch and one life of the leader: a new leader, or one that was killed with all
+//     the others and still leads, begins with an older one, as in Kafka, and hides what lies above. The
+//     latest offset that a consumer asks for never goes back (KIP-207).
 //   - Nothing is in a log that nobody has sent, and the replicas of a partition are the same, byte for byte.
 package history
 
@@ -61,10 +62,12 @@ const (
 	Polled
 	// Latest is the end of a partition as ListOffsets tells it.
 	Latest
+	// Restarted is a broker, the Leader, that begins a new life. It is of no partition.
+	Restarted
 )
 
 func (k Kind) String() string {
-	return [...]string{"acked", "unknown", "polled", "latest"}[k]
+	return [...]string{"acked", "unknown", "polled", "latest", "restarted"}[k]
 }
 
 // Event is something that a client was told.
@@ -76,16 +79,20 @@ type Event struct {
 	Runs      []Run
 	// HighWatermark comes with Polled and Latest.
 	HighWatermark int64
-	// Epoch is the leader epoch that the leader was asked under and agreed to, -1 if none was named.
-	Epoch int32
+	// Epoch is the leader epoch that Leader was asked under and agreed to, -1 if none was named.
+	Epoch  int32
+	Leader int32
 }
 
 // String returns the event as a line of a log.
 func (e Event) String() string {
 	var b strings.Builder
+	if e.Kind == Restarted {
+		return fmt.Sprintf("%10.3f restarted broker %d", e.At.Seconds(), e.Leader)
+	}
 	fmt.Fprintf(&b, "%10.3f %s client=%d %v", e.At.Seconds(), e.Kind, e.Client, e.Partition)
 	if e.Kind == Polled || e.Kind == Latest {
-		fmt.Fprintf(&b, " hw=%d epoch=%d", e.HighWatermark, e.Epoch)
+		fmt.Fprintf(&b, " hw=%d epoch=%d leader=%d", e.HighWatermark, e.Epoch, e.Leader)
 	}
 	for _, r := range e.Runs {
 		fmt.Fprintf(&b, " %d+%d@%d", r.Sequence, r.Count, r.Offset)
