@@ -30,6 +30,9 @@ func (r *recent) add(h hint) {
 // floor returns the last hint at or below offset; false if all are above it or there are none.
 func (r *recent) floor(offset int64) (hint, bool) {
 	n := len(r.ring)
+	if n == 0 || r.ring[r.next%n].offset > offset {
+		return hint{}, false // the oldest is above it
+	}
 	for i := 1; i <= n; i++ { // newest first
 		if h := r.ring[(r.next-i+n)%n]; h.offset <= offset {
 			return h, true

@@ -117,50 +117,77 @@ func readFull(f io.ReaderAt, p []byte, off int64) error {
 	return err
 }
 
+// neighbours are the last entry of an index that satisfies a condition, and the one behind it.
+type neighbours struct {
+	last, next [timeWidth]byte
+	found      bool // last is there
+	followed   bool // next is known; there may be one that is not
+}
+
 // floor copies the last entry that satisfies before; false if none does.
 func (s *Segment) floor(ix *index, before func(e []byte) bool) (e [timeWidth]byte, ok bool, err error) {
+	n, err := s.around(ix, before)
+	return n.last, n.found, err
+}
+
+// around copies the last entry that satisfies before, and the one behind it.
+func (s *Segment) around(ix *index, before func(e []byte) bool) (n neighbours, err error) {
 	s.mu.RLock()
 	filed := ix.filed
 	if k := leadingIn(ix.tail, ix.width, before); k > 0 {
-		copy(e[:], ix.tail[(k-1)*ix.width:k*ix.width])
+		n.take(ix.tail, ix.width, k)
 		s.mu.RUnlock()
-		return e, true, nil
+		return n, nil
 	}
 	s.mu.RUnlock()
 	if filed == 0 {
-		return e, false, nil
+		return n, nil
 	}
 	h, err := ix.slot.Acquire()
 	if err != nil {
-		return e, false, err
+		return n, err
 	}
 	defer h.Release()
-	ok, err = ix.floorInFile(h, filed, before, e[:ix.width])
-	return e, ok, err
+	err = ix.aroundInFile(h, filed, before, &n)
+	return n, err
 }
 
-// floorInFile is floor for the first n entries of the file. A reader that goes through the log needs
-// next what lies little behind the entry it needed last, so that block is tried first.
-func (ix *index) floorInFile(f io.ReaderAt, n int, before func(e []byte) bool, e []byte) (bool, error) {
+// take copies the entry before the k-th one of entries, and that one if it is there.
+func (n *neighbours) take(entries []byte, width, k int) {
+	copy(n.last[:width], entries[(k-1)*width:])
+	n.found = true
+	if n.followed = (k+1)*width <= len(entries); n.followed {
+		copy(n.next[:width], entries[k*width:])
+	}
+}
+
+// aroundInFile is around for the first count entries of the file. A reader that goes through the log
+// needs next what lies little behind the entry it needed last, so that block is tried first.
+func (ix *index) aroundInFile(f io.ReaderAt, count int, before func(e []byte) bool, n *neighbours) error {
 	block := blocks.Get().(*[blockSize]byte)
 	defer blocks.Put(block)
-	near := min(int(ix.near.Load()), n-1)
-	entries := block[:min(n-near, blockSize/ix.width)*ix.width]
+	near := min(int(ix.near.Load()), count-1)
+	entries := block[:min(count-near, blockSize/ix.width)*ix.width]
 	if err := readFull(f, entries, int64(near)*int64(ix.width)); err != nil {
-		return false, err
+		return err
 	}
 	k := leadingIn(entries, ix.width, before)
-	if k > 0 && (k*ix.width < len(entries) || near+k == n) {
-		copy(e, entries[(k-1)*ix.width:])
+	if k > 0 && (k*ix.width < len(entries) || near+k == count) {
+		n.take(entries, ix.width, k)
 		ix.near.Store(int32(near + k - 1))
-		return true, nil
+		return nil
 	}
-	k, err := leading(f, ix.width, n, before)
+	k, err := leading(f, ix.width, count, before)
 	if err != nil || k == 0 {
-		return false, err
+		return err
 	}
 	ix.near.Store(int32(k - 1))
-	return true, readFull(f, e, int64(k-1)*int64(ix.width))
+	pair := block[:min(2, count-k+1)*ix.width]
+	if err := readFull(f, pair, int64(k-1)*int64(ix.width)); err != nil {
+		return err
+	}
+	n.take(pair, ix.width, 1)
+	return nil
 }
 
 // ceiling copies the first entry that does not satisfy before; false if all do.

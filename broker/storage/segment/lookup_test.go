@@ -336,3 +336,38 @@ func TestReadsDuringTruncation(t *testing.T) {
 		t.Errorf("%d of %d bytes are batches", walked.Len(), s.Size())
 	}
 }
+
+// A reader that goes through a log of large batches costs two reads a request, of the index and of a
+// batch's header, each some microseconds at worst.
+func TestReadingThroughLargeBatchesReadsLittle(t *testing.T) {
+	fsys := &countingFS{FS: vfs.NewMem()}
+	e := newEnv(t, fsys, "data")
+	e.interval = 100
+	s := e.create(0)
+	m := &model{}
+	for i := range int64(300) {
+		b := batch(t, i, 1000, 1)
+		must(t, s.Append(b))
+		m.batches = append(m.batches, b)
+	}
+	must(t, s.Flush())
+	const from, to = 10, 200 // far behind what recent appends remember
+	fsys.reads.Store(0)
+	for offset := int64(from); offset < to; {
+		r, err := s.Read(offset, 300, 2500, true)
+		must(t, err)
+		data := make([]byte, r.Section.Size())
+		if _, err := r.Section.ReadAt(data, 0); err != nil {
+			t.Fatal(err)
+		}
+		fsys.reads.Add(-1) // that was the test's
+		r.Section.Release()
+		if !bytes.Equal(data[:len(m.batches[offset])], m.batches[offset]) {
+			t.Fatalf("offset %d: not the batch that holds it", offset)
+		}
+		offset += int64(len(data) / len(m.batches[0]))
+	}
+	if reads, requests := fsys.reads.Load(), int64(to-from)/2; reads > 2*requests+4 {
+		t.Errorf("%d reads for %d requests", reads, requests)
+	}
+}

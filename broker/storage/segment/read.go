@@ -51,7 +51,7 @@ type findResult struct {
 }
 
 func (s *Segment) find(offset, upTo, maxBytes int64, minOne bool) (res findResult, err error) {
-	start, _, err := s.locate(offset)
+	start, err := s.place(offset)
 	if err != nil {
 		return res, err
 	}
@@ -59,8 +59,8 @@ func (s *Segment) find(offset, upTo, maxBytes int64, minOne bool) (res findResul
 	if err != nil {
 		return res, err
 	}
-	res.Position = start
-	available := end - start
+	res.Position = start.pos
+	available := end - start.pos
 	if available <= 0 {
 		return res, nil
 	}
@@ -68,8 +68,10 @@ func (s *Segment) find(offset, upTo, maxBytes int64, minOne bool) (res findResul
 		res.size = available
 		return res, nil
 	}
-	if res.FirstSize, err = s.batchSize(start, end); err != nil {
-		return res, err
+	if res.FirstSize = start.first; res.FirstSize == 0 {
+		if res.FirstSize, err = s.batchSize(start.pos, end); err != nil {
+			return res, err
+		}
 	}
 	switch {
 	case res.FirstSize <= maxBytes:
@@ -114,6 +116,19 @@ func (s *Segment) generation() uint64 {
 // locate returns where the first batch with a last offset at or beyond offset begins, and the size of
 // the log at that time; both are equal if there is no such batch.
 func (s *Segment) locate(offset int64) (pos, size int64, err error) {
+	p, err := s.place(offset)
+	return p.pos, p.size, err
+}
+
+// place is where a batch begins.
+type place struct {
+	pos   int64
+	size  int64 // of the log, when the place was found
+	first int64 // size of the batch; 0: not known
+}
+
+// place is locate, with what it learns of the batch.
+func (s *Segment) place(offset int64) (place, error) {
 	for {
 		s.mu.RLock()
 		gen, size := s.gen, s.size
@@ -124,58 +139,74 @@ func (s *Segment) locate(offset int64) (pos, size int64, err error) {
 
 		switch {
 		case size == 0 || offset <= s.base:
-			return 0, size, nil
+			return place{size: size}, nil
 		case exactEnd:
 			s.hints.put(gen, offset, size) // where this reader will go on
-			return size, size, nil
+			return place{pos: size, size: size}, nil
 		case atEnd:
-			return size, size, nil
+			return place{pos: size, size: size}, nil
 		case found && near.offset == offset:
-			return near.position, size, nil
+			return place{pos: near.position, size: size}, nil
 		}
 		if pos, ok := s.hints.get(gen, offset); ok {
-			return min(pos, size), size, nil
+			return place{pos: min(pos, size), size: size}, nil
 		}
-		from := near.position
+		from, probe, err := near.position, int64(-1), error(nil)
 		if !found {
-			from, err = s.indexed(offset, size)
+			from, probe, err = s.indexed(offset, size)
 		}
+		var p place
 		if err == nil {
-			pos, err = s.scan(offset, from, size)
+			p, err = s.scan(offset, from, probe, size)
 		}
 		if s.generation() != gen {
 			continue
 		}
-		if err == nil && pos < size {
-			s.hints.put(gen, offset, pos)
+		if err == nil && p.pos < size {
+			s.hints.put(gen, offset, p.pos)
 		}
-		return pos, size, err
+		return p, err
 	}
 }
 
-// indexed returns the position of a batch at or before offset, from the offset index.
-func (s *Segment) indexed(offset, size int64) (int64, error) {
+// indexed returns the position of a batch at or before offset, from the offset index, and that of the
+// next indexed one if it is likely to hold offset, and otherwise -1. That is so where the index has an
+// entry for each batch, because batches are larger than its interval.
+func (s *Segment) indexed(offset, size int64) (from, probe int64, err error) {
 	relative := offset - s.base
-	e, ok, err := s.floor(&s.offsets, func(e []byte) bool { return entryRelative(e) <= relative })
-	if err != nil || !ok {
-		return 0, err
+	n, err := s.around(&s.offsets, func(e []byte) bool { return entryRelative(e) <= relative })
+	if err != nil || !n.found {
+		return 0, -1, err
 	}
-	if pos := entryPosition(e[:]); pos >= 0 && pos < size {
-		return pos, nil
+	if from = entryPosition(n.last[:]); from < 0 || from >= size {
+		return 0, -1, nil // an index that points nowhere is no help, but the log is still good
 	}
-	return 0, nil // an index that points nowhere is no help, but the log is still good
+	probe = entryPosition(n.next[:])
+	exact := entryRelative(n.last[:]) == relative // it is the one at from
+	if dense := probe-from >= 2*int64(s.interval); exact || !n.followed || !dense || probe >= size {
+		probe = -1
+	}
+	return from, probe, nil
 }
 
-// scan walks the batches of [from, size) to offset.
-func (s *Segment) scan(offset, from, size int64) (int64, error) {
+// scan walks the batches of [from, size) to offset, unless it is in the batch at probe, if that is not -1.
+func (s *Segment) scan(offset, from, probe, size int64) (place, error) {
 	h, err := s.log.Acquire()
 	if err != nil {
-		return 0, err
+		return place{}, err
 	}
 	defer h.Release()
 	w := newWalker(h, from, size)
 	defer w.done()
-	return w.seek(offset)
+	if probe >= 0 {
+		w.pos = probe
+		if head, first, err := w.head(); err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset() {
+			return place{pos: probe, size: size, first: first}, nil
+		}
+		w.pos = from
+	}
+	pos, first, err := w.seek(offset)
+	return place{pos: pos, size: size, first: first}, err
 }
 
 // UpperBound returns an offset at or behind the end of size bytes at position, as the offset index

@@ -99,7 +99,7 @@ func (s *Segment) FindTimestamp(ts, from int64) (Found, bool, error) {
 			start = max(start, s.base+entryTimeRelative(e[:]))
 		}
 		size := s.Size()
-		pos, err := s.indexed(start, size)
+		pos, _, err := s.indexed(start, size)
 		if err != nil {
 			return Found{}, false, err
 		}
