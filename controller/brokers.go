@@ -159,7 +159,7 @@ func (c *core) replicasDied(ctx context.Context, replicas []replica) error {
 			kept = append(kept, r)
 		}
 	}
-	if err := c.takeReplicasOffline(ctx, kept); err != nil {
+	if err := c.takeReplicasOffline(ctx, kept, setOf(elected)); err != nil {
 		return err
 	}
 	if err := c.failDeletion(ctx, queued); err != nil {

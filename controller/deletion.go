@@ -58,7 +58,7 @@ func (c *core) resumeDeletions(ctx context.Context) error {
 	if err := c.completeDeletion(ctx, complete); err != nil {
 		return err
 	}
-	if err := c.takeReplicasOffline(ctx, failed); err != nil {
+	if err := c.takeReplicasOffline(ctx, failed, nil); err != nil {
 		return err
 	}
 	return c.startTopicDeletion(ctx, eligible)
@@ -88,7 +88,7 @@ func (c *core) startTopicDeletion(ctx context.Context, topics []*topicState) err
 		}
 	}
 	c.markReplicas(dead, replicaDeletionIneligible)
-	if err := c.takeReplicasOffline(ctx, retry); err != nil {
+	if err := c.takeReplicasOffline(ctx, retry, nil); err != nil {
 		return err
 	}
 	c.startDeletion(retry)

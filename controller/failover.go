@@ -113,8 +113,10 @@ func (c *core) readDeletions(ctx context.Context) error {
 	return nil
 }
 
-// startStates starts the state machines: first replicas, which shrinks the ISRs by the dead ones, then
-// partitions, which elects leaders for those without.
+// startStates starts the state machines. Kafka begins with the replicas: the live ones hear what they replicate, and dead ones leave the
+// ISRs, which takes the leader away where one has led; then partitions without a leader get one. Here those come first, in
+// one write and not two: they are the ones that somebody waits for. Then dead replicas leave the other ISRs, without which no acks=all
+// produce goes on, and in the end all who have not heard yet, hear what is as it was.
 func (c *core) startStates(ctx context.Context) error {
 	all := c.partitionsWhere(func(*partition) bool { return true })
 	live, dead := c.split(replicasOf(all))
@@ -123,10 +125,6 @@ func (c *core) startStates(ctx context.Context) error {
 	}
 	for _, r := range dead {
 		r.setReplicaState(r.broker, replicaDeletionIneligible)
-	}
-	c.bringReplicasOnline(live)
-	if err := c.takeReplicasOffline(ctx, dead); err != nil {
-		return err
 	}
 	for _, p := range all {
 		switch {
@@ -138,6 +136,30 @@ func (c *core) startStates(ctx context.Context) error {
 			p.state = offlinePartition
 		}
 	}
-	_, err := c.bringElectableOnline(ctx)
-	return err
+	before := make(map[*partition]*leadership, len(all))
+	for _, p := range all {
+		before[p] = p.leadership
+	}
+	elected, err := c.bringElectableOnline(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.takeReplicasOffline(ctx, dead, setOf(elected)); err != nil {
+		return err
+	}
+	told := map[*partition]bool{}
+	for _, p := range all {
+		told[p] = p.leadership != before[p]
+	}
+	c.bringOthersOnline(live, told)
+	return nil
+}
+
+// setOf returns the set of ps.
+func setOf(ps []*partition) map[*partition]bool {
+	set := make(map[*partition]bool, len(ps))
+	for _, p := range ps {
+		set[p] = true
+	}
+	return set
 }

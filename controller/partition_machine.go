@@ -164,8 +164,8 @@ func (c *core) adopt(ctx context.Context, ps []*partition) ([]*partition, error)
 
 // elect finds leaders for partitions that had one before. A nil strategy is the offline one.
 func (c *core) elect(ctx context.Context, b *batch, ps []*partition, choose strategy, failed *failures) (elected []*partition, err error) {
-	for len(ps) > 0 {
-		old, err := c.readStates(ctx, ps)
+	for read := c.knownStates; len(ps) > 0; read = c.readStates {
+		old, err := read(ctx, ps)
 		if err != nil {
 			return nil, err
 		}
@@ -176,17 +176,20 @@ func (c *core) elect(ctx context.Context, b *batch, ps []*partition, choose stra
 			}
 		}
 		var changes []change
+		var doubtful []*partition
 		for i, p := range ps {
 			if old[i].leadership == nil {
 				failed.add(p.Partition, old[i].reason)
 				continue
 			}
-			next, recipients, ok := use(p, old[i].leadership, func(id int32) bool { return c.online(id, p) })
-			if !ok {
+			switch next, recipients, ok := use(p, old[i].leadership, func(id int32) bool { return c.online(id, p) }); {
+			case ok:
+				changes = append(changes, change{p, old[i].leadership, next, recipients})
+			case old[i].remembered:
+				doubtful = append(doubtful, p)
+			default:
 				failed.add(p.Partition, "no replica can lead it")
-				continue
 			}
-			changes = append(changes, change{p, old[i].leadership, next, recipients})
 		}
 		done, again, err := c.update(ctx, changes, failed)
 		if err != nil {
@@ -197,7 +200,7 @@ func (c *core) elect(ctx context.Context, b *batch, ps []*partition, choose stra
 			b.lead(ch.recipients, ch.partition, false)
 			elected = append(elected, ch.partition)
 		}
-		ps = again
+		ps = append(again, doubtful...)
 	}
 	return elected, nil
 }
@@ -243,8 +246,30 @@ func (c *core) update(ctx context.Context, changes []change, failed *failures) (
 // stateRead is the content of a state znode, or why there is none to go by.
 type stateRead struct {
 	leadership *leadership
+	remembered bool // and not read: it may have been changed since
 	absent     bool
 	reason     string
+}
+
+// knownStates is readStates, but from memory where a partition's state is known. Whoever goes by it writes on condition of
+// the version, and reads what was changed since by somebody else, a leader that changed the ISR; if he would not
+// write, he reads first. That spares the reading of thousands of znodes while their partitions wait for a leader.
+func (c *core) knownStates(ctx context.Context, ps []*partition) ([]stateRead, error) {
+	states := make([]stateRead, len(ps))
+	var unknown []*partition
+	var at []int
+	for i, p := range ps {
+		if l := p.leadership; l != nil && l.ControllerEpoch <= c.fence.Epoch {
+			states[i] = stateRead{leadership: l, remembered: true}
+			continue
+		}
+		unknown, at = append(unknown, p), append(at, i)
+	}
+	read, err := c.readStates(ctx, unknown)
+	for i := range read {
+		states[at[i]] = read[i]
+	}
+	return states, err
 }
 
 // readStates reads the state znodes of partitions. One that a later controller has written is not to

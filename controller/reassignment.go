@@ -325,7 +325,7 @@ func (c *core) deleteReplicas(ctx context.Context, p *partition, ids []int32) (d
 	for i, id := range ids {
 		gone[i] = replica{p, id}
 	}
-	if err := c.takeReplicasOffline(ctx, gone); err != nil {
+	if err := c.takeReplicasOffline(ctx, gone, nil); err != nil {
 		return false, err
 	}
 	if l := p.leadership; l != nil && len(without(l.ISR, ids)) == 0 {

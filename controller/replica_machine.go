@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // markReplicas brings replicas into a state that neither writes nor sends anything.
@@ -47,11 +48,14 @@ func (c *core) startReplicas(replicas []replica) {
 
 // bringReplicasOnline brings replicas to onlineReplica and tells them what they replicate, unless they
 // are new: then they know.
-func (c *core) bringReplicasOnline(replicas []replica) {
+func (c *core) bringReplicasOnline(replicas []replica) { c.bringOthersOnline(replicas, nil) }
+
+// bringOthersOnline is bringReplicasOnline, where those of partitions that are told know, too.
+func (c *core) bringOthersOnline(replicas []replica, told map[*partition]bool) {
 	b := newBatch()
 	var failed failures
 	for _, r := range c.readyReplicas(replicas, onlineReplica, &failed) {
-		if r.replicaState(r.broker) != newReplica && r.leadership != nil {
+		if r.replicaState(r.broker) != newReplica && r.leadership != nil && !told[r.partition] {
 			b.lead([]int32{r.broker}, r.partition, false)
 		}
 		r.setReplicaState(r.broker, onlineReplica)
@@ -61,13 +65,14 @@ func (c *core) bringReplicasOnline(replicas []replica) {
 }
 
 // takeReplicasOffline brings replicas to offlineReplica: they are stopped, if their broker lives, leave the
-// ISR, and the other replicas hear of it.
-func (c *core) takeReplicasOffline(ctx context.Context, replicas []replica) error {
+// ISR, and the other replicas hear of it. Those of partitions that are told have heard already what they will hear if the ISR
+// is left as it is.
+func (c *core) takeReplicasOffline(ctx context.Context, replicas []replica, told map[*partition]bool) error {
 	b := newBatch()
 	var failed failures
 	brokers, byBroker := brokersOf(c.readyReplicas(replicas, offlineReplica, &failed))
 	for _, id := range brokers {
-		if err := c.takeOffline(ctx, b, id, byBroker[id], &failed); err != nil {
+		if err := c.takeOffline(ctx, b, id, byBroker[id], told, &failed); err != nil {
 			return err
 		}
 	}
@@ -76,7 +81,7 @@ func (c *core) takeReplicasOffline(ctx context.Context, replicas []replica) erro
 	return nil
 }
 
-func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*partition, failed *failures) error {
+func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*partition, told map[*partition]bool, failed *failures) error {
 	var led []*partition
 	for _, p := range ps {
 		b.stopReplica(broker, p, false)
@@ -87,12 +92,12 @@ func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*pa
 		b.announce(p)
 		p.setReplicaState(broker, offlineReplica)
 	}
-	left, err := c.removeFromISR(ctx, broker, led, failed)
+	left, unchanged, err := c.removeFromISR(ctx, broker, led, told, failed)
 	if err != nil {
 		return err
 	}
-	for _, p := range left {
-		if !p.topic.queued {
+	for i, p := range slices.Concat(left, unchanged) {
+		if !p.topic.queued && (i < len(left) || !told[p]) {
 			b.lead(keep(p.Replicas, func(id int32) bool { return id != broker }), p, false)
 		}
 		p.setReplicaState(broker, offlineReplica)
@@ -100,16 +105,16 @@ func (c *core) takeOffline(ctx context.Context, b *batch, broker int32, ps []*pa
 	return nil
 }
 
-// removeFromISR takes broker out of the ISR of the partitions and returns those of which it is known that
-// they are without it now; a partition's last member stays.
-func (c *core) removeFromISR(ctx context.Context, broker int32, ps []*partition, failed *failures) (left []*partition, err error) {
-	written := 0
-	for len(ps) > 0 {
-		states, err := c.readStates(ctx, ps)
+// removeFromISR takes broker out of the ISR of the partitions and returns those that it has left, and those whose ISRs
+// were without it; a partition's last member stays. The state of those that are told is known for certain.
+func (c *core) removeFromISR(ctx context.Context, broker int32, ps []*partition, told map[*partition]bool, failed *failures) (left, unchanged []*partition, err error) {
+	for read := c.knownStates; len(ps) > 0; read = c.readStates {
+		states, err := read(ctx, ps)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var changes []change
+		var doubtful []*partition
 		for i, p := range ps {
 			old := states[i].leadership
 			if old == nil {
@@ -119,27 +124,30 @@ func (c *core) removeFromISR(ctx context.Context, broker int32, ps []*partition,
 				continue
 			}
 			next, changed := old.without(broker)
+			if !changed && states[i].remembered && !told[p] {
+				doubtful = append(doubtful, p)
+				continue
+			}
 			if !changed {
 				p.leadership = old.written(c.fence.Epoch, old.Version)
-				left = append(left, p)
+				unchanged = append(unchanged, p)
 				continue
 			}
 			changes = append(changes, change{partition: p, old: old, next: next})
 		}
 		done, again, err := c.update(ctx, changes, failed)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, ch := range done {
 			left = append(left, ch.partition)
 		}
-		written += len(done)
-		ps = again
+		ps = append(again, doubtful...)
 	}
-	if written > 0 {
-		c.log.Infof("Removed replica %d from the ISR of %d partitions", broker, written)
+	if len(left) > 0 {
+		c.log.Infof("Removed replica %d from the ISR of %d partitions", broker, len(left))
 	}
-	return left, nil
+	return left, unchanged, nil
 }
 
 // startDeletion brings replicas to replicaDeletionStarted: their brokers are told to delete them.

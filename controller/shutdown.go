@@ -85,7 +85,7 @@ func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64
 	if _, err := c.bringOnline(ctx, led, c.electOther); err != nil {
 		return nil, err
 	}
-	if err := c.takeReplicasOffline(ctx, followed); err != nil {
+	if err := c.takeReplicasOffline(ctx, followed, nil); err != nil {
 		return nil, err
 	}
 	var remaining []topic.Partition
