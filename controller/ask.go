@@ -32,3 +32,28 @@ func (c *Controller) ask(name string, run func(ctx context.Context, core *core) 
 		dropped: func() { refuse(ErrNotActive) },
 	})
 }
+
+// given is what a Controller was asked for, or why it does not give it.
+type given[T any] struct {
+	value T
+	err   error
+}
+
+// askFor has the active controller run an event, and waits for its answer.
+func askFor[T any](ctx context.Context, c *Controller, name string, run func(ctx context.Context, core *core) (T, error)) (T, error) {
+	answers := make(chan given[T], 1)
+	c.ask(name, func(ctx context.Context, core *core) error {
+		value, err := run(ctx, core)
+		if err == nil {
+			answers <- given[T]{value: value}
+		}
+		return err
+	}, func(err error) { answers <- given[T]{err: err} })
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/zkutil"
 )
 
 // parsePartition reads a partition as topic-index.
@@ -182,4 +183,63 @@ func (h *history) askElection(ctx context.Context, names []topic.Partition, kind
 	}
 	<-done
 	return outcomes, err
+}
+
+// takeProducerIDs takes blocks as zkutil does.
+func (h *history) takeProducerIDs(_ context.Context, broker int32) (zkutil.ProducerIDBlock, error) {
+	n := h.zk.nodes[zkutil.ProducerIDBlockPath]
+	if n == nil {
+		return zkutil.ProducerIDBlock{}, zkutil.ErrNoNode
+	}
+	next := zkutil.ProducerIDBlock{Broker: broker, Last: zkutil.ProducerIDBlockSize - 1}
+	if n.data != nil {
+		last, err := zkutil.DecodeProducerIDBlock(n.data)
+		if err != nil {
+			return last, err
+		}
+		next.First, next.Last = last.Last+1, last.Last+zkutil.ProducerIDBlockSize
+	}
+	return next, h.setUnfenced(zkutil.ProducerIDBlockPath, next.Encode(), n.stat.Version)
+}
+
+func (h *history) setFeatures(_ context.Context, data []byte, version int32) error {
+	return h.setUnfenced(zkutil.FeaturePath, data, version)
+}
+
+// setUnfenced is a write that is not guarded by the controller's epoch.
+func (h *history) setUnfenced(path string, data []byte, version int32) error {
+	w := write{kind: setNode, path: path, data: data, version: version}
+	h.zk.before(&w)
+	o := h.zk.write(&w)
+	h.zk.record(&w, o)
+	return o.err
+}
+
+func (h *history) allocate(t *testing.T, d *datadriven.TestData) {
+	req := kmsg.NewPtrAllocateProducerIDsRequest()
+	d.ScanArgs(t, "broker", &req.BrokerID)
+	d.ScanArgs(t, "epoch", &req.BrokerEpoch)
+	h.AllocateProducerIDs(req, func(resp *kmsg.AllocateProducerIDsResponse) {
+		fmt.Fprintf(&h.out, "answer %s: %d from %d on\n", codeName(resp.ErrorCode), resp.ProducerIDLen, resp.ProducerIDStart)
+	})
+}
+
+func (h *history) updateFeatures(t *testing.T, d *datadriven.TestData) error {
+	var updates []FeatureUpdate
+	for line := range strings.Lines(d.Input) {
+		var u FeatureUpdate
+		if _, err := fmt.Sscanf(strings.TrimSpace(line), "%q level=%d type=%d", &u.Feature, &u.Level, &u.Type); err != nil {
+			return err
+		}
+		updates = append(updates, u)
+	}
+	results, err := h.term.core.updateFeatures(t.Context(), updates, d.HasArg("dry"))
+	for i, r := range results {
+		if r.Err != nil {
+			fmt.Fprintf(&h.out, "answer %q %s: %s\n", updates[i].Feature, r.Err.Message, r.Message)
+		} else {
+			fmt.Fprintf(&h.out, "answer %q ok\n", updates[i].Feature)
+		}
+	}
+	return err
 }

@@ -30,7 +30,11 @@ type core struct {
 	zk            znodes
 	peers         peers
 	vigil         lookout
-	log           logrus.FieldLogger
+	// takeProducerIDs takes the next block of producer ids for a broker.
+	takeProducerIDs func(ctx context.Context, broker int32) (zkutil.ProducerIDBlock, error)
+	// setFeatures writes /feature if it has that version, or creates it.
+	setFeatures func(ctx context.Context, data []byte, version int32) error
+	log         logrus.FieldLogger
 }
 
 // writeAll does one write each and returns the outcomes in order.

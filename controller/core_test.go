@@ -75,6 +75,7 @@ func (h *history) begin(epoch int32, keepTopics, unclean bool) error {
 		unclean: func() bool { return unclean }, deletesTopics: !keepTopics,
 	}}
 	h.term.core.fence = zkutil.Fence{Epoch: epoch, Version: epoch}
+	h.term.core.takeProducerIDs, h.term.core.setFeatures = h.takeProducerIDs, h.setFeatures
 	return h.term.core.failover(context.Background())
 }
 
@@ -159,6 +160,10 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		h.UncleanElectionAllowedByDefault()
 	case "elect": // preferred or unclean; lines: PARTITION
 		return h.elect(t, d)
+	case "producer-ids": // broker=N epoch=N
+		h.allocate(t, d)
+	case "update-features": // [dry]; lines: NAME level=N type=N
+		return h.updateFeatures(t, d)
 	case "rebalance": // percentage=N
 		var percentage int
 		d.ScanArgs(t, "percentage", &percentage)

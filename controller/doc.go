@@ -22,7 +22,8 @@
 //   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events; dead.go: brokers whose
 //     process is gone;
 //   - preferred.go: elections that are asked for, and leaders that go back to where they should be;
-//   - shutdown.go, alter_partition.go, reassignment_api.go: what brokers and clients ask for.
+//   - shutdown.go, alter_partition.go, producer_ids.go, reassignment_api.go, features.go: what brokers and clients
+//     ask for.
 //
 // # The rim
 //

@@ -78,6 +78,12 @@ func (c *Controller) takeOffice(ctx context.Context, session int64, fence zkutil
 		peers:         t.channels,
 		vigil:         c.lookout(),
 		log:           log,
+
+		takeProducerIDs: c.opts.ZK.AllocateProducerIDs,
+		setFeatures: func(ctx context.Context, data []byte, version int32) error {
+			_, err := c.opts.ZK.Set(ctx, zkutil.FeaturePath, data, version)
+			return err
+		},
 	}
 	t.core.fence = fence
 	c.term = t
@@ -112,33 +118,6 @@ func (c *Controller) rebalanceAfter(t *term, d time.Duration) {
 			return err
 		})
 	})
-}
-
-// enableFeatures makes /feature say that features are versioned (KIP-584). No ZooKeeper-based broker has
-// any, so that what stands there, if enabled, stays.
-func (c *Controller) enableFeatures(ctx context.Context) error {
-	zk := c.opts.ZK
-	data, _, err := zk.Get(ctx, zkutil.FeaturePath)
-	if errors.Is(err, zkutil.ErrNoNode) {
-		_, err = zk.Create(ctx, zkutil.FeaturePath, (&zkutil.Features{Enabled: true}).Encode(), zkutil.Persistent)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	features, err := zkutil.DecodeFeatures(data)
-	if err != nil {
-		return err
-	}
-	if features.Enabled && features.Version == zkutil.FeatureVersion {
-		return nil
-	}
-	if !features.Enabled {
-		features.Levels = nil
-	}
-	features.Enabled, features.Version = true, zkutil.FeatureVersion
-	_, err = zk.Set(ctx, zkutil.FeaturePath, features.Encode(), zkutil.AnyVersion)
-	return err
 }
 
 // leaveOffice gives up the office of fence, which this broker could not take, to whoever comes first.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/zkutil"
@@ -71,8 +72,31 @@ func TestISRsThroughTheController(t *testing.T) {
 	requireNoNotes(t, c)
 }
 
+// requireProducerIDs checks that every broker has ids for producers, and none that another has.
+func requireProducerIDs(t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	givenBy := map[int64]int32{}
+	client := c.Client()
+	for _, b := range c.Brokers() {
+		var id int64
+		c.Await("producer id", func() bool {
+			resp, err := client.Broker(int(b.ID())).Request(t.Context(), kmsg.NewPtrInitProducerIDRequest())
+			if err != nil {
+				t.Fatal(err)
+			}
+			id = resp.(*kmsg.InitProducerIDResponse).ProducerID
+			return resp.(*kmsg.InitProducerIDResponse).ErrorCode == 0
+		})
+		block := id / zkutil.ProducerIDBlockSize
+		if other, given := givenBy[block]; given {
+			t.Errorf("brokers %d and %d both give ids of block %d", other, b.ID(), block)
+		}
+		givenBy[block] = b.ID()
+	}
+}
+
 // TestKafkaAsksGregor: Apache Kafka brokers follow and lead under a Gregor controller, of which they ask their
-// ISRs, and which they tell that they stop.
+// ISRs and blocks of producer ids, and which they tell that they stop.
 func TestKafkaAsksGregor(t *testing.T) {
 	c := cluster.Start(t, 1, cluster.Props{
 		"gregor.isr.propagation": "controller", "replica.lag.time.max.ms": "2000", "zookeeper.session.timeout.ms": "30000",
@@ -83,6 +107,7 @@ func TestKafkaAsksGregor(t *testing.T) {
 	}
 	c.CreateTopic("orders", 3, 3, replicated)
 	acked := c.Produce("orders", 900, everywhere)
+	requireProducerIDs(t, c)
 	kafkas := int32(0)
 	for c.Leader("orders", kafkas) != first.ID() {
 		kafkas++

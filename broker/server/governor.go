@@ -35,4 +35,27 @@ func (g governor) Elect(ctx context.Context, ps []topic.Partition, unclean bool)
 	return leaders, errs, err
 }
 
-var _ admin.Elector = governor{}
+// UpdateFeatures implements admin.FeatureUpdater.
+func (g governor) UpdateFeatures(ctx context.Context, updates []admin.FeatureUpdate, dry bool) ([]error, error) {
+	wishes := make([]controller.FeatureUpdate, len(updates))
+	for i, u := range updates {
+		wishes[i] = controller.FeatureUpdate{Feature: u.Feature, Level: u.Level, Type: controller.UpgradeType(u.Type)}
+	}
+	results, err := g.server.controller.UpdateFeatures(ctx, wishes, dry)
+	if errors.Is(err, controller.ErrNotActive) {
+		err = status.New(kerr.NotController, "This is not the correct controller for this cluster.")
+	}
+	errs := make([]error, len(results))
+	for i, r := range results {
+		if r.Err != nil {
+			errs[i] = status.New(r.Err, r.Message)
+		}
+	}
+	g.server.features.read(ctx)
+	return errs, err
+}
+
+var (
+	_ admin.Elector        = governor{}
+	_ admin.FeatureUpdater = governor{}
+)

@@ -68,6 +68,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
+	features := &admin.FeatureUpdates{Controller: governor{s}, Context: s.ctx}
 	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
 	return map[string]binding{
 		"Produce":                     {handle: produced.Handle, all: produced.HandleAll},
@@ -93,6 +94,8 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
 		"AlterPartition":              {handle: asked.AlterPartition},
+		"UpdateFeatures":              {handle: features.UpdateFeatures, blocks: true},
+		"AllocateProducerIds":         {handle: asked.AllocateProducerIDs},
 		"DescribeCluster":             {handle: discover.DescribeCluster},
 		"DescribeProducers":           {handle: offset.DescribeProducers},
 	}, discover
@@ -129,7 +132,8 @@ func (s *Server) startController(ctx context.Context) (err error) {
 	return s.registration.confirm(ctx) // a session that was lost before the controller looked
 }
 
-// claimProducerIDs takes the next block of producer ids from ZooKeeper.
+// claimProducerIDs takes the next block of producer ids from ZooKeeper. Kafka's brokers since 3.0 ask the controller,
+// which takes it from there in the same way (KIP-730): both go together, and this one needs no controller.
 func (s *Server) claimProducerIDs(ctx context.Context) (transactions.Block, error) {
 	b, err := s.zk.AllocateProducerIDs(ctx, s.me.brokerID)
 	return transactions.Block{First: b.First, Last: b.Last}, err

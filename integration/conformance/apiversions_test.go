@@ -18,7 +18,8 @@ var builtAPIs = []string{
 	"Produce", "Fetch", "ListOffsets", "Metadata", "LeaderAndIsr", "StopReplica", "UpdateMetadata", "ControlledShutdown",
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
 	"OffsetForLeaderEpoch", "DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs", "CreatePartitions", "ElectLeaders",
-	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "DescribeCluster", "DescribeProducers",
+	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "UpdateFeatures", "DescribeCluster", "DescribeProducers",
+	"AllocateProducerIds",
 }
 
 // api is a row of testdata/api-versions.tsv.

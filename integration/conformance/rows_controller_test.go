@@ -13,6 +13,16 @@ var rowsController = script{
 	"ElectLeaders: preferred leader 3 is dead":         request(electLeaders(0, part("three", 0))),
 	"ElectLeaders: unclean, no replica alive":          request(electLeaders(1, part("p4", 2))),
 
+	"UpdateFeatures: unknown feature":                     request(updateFeatures(featureUpdate("no.such", 1))),
+	"UpdateFeatures: unknown feature, not the controller": func(*world) call { return call{to: 2, req: updateFeatures(featureUpdate("no.such", 1))} },
+	"UpdateFeatures: no updates":                          request(updateFeatures()),
+	"UpdateFeatures: empty feature name":                  request(updateFeatures(featureUpdate("", 1))),
+	"UpdateFeatures: metadata.version to level 0":         request(updateFeatures(featureUpdate("metadata.version", 0))),
+
+	"AllocateProducerIds: stale broker epoch": func(w *world) call { return call{req: allocateProducerIDs(1, w.epoch-1)} },
+	"AllocateProducerIds: not the controller": func(w *world) call { return call{to: 2, req: allocateProducerIDs(1, w.epoch)} },
+	"AllocateProducerIds: unknown broker 99":  func(w *world) call { return call{req: allocateProducerIDs(99, w.epoch)} },
+
 	"AlterPartition: stale broker epoch": func(w *world) call { return call{req: alterPartition(1, w.epoch-1)} },
 	"AlterPartition: not the controller": func(w *world) call { return call{to: 2, req: alterPartition(1, w.epoch)} },
 	"AlterPartition: unknown broker 99":  func(w *world) call { return call{req: alterPartition(99, w.epoch)} },
@@ -54,5 +64,21 @@ func electLeaders(kind int8, ps ...partOf) *kmsg.ElectLeadersRequest {
 	for _, p := range ps {
 		r.Topics = append(r.Topics, kmsg.ElectLeadersRequestTopic{Topic: p.topic, Partitions: []int32{p.partition}})
 	}
+	return r
+}
+
+func featureUpdate(name string, level int16) kmsg.UpdateFeaturesRequestFeatureUpdate {
+	return kmsg.UpdateFeaturesRequestFeatureUpdate{Feature: name, MaxVersionLevel: level, UpgradeType: 1}
+}
+
+func updateFeatures(updates ...kmsg.UpdateFeaturesRequestFeatureUpdate) *kmsg.UpdateFeaturesRequest {
+	r := kmsg.NewPtrUpdateFeaturesRequest()
+	r.FeatureUpdates = updates
+	return r
+}
+
+func allocateProducerIDs(broker int32, epoch int64) *kmsg.AllocateProducerIDsRequest {
+	r := kmsg.NewPtrAllocateProducerIDsRequest()
+	r.BrokerID, r.BrokerEpoch = broker, epoch
 	return r
 }

@@ -11,6 +11,7 @@ import (
 // broker is not the controller, with NOT_CONTROLLER.
 type Controller interface {
 	AlterPartition(req *kmsg.AlterPartitionRequest, answer func(*kmsg.AlterPartitionResponse))
+	AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest, answer func(*kmsg.AllocateProducerIDsResponse))
 }
 
 // Asked serves what brokers ask of the controller.
@@ -26,4 +27,14 @@ func (h *Asked) AlterPartition(r *request.Request) {
 		return
 	}
 	h.Controller().AlterPartition(req, func(resp *kmsg.AlterPartitionResponse) { r.Reply(resp) })
+}
+
+// AllocateProducerIDs gives a broker a block of producer ids, version 0.
+func (h *Asked) AllocateProducerIDs(r *request.Request) {
+	req := kmsg.NewPtrAllocateProducerIDsRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	h.Controller().AllocateProducerIDs(req, func(resp *kmsg.AllocateProducerIDsResponse) { r.Reply(resp) })
 }

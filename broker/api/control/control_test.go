@@ -149,8 +149,8 @@ func TestStopReplica(t *testing.T) {
 
 func TestGarbageDropsTheConnection(t *testing.T) {
 	h := handlers(fixture.New(t))
-	for key, handle := range map[int16]func(*request.Request){4: h.LeaderAndIsr, 5: h.StopReplica, 6: h.UpdateMetadata, 56: (&Asked{}).AlterPartition} {
-		if fixture.SendBody(request.HandlerFunc(handle), key, 1, []byte{1, 2}).Dropped() == nil {
+	for key, handle := range map[int16]func(*request.Request){4: h.LeaderAndIsr, 5: h.StopReplica, 6: h.UpdateMetadata, 56: (&Asked{}).AlterPartition, 67: (&Asked{}).AllocateProducerIDs} {
+		if fixture.SendBody(request.HandlerFunc(handle), key, wire.Lookup(key).Max, []byte{1, 2}).Dropped() == nil {
 			t.Errorf("key %d: a body that cannot be decoded must close the connection", key)
 		}
 	}
@@ -187,5 +187,22 @@ func TestAlterPartitionIsAskedAndAnswered(t *testing.T) {
 		if resp.ErrorCode != 41 {
 			t.Errorf("v%d: answer %+v", version, resp)
 		}
+	}
+}
+
+func (a *asked) AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest, answer func(*kmsg.AllocateProducerIDsResponse)) {
+	resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
+	resp.ProducerIDStart, resp.ProducerIDLen = 1000*int64(req.BrokerID)+req.BrokerEpoch, 7
+	answer(resp)
+}
+
+func TestAllocateProducerIDsIsAsked(t *testing.T) {
+	h := &Asked{Controller: func() Controller { return &asked{} }}
+	req := kmsg.NewPtrAllocateProducerIDsRequest()
+	req.BrokerID, req.BrokerEpoch = 3, 12
+	resp := kmsg.NewPtrAllocateProducerIDsResponse()
+	fixture.Do(t, request.HandlerFunc(h.AllocateProducerIDs), req, resp)
+	if resp.ErrorCode != 0 || resp.ProducerIDStart != 3012 || resp.ProducerIDLen != 7 {
+		t.Errorf("answer %+v", resp)
 	}
 }
