@@ -85,7 +85,8 @@ func (p *Purgatory[K]) Close() {
 // completes it or deadline passes. It reports whether op ended at once.
 //
 // op is tried again after it is linked to all its keys: what happened to a key between the first
-// try and the linking woke nobody.
+// try and the linking woke nobody. A Check of the first key may complete op while it is being linked to
+// the others, and unlinks it from all; where it is linked only afterwards, Wait unlinks it again.
 func (p *Purgatory[K]) Wait(op Operation, deadline time.Time, keys ...K) bool {
 	if op.TryComplete() {
 		op.Finish(false)
@@ -94,20 +95,22 @@ func (p *Purgatory[K]) Wait(op Operation, deadline time.Time, keys ...K) bool {
 	e := &entry[K]{op: op, deadline: deadline, heapAt: -1, nodes: make([]node[K], len(keys))}
 	for i, k := range keys {
 		e.nodes[i] = node[K]{entry: e, key: k}
+	}
+	for i := range e.nodes {
 		p.link(&e.nodes[i])
 	}
 	if p.try(e) {
 		return true
 	}
-	if !p.timer.add(e) {
-		return p.end(e, true)
+	if !p.timer.add(e) && p.end(e, true) {
+		return true
 	}
-	// A Check may have ended e before it was in the timer; it found nothing to take out there.
+	// A Check may have ended e before it was linked to a key, or in the timer.
 	e.mu.Lock()
 	done := e.done
 	e.mu.Unlock()
 	if done {
-		p.timer.remove(e)
+		p.unlinkAll(e)
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package purgatory
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,6 +123,49 @@ func TestEachEndsOnce(t *testing.T) {
 	}
 	if n := watched(p); n != 0 {
 		t.Errorf("%d watchers are left", n)
+	}
+}
+
+// secondTry completes when it is tried for the second time.
+type secondTry struct {
+	op
+	tried atomic.Int32
+}
+
+func (o *secondTry) TryComplete() bool { return o.tried.Add(1) > 1 }
+
+// TestCompletedWhileBeingLinked: an operation that one of its keys completes before it is linked to the
+// others leaves nothing behind there.
+func TestCompletedWhileBeingLinked(t *testing.T) {
+	p := New[int]()
+	defer p.Close()
+	keys := make([]int, 100)
+	for i := range keys {
+		keys[i] = i
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				p.Check(keys[0])
+			}
+		}
+	})
+	for range 3000 {
+		o := &secondTry{}
+		p.Wait(o, time.Now().Add(time.Hour), keys...)
+		for o.finished.Load() == 0 { // Check has taken it, and is about to finish it
+			runtime.Gosched()
+		}
+	}
+	close(stop)
+	wg.Wait()
+	if n := p.Len() + watched(p); n != 0 {
+		t.Errorf("%d traces of finished operations are left", n)
 	}
 }
 
