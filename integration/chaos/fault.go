@@ -81,6 +81,13 @@ func (w *world) hit(f fault) (whom string, undo func() error, err error) {
 		return w.all(func(k *keeper) error { k.kill(); return nil }, w.brokers...)
 	case stopAll:
 		return w.all((*keeper).stop, w.brokers...)
+	case reassign:
+		return w.operator.reassign(f, len(w.brokers)), nothing, nil
+	case elect:
+		return w.operator.elect(), nothing, nil
+	case topicLife:
+		name, outcome := w.operator.create(f)
+		return name + outcome, func() error { w.operator.delete(name); return nil }, nil
 	}
 	return "", nothing, fmt.Errorf("no fault %d", f.kind)
 }
@@ -93,8 +100,7 @@ func (w *world) target(f fault) *keeper {
 		id = within(time.Second, -1, w.registry.Controller)
 	case theLeader:
 		id = within(time.Second, -1, func() int32 {
-			topic := []string{"orders", "events", "single"}[f.pick%3]
-			state, err := w.registry.Partition(topic, int32(f.pick/3)%topics[topic])
+			state, err := w.registry.Partition(partitionOf(f.pick))
 			if err != nil {
 				return -1
 			}

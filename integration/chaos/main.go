@@ -8,7 +8,8 @@
 // every partition. In the end package history compares what clients were told with the logs.
 //
 // A seed is a sequence of faults (plan); whom they hit depends on who leads then. What fails leaves its
-// directory behind, with the brokers' logs and data, faults.log and history.log.
+// directory behind, with the brokers' logs and data, faults.log, producers.log and
+// history.log.
 package main
 
 import (

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// kind is a kind of fault.
+// kind is a kind of fault, or something that an operator does just then.
 type kind int
 
 const (
@@ -30,18 +30,22 @@ const (
 	killTwo                // SIGKILL of two brokers, one of them the controller
 	killAll                // SIGKILL of all brokers
 	stopAll                // SIGTERM of all brokers
+	reassign               // partitions move to other brokers, or their preferred leader changes
+	elect                  // preferred leaders are elected
+	topicLife              // a topic is created, and deleted in the end
 	kinds
 )
 
 var kindNames = [kinds]string{"kill", "stop", "pause", "cut", "cut-one-way", "isolate", "lose-zookeeper", "lose-one-zookeeper",
 	"lose-client", "expire-session", "fill-disk", "delete-controller", "kill-zookeeper", "pause-zookeeper", "roll-zookeeper",
-	"lose-quorum", "kill-two", "kill-all", "stop-all"}
+	"lose-quorum", "kill-two", "kill-all", "stop-all", "reassign", "elect-leaders", "create-and-delete-topic"}
 
 func (k kind) String() string { return kindNames[k] }
 
 // weights say how often a kind comes.
 var weights = [kinds]int{kill: 6, stop: 4, pause: 5, cut: 4, cutOneWay: 4, isolate: 4, loseZK: 4, loseOneZK: 1, loseClient: 2,
-	expire: 3, fillDisk: 2, resign: 3, killZK: 3, pauseZK: 2, rollZK: 1, loseQuorum: 2, killTwo: 2, killAll: 2, stopAll: 1}
+	expire: 3, fillDisk: 2, resign: 3, killZK: 3, pauseZK: 2, rollZK: 1, loseQuorum: 2, killTwo: 2, killAll: 2, stopAll: 1,
+	reassign: 6, elect: 3, topicLife: 3}
 
 // aim is how the broker that a fault is for is chosen, once its time has come.
 type aim int

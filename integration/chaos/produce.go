@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
@@ -33,19 +36,22 @@ const clientTimeout = 8 * time.Second
 type producer struct {
 	number   int32
 	topics   []string
-	client   *kgo.Client
+	opts     []kgo.Opt
+	client   *kgo.Client // run's and finish's
 	recorder *history.Recorder
+	say      func(string, ...any)
 	pace     time.Duration // between two handfuls of records
 
 	mu struct {
 		sync.Mutex
+		broken  error // why the client will produce no more
 		next    map[history.Partition]int32
 		pending map[history.Partition][2][]history.Run // acknowledged, unknown
 		acked   map[history.Partition]time.Time        // the last acknowledgement
 	}
 }
 
-func newProducer(number int32, topics []string, w *world, r *history.Recorder, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
+func newProducer(number int32, topics []string, w *world, r *history.Recorder, log io.Writer, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(w.addrs()...),
 		cluster.Dialer(w.clients[int(number)%len(w.clients)]),
@@ -57,12 +63,17 @@ func newProducer(number int32, topics []string, w *world, r *history.Recorder, p
 		kgo.ProduceRequestTimeout(clientTimeout),
 		kgo.RetryTimeout(clientTimeout),
 		kgo.MetadataMinAge(250 * time.Millisecond),
+		// It would begin a new epoch and send everything again that has no answer.
+		kgo.StopProducerOnDataLossDetected(),
+		kgo.WithLogger(kgo.BasicLogger(log, kgo.LogLevelInfo, func() string {
+			return fmt.Sprintf("%s producer %d ", time.Now().UTC().Format("15:04:05.000"), number)
+		})),
 	}, opts...)
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
 		return nil, err
 	}
-	p := &producer{number: number, topics: topics, client: client, recorder: r, pace: pace}
+	p := &producer{number: number, topics: topics, opts: opts, client: client, recorder: r, say: w.say, pace: pace}
 	p.mu.next = make(map[history.Partition]int32)
 	p.mu.pending = make(map[history.Partition][2][]history.Run)
 	p.mu.acked = make(map[history.Partition]time.Time)
@@ -74,6 +85,7 @@ func (p *producer) run(ctx context.Context) {
 	ticker := time.NewTicker(p.pace)
 	defer ticker.Stop()
 	for flushed := time.Now(); ctx.Err() == nil; {
+		p.renew()
 		for _, topic := range p.topics {
 			part := history.Partition{Topic: topic, Index: rand.Int32N(topics[topic])}
 			for range 1 + rand.IntN(10) {
@@ -89,6 +101,34 @@ func (p *producer) run(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// renew takes a new client, with a new producer id, after a sequence error: the records that had no answer
+// by then have an unknown outcome.
+func (p *producer) renew() {
+	p.mu.Lock()
+	broken := p.mu.broken
+	p.mu.broken = nil
+	p.mu.Unlock()
+	if broken == nil {
+		return
+	}
+	p.say("producer %d begins anew: %v", p.number, broken)
+	client, err := kgo.NewClient(p.opts...)
+	if err != nil {
+		panic(err) // the options were good before
+	}
+	p.client.Close()
+	p.client = client
+	p.mu.Lock()
+	p.mu.broken = nil // of what Close has failed
+	p.mu.Unlock()
+}
+
+// sequenceError reports whether a broker has said that it knows less, or other, than the producer: kgo then
+// refuses all further records.
+func sequenceError(err error) bool {
+	return errors.Is(err, kerr.OutOfOrderSequenceNumber) || errors.Is(err, kerr.UnknownProducerID) || errors.Is(err, kerr.InvalidProducerEpoch)
 }
 
 // send produces one record; it waits while the client's buffer is full.
@@ -110,6 +150,9 @@ func (p *producer) done(part history.Partition, id history.ID, offset int64, err
 		p.mu.acked[part] = time.Now()
 	} else {
 		pending[1] = history.AppendRun(pending[1], id, -1)
+		if sequenceError(err) {
+			p.mu.broken = err
+		}
 	}
 	p.mu.pending[part] = pending
 }

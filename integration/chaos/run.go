@@ -22,11 +22,12 @@ const recovery = 90 * time.Second
 // chaos is one run.
 type chaos struct {
 	options
-	dir      string
-	begun    time.Time
-	log      *os.File // faults.log
-	world    *world
-	recorder *history.Recorder
+	dir       string
+	begun     time.Time
+	log       *os.File // faults.log
+	clientLog *os.File // producers.log
+	world     *world
+	recorder  *history.Recorder
 
 	producers []*producer
 	pipeliner *pipeliner
@@ -52,8 +53,12 @@ func run(ctx context.Context, o options) (err error) {
 	if c.log, err = os.Create(filepath.Join(dir, "faults.log")); err != nil {
 		return err
 	}
+	if c.clientLog, err = os.Create(filepath.Join(dir, "producers.log")); err != nil {
+		return err
+	}
 	defer func() {
 		c.log.Close()
+		c.clientLog.Close()
 		if err != nil || o.keep {
 			o.say("kept: %s", dir)
 			return
@@ -131,7 +136,7 @@ func (c *chaos) startLoad() error {
 			kgo.RecordDeliveryTimeout(15 * time.Second)}},
 	}
 	for _, k := range kinds {
-		p, err := newProducer(k.number, k.topics, c.world, c.recorder, 50*time.Millisecond, k.opts...)
+		p, err := newProducer(k.number, k.topics, c.world, c.recorder, c.clientLog, 50*time.Millisecond, k.opts...)
 		if err != nil {
 			return err
 		}
@@ -234,6 +239,9 @@ func (c *chaos) calm(ctx context.Context) error {
 		return err
 	}
 	synced := time.Since(begun)
+	if err := c.world.await(ctx, "deletion of topics", c.world.operator.left); err != nil {
+		return err
+	}
 	err := c.world.await(ctx, "producers served", func() string {
 		for _, p := range c.producers {
 			if s := p.stalled(begun); s != "" {
@@ -267,6 +275,7 @@ func (c *chaos) settle(ctx context.Context) error {
 	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
 		return err
 	}
+	c.tell("producers have ended")
 	var replicas []history.Replica
 	err := c.world.await(ctx, "equally long replicas", func() string {
 		var err error
@@ -278,6 +287,7 @@ func (c *chaos) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.tell("replicas are equally long")
 	ends := make(map[history.Partition]int64)
 	for _, r := range replicas {
 		ends[r.Partition] = r.End()

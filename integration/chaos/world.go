@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/integration/cluster/netns"
@@ -29,6 +27,8 @@ const servers = 3
 // clients is the number of nodes that producers and consumers run on.
 const clients = 2
 
+const replicationFactor = 3
+
 // topics are the topics and their numbers of partitions. Segments are small, so that they roll.
 var topics = map[string]int32{"orders": 4, "events": 3, "single": 1}
 
@@ -42,6 +42,7 @@ type world struct {
 	clients  []*netns.Node
 	ensemble *cluster.Ensemble
 	registry *cluster.Registry
+	operator *operator
 	brokers  []*keeper
 	disk     *cluster.Disk // the second log directory of the last broker
 }
@@ -72,7 +73,11 @@ func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any)
 	if w.registry, err = cluster.OpenRegistry(w.ensemble.Addr()+chroot, w.observer); err != nil {
 		return w, err
 	}
-	return w, w.startBrokers(brokers)
+	if err := w.startBrokers(brokers); err != nil {
+		return w, err
+	}
+	w.operator, err = newOperator(w)
+	return w, err
 }
 
 func (w *world) nodes(what string, n int) ([]*netns.Node, error) {
@@ -142,29 +147,30 @@ func (w *world) addrs() []string {
 
 // createTopics creates all topics and waits until their replicas are in sync.
 func (w *world) createTopics(ctx context.Context) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.addrs()...), cluster.Dialer(w.observer))
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	segment, insync := "262144", "2"
 	for topic, partitions := range topics {
 		configs := map[string]*string{"min.insync.replicas": &insync, "segment.bytes": &segment}
-		if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 3, configs, topic); err != nil {
+		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, configs, topic); err != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
 	return w.await(ctx, "in-sync replicas", w.outOfSync)
 }
 
-// outOfSync says which partitions lack replicas or a leader; nothing is all right.
+// outOfSync says which partitions lack replicas or a leader, or are being reassigned; nothing is all right.
 func (w *world) outOfSync() string {
 	var bad []string
 	for topic, partitions := range topics {
+		a, err := w.registry.Assignment(topic)
+		if err != nil {
+			return err.Error()
+		}
 		for p := range partitions {
+			replicas := a.Partitions[strconv.Itoa(int(p))]
 			state, err := w.registry.Partition(topic, p)
-			if err != nil || state.Leader < 0 || len(state.ISR) < 3 {
-				bad = append(bad, fmt.Sprintf("%s-%d: leader %d, epoch %d, ISR %v, %v", topic, p, state.Leader, state.LeaderEpoch, state.ISR, err))
+			if err != nil || state.Leader < 0 || len(state.ISR) != len(replicas) || len(replicas) != replicationFactor || len(a.Adding)+len(a.Removing) > 0 {
+				bad = append(bad, fmt.Sprintf("%s-%d: replicas %v (adding %v, removing %v), leader %d, epoch %d, ISR %v, %v",
+					topic, p, replicas, a.Adding, a.Removing, state.Leader, state.LeaderEpoch, state.ISR, err))
 			}
 		}
 	}
@@ -190,9 +196,14 @@ func (w *world) await(ctx context.Context, what string, missing func() string) e
 func (w *world) replicas() ([]history.Replica, error) {
 	var all []history.Replica
 	for topic, partitions := range topics {
+		a, err := w.registry.Assignment(topic)
+		if err != nil {
+			return nil, err
+		}
 		for index := range partitions {
 			p := history.Partition{Topic: topic, Index: index}
-			found := 0
+			assigned := a.Partitions[strconv.Itoa(int(index))]
+			var found []int32
 			for i := range w.brokers {
 				for _, dir := range w.logDirs(i+1, len(w.brokers)) {
 					if _, err := os.Stat(filepath.Join(dir, p.String())); err != nil {
@@ -203,11 +214,12 @@ func (w *world) replicas() ([]history.Replica, error) {
 						return nil, err
 					}
 					all = append(all, r)
-					found++
+					found = append(found, r.Broker)
 				}
 			}
-			if found != 3 {
-				return nil, fmt.Errorf("%d replicas of %v", found, p)
+			slices.Sort(assigned)
+			if !slices.Equal(found, assigned) {
+				return nil, fmt.Errorf("replicas of %v are on the disks of %v, assigned are %v", p, found, assigned)
 			}
 		}
 	}
@@ -256,6 +268,9 @@ func (w *world) close() {
 		}
 	}
 	wg.Wait()
+	if w.operator != nil {
+		w.operator.client.Close()
+	}
 	if w.registry != nil {
 		w.registry.Close()
 	}

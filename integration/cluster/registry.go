@@ -83,6 +83,26 @@ func (r *Registry) Partition(topic string, index int32) (PartitionState, error) 
 	return state, err
 }
 
+// Assignment is where the replicas of a topic's partitions are, and are to be.
+type Assignment struct {
+	Partitions map[string][]int32 `json:"partitions"` // by the partition's number
+	Adding     map[string][]int32 `json:"adding_replicas"`
+	Removing   map[string][]int32 `json:"removing_replicas"`
+}
+
+// Assignment returns the assignment of a topic.
+func (r *Registry) Assignment(topic string) (Assignment, error) {
+	var a Assignment
+	err := r.read(path.Join("/brokers/topics", topic), &a)
+	return a, err
+}
+
+// Topics returns the names of all topics.
+func (r *Registry) Topics() ([]string, error) {
+	names, _, err := r.conn.Children(r.chroot + "/brokers/topics")
+	return names, err
+}
+
 var errNoNode = errors.New("no such znode")
 
 func (r *Registry) read(node string, v any) error {

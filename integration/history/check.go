@@ -195,16 +195,6 @@ func (c *check) watermark(e Event) {
 	if told.offset > c.highest.offset {
 		c.highest = told
 	}
-	if end := endOf(e.Runs); end > e.HighWatermark {
-		c.fail(Back, "consumer %d read up to %d with a high watermark of %d at %v", e.Client, end, e.HighWatermark, e.At)
-	}
-}
-
-func endOf(runs []Run) int64 {
-	if len(runs) == 0 {
-		return 0
-	}
-	return runs[len(runs)-1].Offset + int64(runs[len(runs)-1].Count)
 }
 
 // claims notes what is said to be at which offset.

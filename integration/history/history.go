@@ -17,7 +17,8 @@
 //   - A consumer reads offset after offset. The high watermark in the replies to its fetches does not go
 //     back within a leader epoch and one life of the leader: a new leader, or one that was killed with all
 //     the others and still leads, begins with an older one, as in Kafka, and hides what lies above. The
-//     latest offset that a consumer asks for never goes back (KIP-207).
+//     latest offset that a consumer asks for never goes back (KIP-207). A reply may hold records above the
+//     high watermark it tells, which is looked at first.
 //   - Nothing is in a log that nobody has sent, and the replicas of a partition are the same, byte for byte.
 package history
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// An operator works on the cluster while it is being harmed. What he asks for may fail.
+type operator struct {
+	world  *world
+	client *kgo.Client
+	admin  *kadm.Client
+
+	mu      sync.Mutex
+	created int
+	deleted map[string]bool // topics that must go
+}
+
+// operatorTimeout is what he waits for an answer.
+const operatorTimeout = 4 * time.Second
+
+func newOperator(w *world) (*operator, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.addrs()...), cluster.Dialer(w.observer), kgo.RetryTimeout(operatorTimeout),
+		kgo.RequestTimeoutOverhead(operatorTimeout))
+	if err != nil {
+		return nil, err
+	}
+	return &operator{world: w, client: client, admin: kadm.NewClient(client), deleted: make(map[string]bool)}, nil
+}
+
+// reassign gives a partition other replicas, or the same ones in another order.
+func (o *operator) reassign(f fault, brokers int) string {
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	topic, partition := partitionOf(f.pick)
+	var replicas []int32
+	for i := range brokers {
+		replicas = append(replicas, int32((i+f.other)%brokers)+1)
+	}
+	if f.other/brokers%2 == 1 {
+		slices.Reverse(replicas)
+	}
+	replicas = replicas[:replicationFactor]
+	var req kadm.AlterPartitionAssignmentsReq
+	req.Assign(topic, partition, replicas)
+	resp, err := o.admin.AlterPartitionAssignments(ctx, req)
+	if err == nil {
+		err = resp.Error()
+	}
+	return fmt.Sprintf("%s-%d to %v%s", topic, partition, replicas, outcome(err))
+}
+
+// partitionOf returns the partition that a fault's number stands for.
+func partitionOf(pick int) (topic string, partition int32) {
+	topic = []string{"orders", "events", "single"}[pick%3]
+	return topic, int32(pick/3) % topics[topic]
+}
+
+// elect makes the preferred replicas lead.
+func (o *operator) elect() string {
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	_, err := o.admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, nil)
+	return "preferred" + outcome(err)
+}
+
+// create creates a topic that has not been there.
+func (o *operator) create(f fault) (name, how string) {
+	o.mu.Lock()
+	o.created++
+	name = fmt.Sprintf("extra-%d", o.created)
+	o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	_, err := o.admin.CreateTopic(ctx, int32(f.pick%5)+1, replicationFactor, nil, name)
+	return name, outcome(err)
+}
+
+// delete deletes a topic; left tries again if that fails.
+func (o *operator) delete(name string) {
+	o.mu.Lock()
+	o.deleted[name] = true
+	o.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	o.admin.DeleteTopic(ctx, name)
+}
+
+// left says which deleted topics are still there, and deletes them again; nothing is all right.
+func (o *operator) left() string {
+	names, err := o.world.registry.Topics()
+	if err != nil {
+		return err.Error()
+	}
+	for _, name := range names {
+		o.mu.Lock()
+		deleted := o.deleted[name]
+		o.mu.Unlock()
+		if !deleted {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+		_, err := o.admin.DeleteTopic(ctx, name)
+		cancel()
+		if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return fmt.Sprintf("topic %s: %v", name, err)
+		}
+		return "topic " + name
+	}
+	return ""
+}
