@@ -32,6 +32,9 @@ type subject struct {
 	system report.System
 }
 
+// System returns what it is.
+func (s *subject) System() report.System { return s.system }
+
 // ready fails unless the subject can be put under load.
 func (s *subject) ready(ctx context.Context, c *load.Conn) error {
 	if s.system == report.Bare {
@@ -51,7 +54,7 @@ func (b *bench) measure(ctx context.Context) error {
 	alone := []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"start", b.starts}, {"partitions", b.partitions}, {"failover", b.failovers}}
+	}{{"start", b.starts}, {"partitions", b.partitions}, {"failover", b.failovers}, {"replication", b.replication}}
 
 	if slices.ContainsFunc(sideBySide, func(g sharedGroup) bool { return slices.Contains(b.only, g.name) }) {
 		if err := b.together(ctx, sideBySide); err != nil {

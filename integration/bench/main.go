@@ -14,9 +14,10 @@
 //	partitions  10,000 of them: created, restarted in order, restarted after SIGKILL
 //	failover    three brokers, three replicas of each of 1,000 partitions: created, a broker stopped in order, one
 //	            killed, the controller killed
+//	replication three brokers, three replicas, acks=all: batches of two sizes, and records at a fixed rate
 //
-// The brokers have their default configuration. They run side by side for the first four groups and
-// take turns; in the others each runs alone. Memory is that after each of the first four groups.
+// The brokers have their default configuration. They run side by side for the first four groups and for
+// the last one, and take turns; in the others each runs alone. Memory is that after each of the first four groups.
 package main
 
 import (
@@ -57,7 +58,7 @@ type options struct {
 	timeout time.Duration
 }
 
-var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover"}
+var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "replication"}
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {

@@ -20,15 +20,21 @@ const (
 	p999       = "p99.9 ms"
 )
 
+// contender is what is put under load: a broker or a cluster of some.
+type contender interface {
+	System() report.System
+	Log() string
+}
+
 // workload is one load that all systems are put under in turn.
-type workload struct {
+type workload[C contender] struct {
 	name    string
-	run     func(ctx context.Context, s *subject) (load.Result, time.Duration, error)
+	run     func(ctx context.Context, s C) (load.Result, time.Duration, error)
 	targets map[string]report.Target
 }
 
 // compare runs a workload on each subject in turn: once to warm up, then as often as it counts.
-func (b *bench) compare(ctx context.Context, w workload, subjects []*subject) error {
+func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects []C) error {
 	metrics := []string{throughput, cpuPerGB, p50, p99, p999}
 	for _, metric := range metrics { // in this order
 		b.report.Row(w.name, metric).Target = w.targets[metric]
@@ -37,7 +43,7 @@ func (b *bench) compare(ctx context.Context, w workload, subjects []*subject) er
 		for _, s := range subjects {
 			r, cpu, err := w.run(ctx, s)
 			if err != nil {
-				return fmt.Errorf("%s, %s: %w\n%s", w.name, s.system, err, s.Log())
+				return fmt.Errorf("%s, %s: %w\n%s", w.name, s.System(), err, s.Log())
 			}
 			values := []float64{float64(r.Bytes) / r.Elapsed.Seconds() / 1e6, cpu.Seconds() / float64(r.Bytes) * 1e9,
 				milliseconds(r.Latency.Percentile(50)), milliseconds(r.Latency.Percentile(99)), milliseconds(r.Latency.Percentile(99.9))}
@@ -45,10 +51,10 @@ func (b *bench) compare(ctx context.Context, w workload, subjects []*subject) er
 			if round > 0 {
 				kind = fmt.Sprintf("run %d of %d", round, b.runs)
 				for i, metric := range metrics {
-					b.report.Row(w.name, metric).Add(s.system, values[i])
+					b.report.Row(w.name, metric).Add(s.System(), values[i])
 				}
 			}
-			b.say("%s, %s, %s: %.0f MB/s, %.2f CPU s/GB, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", w.name, s.system, kind,
+			b.say("%s, %s, %s: %.0f MB/s, %.2f CPU s/GB, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", w.name, s.System(), kind,
 				values[0], values[1], values[2], values[3], values[4])
 		}
 	}
@@ -164,8 +170,8 @@ func (b *bench) produce(ctx context.Context, subjects []*subject) error {
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
 			return fresh(ctx, s, func() (load.Result, error) { return load.Produce(ctx, s.Addr(), batches, b.limit) })
 		}
-		w := workload{"produce: " + l.name, run, map[string]report.Target{cpuPerGB: l.target}}
-		if err := b.compare(ctx, w, subjects); err != nil {
+		w := workload[*subject]{"produce: " + l.name, run, map[string]report.Target{cpuPerGB: l.target}}
+		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}
 	}
@@ -182,9 +188,9 @@ func (b *bench) latencies(ctx context.Context, subjects []*subject) error {
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
 			return fresh(ctx, s, func() (load.Result, error) { return pace.Run(ctx, s.Addr(), b.latency) })
 		}
-		w := workload{fmt.Sprintf("latency: %d records of 1 KiB a second", rate), run,
+		w := workload[*subject]{fmt.Sprintf("latency: %d records of 1 KiB a second", rate), run,
 			map[string]report.Target{p999: fractionOfKafka("1/2", 0.5)}}
-		if err := b.compare(ctx, w, subjects); err != nil {
+		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}
 	}
@@ -228,8 +234,8 @@ func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
 			return charged(s, func() (load.Result, error) { return reads[s].Run(ctx, s.Addr(), limit) })
 		}
-		w := workload{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}}
-		if err := b.compare(ctx, w, subjects); err != nil {
+		w := workload[*subject]{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}}
+		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}
 	}

@@ -63,6 +63,7 @@ type Cluster struct {
 	Controller int32
 	Led        map[int32]int // partitions by their leaders
 	InSync     int           // replicas in the ISRs of all partitions
+	Leaders    []string      // addresses of the leaders, by partition, if one topic was asked for
 }
 
 // Describe returns what the broker knows of topics.
@@ -79,10 +80,18 @@ func (c *Conn) Describe(ctx context.Context, topics ...string) (Cluster, error) 
 	}
 	m := resp.(*kmsg.MetadataResponse)
 	known.Controller = m.ControllerID
+	addrs := make(map[int32]string, len(m.Brokers))
+	for _, b := range m.Brokers {
+		addrs[b.NodeID] = fmt.Sprintf("%s:%d", b.Host, b.Port)
+	}
 	for _, t := range m.Topics {
+		known.Leaders = make([]string, len(t.Partitions))
 		for _, p := range t.Partitions {
 			known.Led[p.Leader]++
 			known.InSync += len(p.ISR)
+			if i := int(p.Partition); i < len(known.Leaders) {
+				known.Leaders[i] = addrs[p.Leader]
+			}
 		}
 	}
 	return known, nil

@@ -19,6 +19,7 @@ type Spec struct {
 	// to the percent if it is compressed. 0 makes batches of one record.
 	BatchBytes int
 	Codec      record.Codec
+	Partition  int32 // of the topic, to which the requests go
 }
 
 // Where the fields of a request and of a batch are that change from one request to the next.
@@ -50,14 +51,14 @@ func (f *frame) stamp(correlation int32, now int64) {
 // produceVersion is what Kafka 3.9's own producer sends.
 const produceVersion = 11
 
-// encode makes a frame for partition 0 of a topic.
-func encode(topic string, acks int16, batch []byte, records int) *frame {
+// encode makes a frame for a partition of a topic.
+func encode(topic string, partition int32, acks int16, batch []byte, records int) *frame {
 	req := kmsg.NewPtrProduceRequest()
 	req.Version, req.Acks, req.TimeoutMillis = produceVersion, acks, int32(patience.Milliseconds())
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic = topic
 	p := kmsg.NewProduceRequestTopicPartition()
-	p.Records = batch
+	p.Partition, p.Records = partition, batch
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
 	bytes := formatter.AppendRequest(nil, req, 0)
@@ -79,7 +80,7 @@ type Batches struct {
 	Ratio float64
 }
 
-// NewBatches encodes requests to partition 0 of a topic.
+// NewBatches encodes requests to a partition of a topic.
 func NewBatches(topic string, acks int16, spec Spec) (*Batches, error) {
 	random := newRandom()
 	count, err := spec.fill(random)
@@ -93,7 +94,7 @@ func NewBatches(topic string, acks int16, spec Spec) (*Batches, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.frames = append(b.frames, encode(topic, acks, batch, count))
+		b.frames = append(b.frames, encode(topic, spec.Partition, acks, batch, count))
 		raw += count * spec.RecordBytes
 		wire += len(batch)
 	}

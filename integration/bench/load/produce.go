@@ -2,7 +2,9 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,6 +30,33 @@ func Produce(ctx context.Context, addr string, batches *Batches, limit Limit) (R
 		return r, fmt.Errorf("produce: %w", err)
 	}
 	return r, nil
+}
+
+// A Target is a partition's leader and what is sent to it.
+type Target struct {
+	Addr    string
+	Batches *Batches
+}
+
+// ProduceAll is Produce to several partitions at once, over a connection each. Each of them has an equal
+// part of the limit's bytes.
+func ProduceAll(ctx context.Context, targets []Target, limit Limit) (Result, error) {
+	limit.Bytes /= int64(len(targets))
+	results, errs := make([]Result, len(targets)), make([]error, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		wg.Go(func() { results[i], errs[i] = Produce(ctx, t.Addr, t.Batches, limit) })
+	}
+	wg.Wait()
+	var all Result
+	for _, r := range results {
+		all.Requests += r.Requests
+		all.Records += r.Records
+		all.Bytes += r.Bytes
+		all.Elapsed = max(all.Elapsed, r.Elapsed)
+		all.Latency.Merge(&r.Latency)
+	}
+	return all, errors.Join(errs...)
 }
 
 // accepted reads the response to a Produce request and returns the error that it may hold.

@@ -21,6 +21,12 @@ func (s *Samples) Add(d time.Duration) {
 	s.sorted = false
 }
 
+// Merge adds the samples of other.
+func (s *Samples) Merge(other *Samples) {
+	s.values = append(s.values, other.values...)
+	s.sorted = false
+}
+
 // Len returns the number of samples.
 func (s *Samples) Len() int { return len(s.values) }
 

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/gregor-mq/gregor/integration/bench/load"
+	"github.com/gregor-mq/gregor/integration/bench/report"
+)
+
+// replication measures three brokers that keep three replicas of what producers send with acks=all. The
+// processor time is that of all three.
+func (b *bench) replication(ctx context.Context) error {
+	var trios []*trio
+	defer func() {
+		for _, t := range trios {
+			t.kill()
+			for _, m := range t.members {
+				os.RemoveAll(m.Dir())
+			}
+		}
+	}()
+	for _, name := range b.brokers() {
+		t, err := b.newTrio(ctx, name)
+		trios = append(trios, t)
+		if err != nil {
+			return err
+		}
+	}
+	if err := b.warmUpTrios(ctx, trios); err != nil {
+		return err
+	}
+	quarter := map[string]report.Target{cpuPerGB: fractionOfKafka("1/4", 0.25)}
+	for _, l := range []struct {
+		name       string
+		batch      int
+		partitions int
+	}{
+		{"64 KiB batches, one partition", 64 << 10, 1},
+		{"16 KiB batches, three partitions", 16 << 10, 3},
+	} {
+		run := func(ctx context.Context, t *trio) (load.Result, time.Duration, error) {
+			return t.produce(ctx, l.partitions, load.Spec{RecordBytes: 1024, BatchBytes: l.batch}, b.limit)
+		}
+		w := workload[*trio]{"replication: three brokers, " + l.name, run, quarter}
+		if err := compare(ctx, b, w, trios); err != nil {
+			return err
+		}
+	}
+	return b.replicatedLatency(ctx, trios)
+}
+
+// replicatedLatency measures a producer that keeps to a rate.
+func (b *bench) replicatedLatency(ctx context.Context, trios []*trio) error {
+	const rate = 1000
+	pace, err := load.NewPace(topic, b.acks, 1024, rate)
+	if err != nil {
+		return err
+	}
+	run := func(ctx context.Context, t *trio) (load.Result, time.Duration, error) {
+		return t.fresh(ctx, 1, func(leaders []string) (load.Result, error) { return pace.Run(ctx, leaders[0], b.latency) })
+	}
+	w := workload[*trio]{fmt.Sprintf("replication: three brokers, %d records of 1 KiB a second", rate), run,
+		map[string]report.Target{p999: fractionOfKafka("1/5", 0.2)}}
+	return compare(ctx, b, w, trios)
+}
+
+// warmUpTrios puts each cluster under load until a JVM has compiled what it will run.
+func (b *bench) warmUpTrios(ctx context.Context, trios []*trio) error {
+	limit := load.Limit{Time: b.warm / 2, Bytes: b.limit.Bytes}
+	for _, t := range trios {
+		b.say("warming up three brokers of %s", t.system)
+		for _, batch := range []int{0, 16 << 10} {
+			if _, _, err := t.produce(ctx, 3, load.Spec{RecordBytes: 1024, BatchBytes: batch}, limit); err != nil {
+				return fmt.Errorf("%s: %w\n%s", t.system, err, t.Log())
+			}
+		}
+	}
+	return nil
+}
+
+// produce sends batches to the leaders of a new topic's partitions.
+func (t *trio) produce(ctx context.Context, partitions int, spec load.Spec, limit load.Limit) (load.Result, time.Duration, error) {
+	targets := make([]load.Target, partitions)
+	for i := range targets {
+		spec.Partition = int32(i)
+		batches, err := load.NewBatches(topic, t.acks, spec)
+		if err != nil {
+			return load.Result{}, 0, err
+		}
+		targets[i].Batches = batches
+	}
+	return t.fresh(ctx, partitions, func(leaders []string) (load.Result, error) {
+		for i := range targets {
+			targets[i].Addr = leaders[i]
+		}
+		return load.ProduceAll(ctx, targets, limit)
+	})
+}
+
+// fresh runs a load on a topic that is new and that is deleted afterwards. It returns the processor time
+// that all brokers have used meanwhile, until every replica has all.
+func (t *trio) fresh(ctx context.Context, partitions int, do func(leaders []string) (load.Result, error)) (r load.Result, cpu time.Duration, err error) {
+	if err := t.create(ctx, partitions); err != nil {
+		return r, 0, err
+	}
+	if err := t.inSync(ctx, partitions); err != nil {
+		return r, 0, err
+	}
+	known, err := t.describe(ctx)
+	if err != nil {
+		return r, 0, err
+	}
+	before, err := t.cpu()
+	if err != nil {
+		return r, 0, err
+	}
+	if r, err = do(known.Leaders); err != nil {
+		return r, 0, err
+	}
+	after, err := t.cpu()
+	if err != nil {
+		return r, 0, err
+	}
+	return r, after - before, t.drop(ctx)
+}
+
+// cpu returns the processor time that the members have used.
+func (t *trio) cpu() (sum time.Duration, err error) {
+	for _, m := range t.members {
+		own, err := m.CPU()
+		if err != nil {
+			return 0, err
+		}
+		sum += own
+	}
+	return sum, nil
+}
+
+// drop deletes the topic and waits until no member has files of it.
+func (t *trio) drop(ctx context.Context) error {
+	if err := t.onController(ctx, func(c *load.Conn) error { return c.Delete(ctx, topic) }); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, errors.New("the files of a deleted topic do not go"))
+	defer cancel()
+	for _, m := range t.members {
+		for {
+			there, err := m.HasData(topic)
+			if err != nil {
+				return err
+			}
+			if !there {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
