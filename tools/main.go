@@ -25,6 +25,7 @@ import (
 	"github.com/gregor-mq/gregor/tools/logdirs"
 	"github.com/gregor-mq/gregor/tools/offsets"
 	"github.com/gregor-mq/gregor/tools/produce"
+	"github.com/gregor-mq/gregor/tools/reassign"
 	"github.com/gregor-mq/gregor/tools/records"
 	"github.com/gregor-mq/gregor/tools/topics"
 	"github.com/gregor-mq/gregor/tools/zookeeper"
@@ -34,7 +35,7 @@ import (
 func commands() []*tool.Command {
 	return []*tool.Command{
 		apiversions.Command(), cluster.Command(), consume.Command(), elect.Command(), logdirs.Command(), offsets.Command(),
-		produce.Command(), records.Command(), topics.Command(),
+		produce.Command(), reassign.Command(), records.Command(), topics.Command(),
 	}
 }
 

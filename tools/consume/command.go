@@ -57,7 +57,7 @@ func fail(env *tool.Env, c *tool.Command, err error) int {
 	}
 	option, ok := errors.AsType[*jopt.Error](err)
 	switch {
-	case ok && option.Exception != "OptionArgumentConversionException" && option.Exception != "MultipleArgumentsForOptionException":
+	case ok && !option.Late():
 		return c.Usage(env, option.Message)
 	case env.Kafka:
 		fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))

@@ -80,7 +80,12 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return err
 	}
-	admin, err := newAdmin(env, options)
+	texts, err := options.Texts(bootstrapServer, adminConfig)
+	if err != nil {
+		return err
+	}
+	admin, err := client.NewAdminWith(env, texts[bootstrapServer], texts[adminConfig],
+		clientconf.Properties{"default.api.timeout.ms": "30000", "request.timeout.ms": "15000"})
 	if err != nil {
 		return err
 	}
@@ -119,27 +124,6 @@ func check(options *jopt.Set) error {
 		return refuse("Option %s is only allowed if %s is used", partitionID, topicName)
 	}
 	return nil
-}
-
-// newAdmin connects with shorter times than other tools, unless the configuration sets them.
-func newAdmin(env *tool.Env, options *jopt.Set) (*client.Admin, error) {
-	file, err := options.Value(adminConfig)
-	if err != nil {
-		return nil, err
-	}
-	properties, err := clientconf.LoadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if properties["bootstrap.servers"], err = options.Value(bootstrapServer); err != nil {
-		return nil, err
-	}
-	for name, value := range map[string]string{"default.api.timeout.ms": "30000", "request.timeout.ms": "15000"} {
-		if _, set := properties[name]; !set {
-			properties[name] = value
-		}
-	}
-	return client.OpenAdmin(env, properties)
 }
 
 // elect asks for an election and returns the outcome of each partition; nil partitions are all.

@@ -55,7 +55,11 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err := tool.CheckRequired(options, "bootstrap-server", "describe"); err != nil {
 		return err
 	}
-	admin, err := newAdmin(env, options)
+	texts, err := options.Texts("bootstrap-server", "command-config")
+	if err != nil {
+		return err
+	}
+	admin, err := client.NewAdminWith(env, texts["bootstrap-server"], texts["command-config"], clientconf.Properties{"client.id": "log-dirs-tool"})
 	if err != nil {
 		return err
 	}
@@ -82,24 +86,6 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	fmt.Fprintf(env.Stdout, "Received log directory information from brokers %s\n", join(asked))
 	fmt.Fprintln(env.Stdout, format(asked, dirs, topics))
 	return nil
-}
-
-func newAdmin(env *tool.Env, options *jopt.Set) (*client.Admin, error) {
-	file, err := options.Value("command-config")
-	if err != nil {
-		return nil, err
-	}
-	properties, err := clientconf.LoadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	if properties["bootstrap.servers"], err = options.Value("bootstrap-server"); err != nil {
-		return nil, err
-	}
-	if properties["client.id"] == "" {
-		properties["client.id"] = "log-dirs-tool"
-	}
-	return client.OpenAdmin(env, properties)
 }
 
 // list returns the elements of an option that has several, separated by commas; empty ones are left out.

@@ -113,17 +113,13 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 }
 
 func parse(options *jopt.Set) (*request, error) {
-	texts := map[string]string{}
 	servers := "broker-list"
 	if options.Has("bootstrap-server") {
 		servers = "bootstrap-server"
 	}
-	for _, name := range []string{servers, "topic-partitions", "topic", "partitions", "time", "command-config"} {
-		text, err := options.Value(name)
-		if err != nil {
-			return nil, err
-		}
-		texts[name] = text
+	texts, err := options.Texts(servers, "topic-partitions", "topic", "partitions", "time", "command-config")
+	if err != nil {
+		return nil, err
 	}
 	if err := client.CheckAddresses(texts[servers]); err != nil {
 		return nil, err
@@ -132,7 +128,6 @@ func parse(options *jopt.Set) (*request, error) {
 		return nil, throwable.New(throwable.Terse, "--topic-partitions cannot be used with --topic or --partitions")
 	}
 	req := &request{servers: texts[servers], config: texts["command-config"], internal: !options.Has("exclude-internal-topics")}
-	var err error
 	if req.timestamp, err = ParseTime(texts["time"]); err != nil {
 		return nil, err
 	}

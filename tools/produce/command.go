@@ -43,7 +43,7 @@ func Command() *tool.Command {
 func fail(env *tool.Env, c *tool.Command, err error) int {
 	option, ok := errors.AsType[*jopt.Error](err)
 	switch {
-	case ok && !isLate(option):
+	case ok && !option.Late():
 		return c.Usage(env, option.Message)
 	case ok || !env.Kafka:
 		fmt.Fprintln(env.Stderr, throwable.From(err).Message)
@@ -51,11 +51,6 @@ func fail(env *tool.Env, c *tool.Command, err error) int {
 		io.WriteString(env.Stderr, throwable.Trace(err))
 	}
 	return 1
-}
-
-// isLate reports whether the error came up when the value of an option was asked for.
-func isLate(err *jopt.Error) bool {
-	return err.Exception == "OptionArgumentConversionException" || err.Exception == "MultipleArgumentsForOptionException"
 }
 
 func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
@@ -163,13 +158,9 @@ func newReader(env *tool.Env, options *jopt.Set) (*lineReader, error) {
 // producerProperties puts together the producer's configuration: the file, --producer-property, and the
 // options that stand for properties.
 func producerProperties(options *jopt.Set) (clientconf.Properties, error) {
-	texts := map[string]string{}
-	for _, name := range []string{"bootstrap-server", "broker-list", "compression-codec", "producer.config"} {
-		text, err := options.Value(name)
-		if err != nil {
-			return nil, err
-		}
-		texts[name] = text
+	texts, err := options.Texts("bootstrap-server", "broker-list", "compression-codec", "producer.config")
+	if err != nil {
+		return nil, err
 	}
 	servers := texts["broker-list"]
 	if options.Has("bootstrap-server") {

@@ -48,13 +48,9 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err := tool.CheckRequired(options, "bootstrap-server", "offset-json-file"); err != nil {
 		return err
 	}
-	texts := map[string]string{}
-	for _, name := range []string{"bootstrap-server", "offset-json-file", "command-config"} {
-		text, err := options.Value(name)
-		if err != nil {
-			return err
-		}
-		texts[name] = text
+	texts, err := options.Texts("bootstrap-server", "offset-json-file", "command-config")
+	if err != nil {
+		return err
 	}
 	admin, err := client.NewAdmin(env, texts["bootstrap-server"], texts["command-config"], "")
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/client"
 	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
@@ -195,39 +196,25 @@ func settingsOf(configs []kmsg.DescribeConfigsResponseResourceConfig) []setting 
 }
 
 // reassignments returns the moves of replicas going on. Brokers that cannot tell, or may not, tell none.
-func (c *command) reassignments(ctx context.Context, topics []kmsg.MetadataResponseTopic) (map[topic.Partition]move, error) {
-	moves := map[topic.Partition]move{}
-	if len(topics) == 0 {
-		return moves, nil
-	}
-	req := kmsg.NewPtrListPartitionReassignmentsRequest()
-	req.TimeoutMillis = requestTimeout
+func (c *command) reassignments(ctx context.Context, topics []kmsg.MetadataResponseTopic) (map[topic.Partition]client.Reassignment, error) {
+	var partitions []topic.Partition
 	for _, t := range topics {
-		r := kmsg.NewListPartitionReassignmentsRequestTopic()
-		r.Topic = *t.Topic
 		for _, p := range t.Partitions {
-			r.Partitions = append(r.Partitions, p.Partition)
-		}
-		req.Topics = append(req.Topics, r)
-	}
-	resp, err := c.admin.Call(ctx, "listPartitionReassignments", req)
-	if err != nil {
-		return moves, ignorable(err)
-	}
-	listed := resp.(*kmsg.ListPartitionReassignmentsResponse)
-	if err := throwable.FromCode(listed.ErrorCode, listed.ErrorMessage); err != nil {
-		return moves, ignorable(err)
-	}
-	for _, t := range listed.Topics {
-		for _, p := range t.Partitions {
-			moves[topic.Partition{Topic: t.Topic, Index: p.Partition}] = move{p.Replicas, p.AddingReplicas, p.RemovingReplicas}
+			partitions = append(partitions, topic.Partition{Topic: *t.Topic, Index: p.Partition})
 		}
 	}
-	return moves, nil
+	if partitions == nil {
+		return nil, nil
+	}
+	moves, err := c.admin.Reassignments(ctx, partitions)
+	return moves, ignorable(err)
 }
 
 // ignorable returns nil if err only means that the broker cannot or may not list reassignments.
 func ignorable(err error) error {
+	if err == nil {
+		return nil
+	}
 	switch throwable.Code(err) {
 	case kerr.UnsupportedVersion.Code, kerr.ClusterAuthorizationFailed.Code:
 		return nil

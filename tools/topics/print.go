@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/client"
 )
 
 // setting is one setting of a topic; own means that it is not Kafka's default.
@@ -18,9 +19,6 @@ type setting struct {
 	name, value string
 	own         bool
 }
-
-// move is a reassignment of a partition's replicas that has not ended.
-type move struct{ replicas, adding, removing []int32 }
 
 // report is what --describe is restricted to; without restriction everything is shown.
 type report struct{ underReplicated, unavailable, underMinISR, atMinISR, overridden bool }
@@ -37,7 +35,7 @@ type printer struct {
 	live   map[int32]bool
 }
 
-func (p *printer) topic(t kmsg.MetadataResponseTopic, settings []setting, moves map[topic.Partition]move) error {
+func (p *printer) topic(t kmsg.MetadataResponseTopic, settings []setting, moves map[topic.Partition]client.Reassignment) error {
 	if !p.report.partitionsOnly() && len(t.Partitions) > 0 {
 		p.head(t, settings, moves)
 	}
@@ -58,7 +56,7 @@ func (p *printer) topic(t kmsg.MetadataResponseTopic, settings []setting, moves 
 }
 
 // head writes the line about the topic itself.
-func (p *printer) head(t kmsg.MetadataResponseTopic, settings []setting, moves map[topic.Partition]move) {
+func (p *printer) head(t kmsg.MetadataResponseTopic, settings []setting, moves map[topic.Partition]client.Reassignment) {
 	var own []string
 	for _, s := range settings {
 		if s.own {
@@ -79,7 +77,7 @@ func (p *printer) head(t kmsg.MetadataResponseTopic, settings []setting, moves m
 }
 
 // partition writes the line about one partition.
-func (p *printer) partition(name string, t kmsg.MetadataResponseTopicPartition, m move, moving bool) {
+func (p *printer) partition(name string, t kmsg.MetadataResponseTopicPartition, m client.Reassignment, moving bool) {
 	leader := "none"
 	if p.live[t.Leader] {
 		leader = strconv.Itoa(int(t.Leader))
@@ -87,13 +85,13 @@ func (p *printer) partition(name string, t kmsg.MetadataResponseTopicPartition, 
 	line := fmt.Sprintf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s",
 		name, t.Partition, leader, join(t.Replicas, ","), join(t.ISR, ","))
 	if moving {
-		line += "\tAdding Replicas: " + join(m.adding, ",") + "\tRemoving Replicas: " + join(m.removing, ",")
+		line += "\tAdding Replicas: " + join(m.Adding, ",") + "\tRemoving Replicas: " + join(m.Removing, ",")
 	}
 	fmt.Fprintln(p.out, line+"\tElr: N/A\tLastKnownElr: N/A") // clusters on ZooKeeper have no ELR (KIP-966)
 }
 
 // reported reports whether one of the reports asked for is about the partition.
-func (p *printer) reported(t kmsg.MetadataResponseTopicPartition, m move, minISR int) bool {
+func (p *printer) reported(t kmsg.MetadataResponseTopicPartition, m client.Reassignment, minISR int) bool {
 	led := p.live[t.Leader]
 	return p.report.underReplicated && replicas(t, m) > len(t.ISR) ||
 		p.report.unavailable && !led ||
@@ -102,10 +100,10 @@ func (p *printer) reported(t kmsg.MetadataResponseTopicPartition, m move, minISR
 }
 
 // replicas returns the replication factor, not counting replicas that are only on their way in.
-func replicas(t kmsg.MetadataResponseTopicPartition, m move) int {
-	changing := slices.Concat(m.removing, m.adding)
+func replicas(t kmsg.MetadataResponseTopicPartition, m client.Reassignment) int {
+	changing := slices.Concat(m.Removing, m.Adding)
 	if slices.ContainsFunc(t.Replicas, func(id int32) bool { return slices.Contains(changing, id) }) {
-		return len(m.replicas) - len(m.adding)
+		return len(m.Replicas) - len(m.Adding)
 	}
 	return len(t.Replicas)
 }

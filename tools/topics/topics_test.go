@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/client"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -166,7 +167,7 @@ func TestPrinter(t *testing.T) {
 		partition(4, 9, []int32{9, 2, 3}, []int32{9, 2, 3}), // led by a broker that is gone
 		partition(5, 1, []int32{1, 2, 3}, []int32{1, 2}),    // moving from 3 to nowhere
 	}
-	moves := map[topic.Partition]move{{Topic: "t", Index: 5}: {replicas: []int32{1, 2, 3, 4}, adding: []int32{4}, removing: []int32{3}}}
+	moves := map[topic.Partition]client.Reassignment{{Topic: "t", Index: 5}: {Replicas: []int32{1, 2, 3, 4}, Adding: []int32{4}, Removing: []int32{3}}}
 	const tail = "\tElr: N/A\tLastKnownElr: N/A\n"
 	lines := []string{
 		"Topic: t\tTopicId: AAAAAAAAAAAAAAAAAAAAAQ\tPartitionCount: 6\tReplicationFactor: 3\tConfigs: min.insync.replicas=2,b=null\n",

@@ -51,6 +51,18 @@ func NewAdmin(env *tool.Env, bootstrap, file, clientID string) (*Admin, error) {
 	return OpenAdmin(env, properties)
 }
 
+// NewAdminWith is NewAdmin with properties that are set unless the file sets them.
+func NewAdminWith(env *tool.Env, bootstrap, file string, unlessSet clientconf.Properties) (*Admin, error) {
+	properties := maps.Clone(unlessSet)
+	loaded, err := clientconf.LoadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	properties.Merge(loaded)
+	properties["bootstrap.servers"] = bootstrap
+	return OpenAdmin(env, properties)
+}
+
 // OpenAdmin returns an Admin with the given configuration.
 func OpenAdmin(env *tool.Env, properties clientconf.Properties) (*Admin, error) {
 	if properties["client.id"] == "" {

@@ -128,6 +128,19 @@ func (s *Set) Value(name string) (string, error) {
 		Message: "Found multiple arguments for option " + name + ", but you asked for only one"}
 }
 
+// Texts returns the values of several options by their names.
+func (s *Set) Texts(names ...string) (map[string]string, error) {
+	texts := map[string]string{}
+	for _, name := range names {
+		text, err := s.Value(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = text
+	}
+	return texts, nil
+}
+
 // Int32 returns the value of an Integer option and whether there is one.
 func (s *Set) Int32(name string) (int32, bool, error) {
 	value, ok, err := s.number(name, 32)
@@ -192,3 +205,9 @@ func (e *Error) Error() string { return e.Message }
 
 // Class returns the full name of the Java class.
 func (e *Error) Class() string { return "joptsimple." + e.Exception }
+
+// Late reports whether the error came up when the value of an option was asked for, and not when the command
+// line was read.
+func (e *Error) Late() bool {
+	return e.Exception == "OptionArgumentConversionException" || e.Exception == "MultipleArgumentsForOptionException"
+}

@@ -42,6 +42,8 @@ func Newf(class, format string, args ...any) *Exception {
 // The classes that the tools throw themselves.
 const (
 	IllegalArgument  = "java.lang.IllegalArgumentException"
+	IllegalState     = "java.lang.IllegalStateException"
+	IndexOutOfBounds = "java.lang.IndexOutOfBoundsException"
 	NumberFormat     = "java.lang.NumberFormatException"
 	Runtime          = "java.lang.RuntimeException"
 	Execution        = "java.util.concurrent.ExecutionException"

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// startThree starts three brokers as those that the sessions were recorded with: each in a rack of its own,
+// the third with two log directories. With GREGORCTL_KAFKA set they are Apache Kafka's.
+func startThree(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs ZooKeeper and brokers")
+	}
+	c := cluster.Start(t, 0, cluster.Props{"auto.leader.rebalance.enable": "false", "offsets.topic.num.partitions": "5"})
+	dirs := t.TempDir()
+	for id := range 3 {
+		props := cluster.Props{"broker.rack": fmt.Sprintf("rack%d", id+1), "log.dirs": filepath.Join(dirs, fmt.Sprint(id+1))}
+		if id == 2 {
+			props["log.dirs"] += "," + filepath.Join(dirs, "3b")
+		}
+		if os.Getenv("GREGORCTL_KAFKA") != "" {
+			c.AddKafka(props)
+		} else {
+			c.Add(props)
+		}
+	}
+	t.Setenv("DIRS", dirs)
+	return c
+}
+
+// session replays a session with three brokers.
+func session(t *testing.T, c *cluster.Cluster, name string, rules []rule, happen func(note string)) {
+	t.Helper()
+	words := strings.NewReplacer("127.0.0.1:22061", c.Addrs()[0], "127.0.0.1:22999", closedAddress(t), "/var/lib/kafka", os.Getenv("DIRS"))
+	replay(t, name, rules, words.Replace, happen)
+}
+
+// needs skips the test if a broker does not serve one of the APIs.
+func needs(t *testing.T, c *cluster.Cluster, apis ...kmsg.Key) {
+	t.Helper()
+	for _, api := range apis {
+		if !serves(t, c.Addrs()[0], api) {
+			t.Skipf("the brokers do not serve %s", api.Name())
+		}
+	}
+}
+
+// fillTopic sends records of a size to a topic.
+func fillTopic(t *testing.T, c *cluster.Cluster, topic string, records, size int) {
+	t.Helper()
+	client := c.Client(kgo.DefaultProduceTopic(topic), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range records {
+		client.Produce(ctx, &kgo.Record{Value: bytes.Repeat([]byte("x"), size)}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Errorf("produce to %s: %v", topic, err)
+			}
+		})
+	}
+	if err := client.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitReplicas waits until all brokers know n replicas of each partition of a topic.
+func awaitReplicas(t *testing.T, c *cluster.Cluster, topic string, n int) {
+	t.Helper()
+	client := c.Client()
+	c.Await(fmt.Sprintf("%d replicas of %s", n, topic), func() bool {
+		for _, b := range c.Brokers() {
+			req := kmsg.NewPtrMetadataRequest()
+			req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &topic})
+			resp, err := client.Broker(int(b.ID())).Request(t.Context(), req)
+			if err != nil {
+				return false
+			}
+			for _, p := range resp.(*kmsg.MetadataResponse).Topics[0].Partitions {
+				if len(p.Replicas) != n {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// TestReassignSession replays moves of replicas between brokers and between directories.
+func TestReassignSession(t *testing.T) {
+	c := startThree(t)
+	needs(t, c, kmsg.AlterPartitionAssignments, kmsg.ListPartitionReassignments, kmsg.IncrementalAlterConfigs, kmsg.AlterReplicaLogDirs)
+	grown := func(t *testing.T) { awaitReplicas(t, c, "moving", 3) }
+	rules := []rule{
+		{contains: "--generate", random: true},
+		{contains: "--additional", before: grown},
+		{contains: "--list", eventual: true},
+		{contains: "--verify", eventual: true},
+		{contains: "--describe", eventual: true},
+	}
+	session(t, c, "kafka-reassign-partitions", rules, func(note string) {
+		if strings.HasPrefix(note, "kafka-producer-perf-test") {
+			fillTopic(t, c, "moving", 12_000, 1000)
+		}
+	})
+}
+
+// TestElectionSession replays elections while the third broker dies and comes back.
+func TestElectionSession(t *testing.T) {
+	c := startThree(t)
+	needs(t, c, kmsg.ElectLeaders)
+	ofSession := regexp.MustCompile(`Topic: el\d?\t`)
+	rules := []rule{
+		{contains: "--under-replicated-partitions", only: ofSession},
+		{contains: "--at-min-isr-partitions", only: ofSession},
+		{contains: "--topic only3", skip: "takes the controller 30 seconds"},
+		{contains: "kafka-topics --bootstrap-server " + c.Addrs()[0] + " --list", skip: "shows the topics of a longer session"},
+		{contains: "--election-type preferred --all-topic-partitions", only: regexp.MustCompile("^Timeout")},
+		{contains: "--describe", eventual: true},
+	}
+	state := func(topic string, leader int32, isr ...int32) {
+		t.Helper()
+		c.Await(fmt.Sprintf("leader %d of %s-0", leader, topic), func() bool {
+			now := c.ISR(topic, 0)
+			slices.Sort(now)
+			return c.Leader(topic, 0) == leader && slices.Equal(now, isr)
+		})
+	}
+	session(t, c, "kafka-leader-election", rules, func(note string) {
+		switch note {
+		case "broker 3 is killed, its session has expired":
+			c.Kill(3)
+			state("el", 1, 1)
+		case "broker 3 is started again":
+			c.Restart(3)
+		case "broker 3 is killed and started again; leader of el2-0 stays on broker 1":
+			c.Kill(3)
+			state("el2", 1, 1)
+			c.Restart(3)
+			state("el2", 1, 1, 3)
+		}
+	})
+}
