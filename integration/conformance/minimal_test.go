@@ -143,7 +143,7 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 	case "DescribeProducers":
 		return describeProducers(part(theTopic, 0))
 	}
-	return nil
+	return s.minimalOfCluster(api)
 }
 
 // recordsFor returns one record in the format that a version of Produce carries.
