@@ -156,8 +156,8 @@ func (c *Controller) ActiveID() int32 { return c.activeID.Load() }
 // Epoch returns the controller epoch while this broker is the controller, and otherwise 0.
 func (c *Controller) Epoch() int32 { return c.epoch.Load() }
 
-// UncleanElectionAllowed tells that unclean.leader.election.enable has become true for topic, or for all topics that
-// do not set it, if topic is empty: partitions without a leader may have one now.
+// UncleanElectionAllowed tells that unclean.leader.election.enable has become true for topic: partitions
+// without a leader may have one now.
 func (c *Controller) UncleanElectionAllowed(topic string) {
 	c.putActive("TopicUncleanLeaderElectionEnable("+topic+")", func(core *core, ctx context.Context) error {
 		return core.uncleanElection(ctx, topic)

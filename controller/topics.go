@@ -195,30 +195,15 @@ func (c *core) topicDeletion(ctx context.Context) error {
 	return c.enqueueDeletion(ctx, topics)
 }
 
-// uncleanElection tries to elect leaders for the partitions of a topic, or of all topics if name is empty, that have
-// none, since an unclean election is allowed now (TopicUncleanLeaderElectionEnable, UncleanLeaderElectionEnable).
+// uncleanElection tries to elect leaders for a topic's partitions that have none, since an unclean
+// election is allowed now (TopicUncleanLeaderElectionEnable).
 func (c *core) uncleanElection(ctx context.Context, name string) error {
-	var leaderless []*partition
-	add := func(t *topicState) {
-		if t == nil || t.queued {
-			return
-		}
-		for _, p := range t.partitions {
-			if p.state == offlinePartition || p.state == newPartition {
-				leaderless = append(leaderless, p)
-			}
-		}
-	}
-	if name != "" {
-		add(c.topics[name])
-	} else {
-		for _, each := range slices.Sorted(maps.Keys(c.topics)) {
-			add(c.topics[each])
-		}
-	}
-	if len(leaderless) == 0 {
+	t := c.topics[name]
+	if t == nil || t.queued {
 		return nil
 	}
-	_, err := c.bringOnline(ctx, leaderless, nil)
+	_, err := c.bringOnline(ctx, slices.DeleteFunc(slices.Clone(t.partitions), func(p *partition) bool {
+		return p.state != offlinePartition && p.state != newPartition
+	}), nil)
 	return err
 }

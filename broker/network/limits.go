@@ -8,10 +8,9 @@ import (
 
 // admission counts connections and decides which may come in (ConnectionQuotas in SocketServer.scala).
 type admission struct {
-	protected string // the inter-broker listener, if there are others: max.connections does not hold it
-
 	mu struct {
 		sync.Mutex
+		protected string // the inter-broker listener, if there are others: max.connections does not hold it
 		limits    Limits
 		total     int
 		listeners map[string]int
@@ -31,13 +30,31 @@ func newAdmission(listeners []Listener, limits Limits) *admission {
 	a.mu.ips = map[netip.Addr]int{}
 	a.mu.listenerRates = map[string]*bucket{}
 	a.mu.ipRates = map[netip.Addr]*bucket{}
+	a.listen(listeners)
+	return a
+}
+
+// listen makes listeners those that connections come from. A listener that is closed may still have some.
+func (a *admission) listen(listeners []Listener) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.protected = ""
 	for _, l := range listeners {
-		a.mu.listenerRates[l.Name] = new(bucket)
+		if a.mu.listenerRates[l.Name] == nil {
+			a.mu.listenerRates[l.Name] = new(bucket)
+		}
 		if l.InterBroker && len(listeners) > 1 {
-			a.protected = l.Name
+			a.mu.protected = l.Name
 		}
 	}
-	return a
+	a.announceLocked()
+}
+
+// isProtected reports whether max.connections does not hold a listener.
+func (a *admission) isProtected(listener string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return listener == a.mu.protected
 }
 
 // set replaces the limits.
@@ -93,7 +110,7 @@ func (a *admission) fullLocked(listener string) bool {
 	if limit := a.mu.limits.Listeners[listener].Connections; limit > 0 && a.mu.listeners[listener] >= limit {
 		return true
 	}
-	return listener != a.protected && a.mu.limits.Connections > 0 && a.mu.total >= a.mu.limits.Connections
+	return listener != a.mu.protected && a.mu.limits.Connections > 0 && a.mu.total >= a.mu.limits.Connections
 }
 
 // verdict is what is to happen to an accepted connection.

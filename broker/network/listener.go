@@ -23,9 +23,11 @@ const acceptRetry = 100 * time.Millisecond
 // listener is an open port; its goroutine accepts.
 type listener struct {
 	Listener
-	srv *Server
-	tcp *net.TCPListener
-	log *closeLog
+	srv    *Server
+	tcp    *net.TCPListener
+	log    *closeLog
+	done   chan struct{} // closed when it ends
+	closed bool          // done is; guarded by the server's mu
 }
 
 // open binds l's port.
@@ -54,7 +56,10 @@ func (s *Server) open(l Listener) (*listener, error) {
 		tcp.Close()
 		return nil, fmt.Errorf("listener %s: backlog %d: %w", l.Name, s.opts.Backlog, err)
 	}
-	return &listener{Listener: l, srv: s, tcp: tcp, log: newCloseLog(s.opts.Logger.WithField("listener", l.Name))}, nil
+	return &listener{
+		Listener: l, srv: s, tcp: tcp, done: make(chan struct{}),
+		log: newCloseLog(s.opts.Logger.WithField("listener", l.Name)),
+	}, nil
 }
 
 // setBacklog changes the length of the queue of connections that nobody has accepted yet: listening
@@ -75,7 +80,7 @@ func (l *listener) endpoint() Endpoint {
 
 // accept is the listener's goroutine. It ends when the listener is closed.
 func (l *listener) accept() {
-	for l.srv.admission.awaitSlot(l.Name, l.srv.stopping) {
+	for l.srv.admission.awaitSlot(l.Name, l.done) {
 		tcp, err := l.tcp.AcceptTCP()
 		switch {
 		case err == nil:
@@ -84,7 +89,7 @@ func (l *listener) accept() {
 			return
 		default:
 			l.srv.opts.Logger.WithField("listener", l.Name).WithField("error", err).Warn("Accepting a connection failed")
-			if !sleep(acceptRetry, l.srv.stopping) {
+			if !sleep(acceptRetry, l.done) {
 				return
 			}
 		}

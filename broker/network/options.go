@@ -3,7 +3,6 @@ package network
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 
 // Options configure a Server; a zero field takes the default named beside it.
 type Options struct {
-	Listeners []Listener         // required
+	Listeners []Listener         // required; SetListeners changes them
 	Router    request.Router     // required
 	Logger    logrus.FieldLogger // required
 	Observer  Observer           // none
@@ -96,17 +95,8 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.Listeners) == 0 || o.Router == nil || o.Logger == nil {
 		return o, errors.New("network: Options needs Listeners, Router and Logger")
 	}
-	names := map[string]bool{}
-	for _, l := range o.Listeners {
-		switch {
-		case l.Name == "" || names[l.Name]:
-			return o, fmt.Errorf("network: each listener needs a name of its own: %q", l.Name)
-		case l.Protocol != "PLAINTEXT":
-			return o, fmt.Errorf("network: listener %s: security protocol %q is not supported", l.Name, l.Protocol)
-		case l.Port < 0 || l.Port > 65535:
-			return o, fmt.Errorf("network: listener %s: port %d", l.Name, l.Port)
-		}
-		names[l.Name] = true
+	if err := checkListeners(o.Listeners); err != nil {
+		return o, err
 	}
 	o.MaxRequestBytes = cmp.Or(o.MaxRequestBytes, 100<<20)
 	o.MaxBlocking = cmp.Or(o.MaxBlocking, 500)

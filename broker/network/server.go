@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Server listens and serves. Bind and Start are called once each, in this order, Shutdown at any time.
+// Server listens and serves. Bind and Start are called once each, in this order, SetListeners and SetLimits after
+// that, Shutdown at any time.
 type Server struct {
 	opts        Options
 	admission   *admission
@@ -110,11 +111,12 @@ func (s *Server) SetLimits(limits Limits) { s.admission.set(limits) }
 
 // Connections returns the number of open connections of each listener.
 func (s *Server) Connections() map[string]int {
+	endpoints := s.Endpoints()
 	s.admission.mu.Lock()
 	defer s.admission.mu.Unlock()
-	n := make(map[string]int, len(s.opts.Listeners))
-	for _, l := range s.opts.Listeners {
-		n[l.Name] = s.admission.mu.listeners[l.Name]
+	n := make(map[string]int, len(endpoints))
+	for _, e := range endpoints {
+		n[e.Listener] = s.admission.mu.listeners[e.Listener]
 	}
 	return n
 }
@@ -131,7 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.stopped = true
 	close(s.stopping)
 	for _, l := range s.mu.listeners {
-		l.tcp.Close()
+		l.closeLocked()
 	}
 	s.mu.Unlock()
 	s.acceptors.Wait()
@@ -174,7 +176,7 @@ func (s *Server) opened() []*conn {
 func (s *Server) remember(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped {
+	if s.mu.stopped || c.lst.closed {
 		return false
 	}
 	s.mu.conns[c] = struct{}{}

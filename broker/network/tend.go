@@ -40,7 +40,7 @@ func (s *Server) closeExcess() {
 	if n == 0 {
 		return
 	}
-	conns := slices.DeleteFunc(s.opened(), func(c *conn) bool { return c.lst.Name == s.admission.protected })
+	conns := slices.DeleteFunc(s.opened(), func(c *conn) bool { return s.admission.isProtected(c.lst.Name) })
 	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.last.Load(), b.last.Load()) })
 	for _, c := range conns[:min(n, len(conns))] {
 		c.fail(errEvicted)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/gregor-mq/gregor/broker/config"
 )
@@ -16,6 +17,7 @@ func (s *Server) reconfigure(before, now *config.Config) {
 		{"replica fetchers", s.resizeFetchers},
 		{"logs", s.changeLogs},
 		{"connection limits", s.changeLimits},
+		{"listeners", s.changeListeners},
 	} {
 		if err := part.do(before, now); err != nil {
 			s.config.log.WithError(err).Errorf("%s could not be reconfigured", part.what)
@@ -47,7 +49,7 @@ func (s *Server) changeLogs(before, now *config.Config) error {
 		return err
 	}
 	if defaults.UncleanElection && !old.UncleanElection {
-		s.controller.UncleanElectionAllowed("")
+		s.controller.UncleanElectionAllowedByDefault()
 	}
 	return nil
 }
@@ -70,4 +72,17 @@ func (s *Server) changeLimits(_, now *config.Config) error {
 	}
 	s.network.SetLimits(limits)
 	return nil
+}
+
+// changeListeners listens on what is to be listened on now, and registers what is advertised.
+func (s *Server) changeListeners(before, now *config.Config) error {
+	if !slices.Equal(before.Listeners(), now.Listeners()) {
+		if err := s.network.SetListeners(listeners(now)); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(before.Listeners(), now.Listeners()) && slices.Equal(before.AdvertisedListeners(), now.AdvertisedListeners()) {
+		return nil
+	}
+	return s.registration.advertise(s.ctx, now, s.network.Endpoints())
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +24,14 @@ import (
 // each time the broker gets a new epoch, the czxid of the znode.
 type registration struct {
 	zk      *zkutil.Client
-	broker  zkutil.Broker
 	epoch   atomic.Int64 // -1 until the first registration
 	session atomic.Int64 // in which the broker has registered last
 	logger  logrus.FieldLogger
 	// returning: the log directories have belonged to this broker id before this process began.
 	returning bool
+
+	mu     sync.Mutex
+	broker zkutil.Broker // what is registered, but for the time
 }
 
 func newRegistration(ctx context.Context, zk *zkutil.Client, me identity, cfg *config.Config, bound []network.Endpoint, log logrus.FieldLogger) (*registration, error) {
@@ -39,13 +42,49 @@ func newRegistration(ctx context.Context, zk *zkutil.Client, me identity, cfg *c
 	return r, err
 }
 
+// info returns what is to be registered now.
+func (r *registration) info() zkutil.Broker {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.broker
+	b.Timestamp = time.Now().UnixMilli()
+	return b
+}
+
+// advertise changes the endpoints that are registered, if they are others than before. The broker keeps its epoch; the
+// controller, which watches, tells all brokers (KafkaController.updateBrokerInfo).
+func (r *registration) advertise(ctx context.Context, cfg *config.Config, bound []network.Endpoint) error {
+	endpoints, err := advertised(cfg, bound, func() (string, error) { return hostName(ctx) })
+	if err != nil {
+		return err
+	}
+	b := r.info()
+	if slices.Equal(b.Endpoints, endpoints) {
+		return nil
+	}
+	b.Endpoints = endpoints
+	if err := r.zk.CheckAdvertised(ctx, &b); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.broker.Endpoints = endpoints
+	r.mu.Unlock()
+	r.logger.WithField("endpoints", endpointsText(endpoints)).Info("registering other endpoints")
+	return r.zk.UpdateBrokerInfo(ctx, &b)
+}
+
 // advertised lists where clients are told to connect. A listener on port 0 is advertised with the
-// port that it got, one without a host with this machine's name (KafkaServer.createBrokerInfo).
+// port that it got, one without a host with this machine's name (KafkaServer.createBrokerInfo); if
+// advertised.listeners is not set, with what it is bound to, which a change of listeners leaves as it is.
 func advertised(cfg *config.Config, bound []network.Endpoint, hostName func() (string, error)) ([]zkutil.Endpoint, error) {
 	var list []zkutil.Endpoint
 	for _, e := range cfg.AdvertisedListeners() {
 		for _, b := range bound {
-			if e.Port == 0 && b.Listener == e.Listener {
+			switch {
+			case b.Listener != e.Listener:
+			case !cfg.Has("advertised.listeners"):
+				e.Host, e.Port = b.Host, b.Port
+			case e.Port == 0:
 				e.Port = b.Port
 			}
 		}
@@ -82,11 +121,10 @@ func hostName(ctx context.Context) (string, error) {
 
 // register claims the broker's znode in the current session.
 func (r *registration) register(ctx context.Context) error {
-	b, session := r.broker, r.zk.SessionID()
+	b, session := r.info(), r.zk.SessionID()
 	if err := r.zk.CheckAdvertised(ctx, &b); err != nil {
 		return err
 	}
-	b.Timestamp = time.Now().UnixMilli()
 	epoch, err := r.zk.RegisterBroker(ctx, &b)
 	if errors.Is(err, zkutil.ErrNodeExists) && r.returning && r.epoch.Load() < 0 {
 		if err = r.takeOver(ctx); err == nil {

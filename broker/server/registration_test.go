@@ -5,13 +5,23 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/broker/network"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
 func TestAdvertised(t *testing.T) {
 	const protocols = "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT"
-	bound := []network.Endpoint{{Listener: "PLAINTEXT", Port: 1111}, {Listener: "OUTSIDE", Port: 2222}}
+	// bind returns what listening on cfg's listeners would give.
+	bind := func(cfg *config.Config) (bound []network.Endpoint) {
+		for _, l := range cfg.Listeners() {
+			if l.Port == 0 {
+				l.Port = map[string]int{"PLAINTEXT": 1111, "OUTSIDE": 2222}[l.Listener]
+			}
+			bound = append(bound, network.Endpoint{Listener: l.Listener, Host: l.Host, Port: l.Port})
+		}
+		return bound
+	}
 	tests := []struct {
 		name      string
 		overrides []string
@@ -27,13 +37,20 @@ func TestAdvertised(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := advertised(load(t, tt.overrides...), bound, func() (string, error) { return "this.host", nil })
+			cfg := load(t, tt.overrides...)
+			list, err := advertised(cfg, bind(cfg), func() (string, error) { return "this.host", nil })
 			if got := endpointsText(list); err != nil || got != tt.want {
 				t.Errorf("%s, %v; want %s", got, err, tt.want)
 			}
 		})
 	}
-	if _, err := advertised(load(t), bound, func() (string, error) { return "", errors.New("nameless") }); err == nil {
+	// The socket of a listener stays as it was when its entry is changed.
+	cfg := load(t, "listeners=PLAINTEXT://127.0.0.1:9001")
+	list, err := advertised(cfg, bind(load(t, "listeners=PLAINTEXT://127.0.0.1:9000")), func() (string, error) { return "", nil })
+	if got := endpointsText(list); err != nil || got != "PLAINTEXT://127.0.0.1:9000" {
+		t.Errorf("advertised %s, %v", got, err)
+	}
+	if _, err := advertised(load(t), bind(load(t)), func() (string, error) { return "", errors.New("nameless") }); err == nil {
 		t.Error("a broker without a host name advertises itself")
 	}
 }

@@ -152,15 +152,22 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 		ReceiveBuffer:   receiveBuffer(cfg),
 		Backlog:         cfg.Int("socket.listen.backlog.size"),
 	}
+	opts.Listeners = listeners(cfg)
+	var err error
+	opts.Limits, err = connectionLimits(ctx, cfg)
+	return opts, err
+}
+
+// listeners translates what is to be listened on.
+func listeners(cfg *config.Config) []network.Listener {
+	var list []network.Listener
 	for _, l := range cfg.Listeners() {
-		opts.Listeners = append(opts.Listeners, network.Listener{
+		list = append(list, network.Listener{
 			Name: l.Listener, Protocol: l.Protocol.String(), Host: l.Host, Port: l.Port,
 			InterBroker: l.Listener == cfg.InterBrokerListener(),
 		})
 	}
-	var err error
-	opts.Limits, err = connectionLimits(ctx, cfg)
-	return opts, err
+	return list
 }
 
 // connectionLimits translates the properties that limit connections, with the addresses of the hosts that

@@ -276,6 +276,33 @@ func TestFollowersCopy(t *testing.T) {
 	}
 }
 
+// TestResize: partitions go from loop to loop while they are copied, in both directions, and none is lost.
+func TestResize(t *testing.T) {
+	nodes := pair(t, 2, nil)
+	c := newController(t, nodes)
+	var all []topic.Partition
+	for i := range 20 {
+		all = append(all, topic.Partition{Topic: fmt.Sprint("topic-", i/4), Index: int32(i % 4)})
+	}
+	c.lead(1, all...)
+	for round, fetchers := range []int{4, 2, 3, 1} {
+		nodes[1].pool.Resize(fetchers)
+		for _, p := range all {
+			nodes[0].append(p, 1, fmt.Sprint("round ", round))
+		}
+		if round == 2 {
+			nodes[1].pool.Resize(5) // before all have moved
+			nodes[1].pool.Resize(fetchers)
+		}
+		for _, p := range all {
+			awaitEqual(t, p, int64(1+round), nodes...)
+		}
+		await(t, fmt.Sprint(fetchers, " loops"), func() bool { return nodes[1].pool.Loops() == fetchers })
+	}
+	c.lead(2, all...)
+	await(t, "end of the loops", func() bool { return nodes[1].pool.Loops() == 0 })
+}
+
 // TestTruncation: node 2 has what node 1 never got, then leads node 1 in a later epoch: what only the former
 // leader has goes (KIP-101, KIP-279).
 func TestTruncation(t *testing.T) {
