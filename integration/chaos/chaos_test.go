@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -23,10 +24,13 @@ func TestParse(t *testing.T) {
 	if err != nil || o.time != 30*time.Second || o.seed != 7 || o.brokers != 3 {
 		t.Errorf("%+v, %v", o, err)
 	}
+	if o, err := parse([]string{"-only", "cut,kill-all"}); err != nil || !slices.Equal(o.only, []kind{cut, killAll}) {
+		t.Errorf("%+v, %v", o, err)
+	}
 	if o, err := parse(nil); err != nil || o.seed == 0 {
 		t.Errorf("%+v, %v: no seed of its own", o, err)
 	}
-	for _, args := range [][]string{{"-minutes", "0"}, {"-brokers", "2"}, {"-seed", "x"}} {
+	for _, args := range [][]string{{"-minutes", "0"}, {"-brokers", "2"}, {"-seed", "x"}, {"-only", "cut,flood"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v was taken", args)
 		}

@@ -20,6 +20,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,6 +52,7 @@ type options struct {
 	time    time.Duration // of faults
 	seed    uint64
 	brokers int
+	only    []kind // all if empty
 	dir     string // where the directory for all data is made
 	keep    bool
 	say     func(format string, args ...any)
@@ -61,10 +64,19 @@ func parse(args []string) (options, error) {
 	minutes := f.Float64("minutes", 5, "how long there are faults, in `minutes`")
 	f.Uint64Var(&o.seed, "seed", 0, "of the sequence of faults; 0 takes one at random")
 	f.IntVar(&o.brokers, "brokers", 3, "the number of brokers")
+	only := f.String("only", "", "the `kinds` of faults, separated by commas; all if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made")
 	f.BoolVar(&o.keep, "keep", false, "leave the directory behind in any case")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	for name := range strings.SplitSeq(*only, ",") {
+		k := slices.Index(kindNames[:], name)
+		if k >= 0 {
+			o.only = append(o.only, kind(k))
+		} else if name != "" {
+			return o, fmt.Errorf("-only: no kind %q; there are %s", name, strings.Join(kindNames[:], ", "))
+		}
 	}
 	o.time = time.Duration(*minutes * float64(time.Minute))
 	if o.seed == 0 {

@@ -96,12 +96,23 @@ const calmEvery = 8
 
 // plan makes the sequence of faults that belongs to a seed. It knows nothing of what comes of them.
 type plan struct {
-	rand  *rand.Rand
-	steps int
-	hasty bool // until the next calm
+	rand    *rand.Rand
+	weights [kinds]int
+	steps   int
+	hasty   bool // until the next calm
 }
 
-func newPlan(seed uint64) *plan { return &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))} }
+// newPlan returns the plan of a seed, of the kinds named or, if none is, of all.
+func newPlan(seed uint64, only []kind) *plan {
+	p := &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), weights: weights}
+	if len(only) > 0 {
+		p.weights = [kinds]int{}
+		for _, k := range only {
+			p.weights[k] = weights[k]
+		}
+	}
+	return p
+}
 
 // next returns the next step.
 func (p *plan) next() step {
@@ -140,11 +151,11 @@ func (p *plan) fault() fault {
 
 func (p *plan) kind() kind {
 	total := 0
-	for _, w := range weights {
+	for _, w := range p.weights {
 		total += w
 	}
 	n := p.rand.IntN(total)
-	for k, w := range weights {
+	for k, w := range p.weights {
 		if n -= w; n < 0 {
 			return kind(k)
 		}

@@ -4,7 +4,7 @@ import "testing"
 
 // TestPlanIsReplayed: a seed is a sequence of faults, whatever comes of them.
 func TestPlanIsReplayed(t *testing.T) {
-	a, b, other := newPlan(7), newPlan(7), newPlan(8)
+	a, b, other := newPlan(7, nil), newPlan(7, nil), newPlan(8, nil)
 	var seen [kinds]int
 	differs := false
 	for i := range 2000 {
@@ -29,6 +29,18 @@ func TestPlanIsReplayed(t *testing.T) {
 	for k, n := range seen {
 		if n == 0 {
 			t.Errorf("no %v in 2000 steps", kind(k))
+		}
+	}
+}
+
+// TestPlanOfSomeKinds: only these kinds come.
+func TestPlanOfSomeKinds(t *testing.T) {
+	p := newPlan(7, []kind{cut, killAll})
+	for range 100 {
+		for _, f := range p.next().faults {
+			if f.kind != cut && f.kind != killAll {
+				t.Errorf("%v", f)
+			}
 		}
 	}
 }

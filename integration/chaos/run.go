@@ -167,7 +167,7 @@ func (c *chaos) startLoad() error {
 
 // harm goes through the plan until the time is up. It returns an error if the cluster did not recover.
 func (c *chaos) harm(ctx context.Context) error {
-	p := newPlan(c.seed)
+	p := newPlan(c.seed, c.only)
 	progress := time.NewTicker(10 * time.Second)
 	defer progress.Stop()
 	for end := time.Now().Add(c.time); time.Now().Before(end); {
