@@ -114,7 +114,7 @@ func (e *encoder) encode(password string) (string, error) {
 }
 
 // errPassword hides why a password cannot be decoded from whoever might try.
-var errPassword = errors.New("Password could not be decoded")
+var errPassword = errors.New("Password could not be decoded") //lint:ignore ST1005 Kafka's text
 
 // decode returns the password in what was stored. Of e only the secret counts.
 func (e *encoder) decode(text string) (string, error) {

@@ -111,11 +111,9 @@ func (a *Admin) Describe(ctx context.Context, r Resource, synonyms bool) ([]kmsg
 	if err != nil {
 		return nil, err
 	}
-	for _, described := range resp.(*kmsg.DescribeConfigsResponse).Resources {
-		if err := throwable.FromCode(described.ErrorCode, described.ErrorMessage); err != nil {
-			return nil, err
-		}
-		return described.Configs, nil
+	described := resp.(*kmsg.DescribeConfigsResponse).Resources
+	if len(described) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	return described[0].Configs, throwable.FromCode(described[0].ErrorCode, described[0].ErrorMessage)
 }
