@@ -96,10 +96,11 @@ func (c *chaos) all(ctx context.Context) error {
 		c.consume.Wait()
 	}()
 	err = c.harm(ctx)
+	var replicas []history.Replica
 	if err == nil {
-		err = c.settle(ctx)
+		replicas, err = c.settle(ctx)
 	}
-	return c.verdict(ctx, err)
+	return c.verdict(ctx, replicas, err)
 }
 
 // tell says something on the output and in faults.log, with the time.
@@ -258,10 +259,10 @@ func (c *chaos) calm(ctx context.Context) error {
 	return nil
 }
 
-// settle ends the producers and waits until replicas and consumers have everything.
-func (c *chaos) settle(ctx context.Context) error {
+// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas.
+func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 	if err := c.calm(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	c.stopLoad()
 	c.produce.Wait()
@@ -269,30 +270,25 @@ func (c *chaos) settle(ctx context.Context) error {
 	defer cancel()
 	for _, p := range c.producers {
 		if err := p.finish(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
-		return err
+		return nil, err
 	}
-	c.tell("producers have ended")
-	var replicas []history.Replica
-	err := c.world.await(ctx, "equally long replicas", func() string {
-		var err error
-		if replicas, err = c.world.replicas(); err != nil {
-			return err.Error()
-		}
-		return c.world.unsettled(replicas)
-	})
+	if err := c.world.await(ctx, "equally long replicas", c.world.unequal); err != nil {
+		return nil, err
+	}
+	c.tell("producers have ended, replicas are equally long")
+	replicas, err := c.world.replicas()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.tell("replicas are equally long")
 	ends := make(map[history.Partition]int64)
 	for _, r := range replicas {
 		ends[r.Partition] = r.End()
 	}
-	return c.world.await(ctx, "consumers at the end", func() string {
+	return replicas, c.world.await(ctx, "consumers at the end", func() string {
 		lack := behind("the franz-go consumer", c.consumer, ends)
 		for _, r := range c.readers {
 			of := make(map[history.Partition]int64)
@@ -309,8 +305,9 @@ func (c *chaos) settle(ctx context.Context) error {
 	})
 }
 
-// verdict judges the history, whatever has become of the run.
-func (c *chaos) verdict(ctx context.Context, err error) error {
+// verdict judges the history, whatever has become of the run; without replicas it looks for contradictions
+// alone.
+func (c *chaos) verdict(ctx context.Context, replicas []history.Replica, err error) error {
 	if err != nil {
 		c.problem("%v", err)
 	}
@@ -326,12 +323,6 @@ func (c *chaos) verdict(ctx context.Context, err error) error {
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		c.tell("interrupted")
-	}
-	var replicas []history.Replica
-	if err == nil {
-		if replicas, err = c.world.replicas(); err != nil {
-			c.problem("%v", err)
-		}
 	}
 	violations := history.Check(c.recorder.Events(), replicas, idempotent)
 	for _, v := range violations {

@@ -192,13 +192,19 @@ func (w *world) await(ctx context.Context, what string, missing func() string) e
 	}
 }
 
-// replicas reads the logs of all brokers.
-func (w *world) replicas() ([]history.Replica, error) {
-	var all []history.Replica
+// place is where a replica is.
+type place struct {
+	broker int32
+	logDir string
+	part   history.Partition
+}
+
+// places returns where the replicas are on the disks, or says in what they are not those assigned.
+func (w *world) places() (all []place, missing string) {
 	for topic, partitions := range topics {
 		a, err := w.registry.Assignment(topic)
 		if err != nil {
-			return nil, err
+			return nil, err.Error()
 		}
 		for index := range partitions {
 			p := history.Partition{Topic: topic, Index: index}
@@ -206,37 +212,63 @@ func (w *world) replicas() ([]history.Replica, error) {
 			var found []int32
 			for i := range w.brokers {
 				for _, dir := range w.logDirs(i+1, len(w.brokers)) {
-					if _, err := os.Stat(filepath.Join(dir, p.String())); err != nil {
-						continue
+					if _, err := os.Stat(filepath.Join(dir, p.String())); err == nil {
+						found = append(found, int32(i+1))
+						all = append(all, place{int32(i + 1), dir, p})
 					}
-					r, err := history.Read(int32(i+1), dir, p)
-					if err != nil {
-						return nil, err
-					}
-					all = append(all, r)
-					found = append(found, r.Broker)
 				}
 			}
 			slices.Sort(assigned)
 			if !slices.Equal(found, assigned) {
-				return nil, fmt.Errorf("replicas of %v are on the disks of %v, assigned are %v", p, found, assigned)
+				return nil, fmt.Sprintf("replicas of %v are on the disks of %v, assigned are %v", p, found, assigned)
 			}
 		}
 	}
-	return all, nil
+	return all, ""
 }
 
-// unsettled says which partitions' replicas are not of one length; nothing is all right.
-func (w *world) unsettled(replicas []history.Replica) string {
-	ends := make(map[history.Partition]int64)
-	var bad []string
-	for _, r := range replicas {
-		if end, ok := ends[r.Partition]; ok && end != r.End() {
-			bad = append(bad, fmt.Sprintf("%v ends at %d and %d", r.Partition, end, r.End()))
-		}
-		ends[r.Partition] = r.End()
+// unequal says which partitions' replicas are not of one size; nothing is all right.
+func (w *world) unequal() string {
+	places, missing := w.places()
+	if missing != "" {
+		return missing
 	}
-	return strings.Join(bad, "; ")
+	sizes := make(map[history.Partition]int64)
+	for _, at := range places {
+		segments, err := filepath.Glob(filepath.Join(at.logDir, at.part.String(), "*.log"))
+		if err != nil {
+			return err.Error()
+		}
+		var size int64
+		for _, segment := range segments {
+			info, err := os.Stat(segment)
+			if err != nil {
+				return err.Error() // just being replaced
+			}
+			size += info.Size()
+		}
+		if other, ok := sizes[at.part]; ok && other != size {
+			return fmt.Sprintf("the replica of %v on broker %d has %d bytes, another one %d", at.part, at.broker, size, other)
+		}
+		sizes[at.part] = size
+	}
+	return ""
+}
+
+// replicas reads the logs of all brokers.
+func (w *world) replicas() ([]history.Replica, error) {
+	places, missing := w.places()
+	if missing != "" {
+		return nil, errors.New(missing)
+	}
+	all := make([]history.Replica, len(places))
+	for i, at := range places {
+		var err error
+		if all[i], err = history.Read(at.broker, at.logDir, at.part); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // crashes returns what brokers have logged of a kind that must never be.

@@ -40,7 +40,7 @@ func TestNetwork(t *testing.T) {
 
 	// So does one whose session is ended.
 	epoch := c.Epoch(follower)
-	if err := c.registry.ExpireSession(follower, c.ZooKeepers()[0]); err != nil {
+	if err := c.registry.ExpireSession(follower, c.ZooKeepers()...); err != nil {
 		t.Fatal(err)
 	}
 	c.Await("another registration", func() bool { e := c.Epoch(follower); return e != 0 && e != epoch })
