@@ -84,8 +84,7 @@ func (c *core) readCluster(ctx context.Context) error {
 	return nil
 }
 
-// readDeletions queues the topics that are to be deleted. Those with an offline replica or a running
-// reassignment have to wait.
+// readDeletions queues the topics that are to be deleted. Those with an offline replica have to wait.
 func (c *core) readDeletions(ctx context.Context) error {
 	names, err := c.zk.Children(ctx, true, zkutil.DeleteTopicsPath)
 	if err != nil || len(names) == 0 {
@@ -106,7 +105,7 @@ func (c *core) readDeletions(ctx context.Context) error {
 		}
 		t.queued = true
 		t.ineligible = slices.ContainsFunc(t.partitions, func(p *partition) bool {
-			return len(p.Adding)+len(p.Removing) > 0 || len(c.onlineOf(p.Replicas, p)) < len(p.Replicas)
+			return len(c.onlineOf(p.Replicas, p)) < len(p.Replicas)
 		})
 	}
 	c.log.WithField("count", len(names)).Info("Topic deletions in progress")

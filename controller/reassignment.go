@@ -25,6 +25,10 @@ import (
 // is in the topic's node suffices for a new controller to go on wherever the one before left off.
 // A cancellation is a reassignment to the original replicas.
 //
+// The deletion of a topic overtakes the reassignments of its partitions: it deletes the new and the old
+// replicas alike. So it is with Kafka, though there a new controller would wait for the reassignment to end, which
+// may never happen, since nobody is elected any more.
+//
 // Kafka deletes the last replica that has all records in two cases, which are refused here: when
 // a reassignment is replaced by one without any member of the ISR, and when the target's replicas leave
 // the ISR at the moment in which B begins.
@@ -86,7 +90,6 @@ func (p *partition) fields() map[string]any {
 
 // reassign begins, goes on with or completes the reassignment to of p.
 func (c *core) reassign(ctx context.Context, p *partition, to zkutil.Assignment) error {
-	c.haltDeletion([]*topicState{p.topic}, "topic reassignment in progress")
 	if err := c.updateReassignment(ctx, p, to); err != nil {
 		return err
 	}
@@ -284,10 +287,7 @@ func (c *core) completeReassignment(ctx context.Context, p *partition) error {
 	}
 	delete(c.reassigning, p)
 	c.sendMetadata(c.brokerIDs(), []*partition{p})
-	if !p.topic.queued {
-		return nil
-	}
-	return c.resumeDeletionOf(ctx, []*topicState{p.topic})
+	return nil
 }
 
 // moveLeader lets one of p's replicas, which are the target's now, lead it under another epoch.
@@ -361,8 +361,7 @@ func (c *Controller) afterAlteration(active *core, req *kmsg.AlterPartitionReque
 // completed now.
 func (c *core) advanceReassignments(ctx context.Context, ps []*partition) error {
 	for _, p := range ps {
-		// The deletion of a topic whose replicas are being deleted has overtaken its reassignment.
-		if !c.reassigning[p] || p.topic.started {
+		if !c.reassigning[p] || p.topic.queued {
 			continue
 		}
 		complete, err := c.reassignmentComplete(ctx, p)
@@ -385,7 +384,7 @@ func (c *core) resumeReassignments(ctx context.Context, fits func(p *partition) 
 	if len(c.reassigning) == 0 {
 		return nil
 	}
-	ps := c.partitionsWhere(func(p *partition) bool { return c.reassigning[p] && !p.topic.started && fits(p) })
+	ps := c.partitionsWhere(func(p *partition) bool { return c.reassigning[p] && !p.topic.queued && fits(p) })
 	to := make([]zkutil.Assignment, len(ps))
 	for i, p := range ps {
 		to[i] = p.Assignment

@@ -186,12 +186,6 @@ func (c *core) topicDeletion(ctx context.Context) error {
 		return nil
 	}
 	c.log.WithField("count", len(topics)).Infof("Starting topic deletion for topics %s", some(topics))
-	for _, t := range topics {
-		if slices.ContainsFunc(t.partitions, func(p *partition) bool { return len(p.Adding)+len(p.Removing) > 0 }) {
-			t.queued = true
-			c.haltDeletion([]*topicState{t}, "topic reassignment in progress")
-		}
-	}
 	return c.enqueueDeletion(ctx, topics)
 }
 

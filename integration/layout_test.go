@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"broker/storage", "zkutil", "broker/logger"},
 	{"broker/storage/segment", "broker/storage/checkpoint", "broker/storage/producer"},
 	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request",
-		"broker/replica/isr"},
+		"broker/replica/isr", "broker/quota"},
 	{"broker/topic", "broker/auth"},
 }
 

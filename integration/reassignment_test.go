@@ -189,3 +189,32 @@ func TestReassignmentSurvivesDeaths(t *testing.T) {
 	t.Logf("%d records were acknowledged", len(acked))
 	c.RequireReadable("orders", acked, patience)
 }
+
+// TestReassignmentWithKafka moves partitions between Gregor's and Kafka's brokers, with a controller of either kind.
+func TestReassignmentWithKafka(t *testing.T) {
+	for _, kafkaControls := range []bool{false, true} {
+		t.Run(fmt.Sprintf("kafkaControls=%v", kafkaControls), func(t *testing.T) {
+			t.Parallel()
+			c := cluster.Start(t, 0, cluster.Props{"auto.leader.rebalance.enable": "false"})
+			add := []func(cluster.Props) *cluster.Broker{c.Add, c.AddKafka, c.Add}
+			if kafkaControls {
+				add = []func(cluster.Props) *cluster.Broker{c.AddKafka, c.Add, c.AddKafka}
+			}
+			for _, start := range add {
+				start(nil)
+			}
+			if got := c.Controller(); got != 1 {
+				t.Fatalf("controller %d, want 1", got)
+			}
+			m := newMover(t, c, "orders", 3, []int32{1, 2}, replicated)
+			stop := m.produce()
+			for _, replicas := range [][]int32{{3, 2}, {1, 3}, {2, 1, 3}, {3, 1}} {
+				m.move(replicas...)
+				m.awaitMoved(replicas)
+			}
+			acked := stop()
+			t.Logf("%d records were acknowledged", len(acked))
+			c.RequireReadable("orders", acked, patience)
+		})
+	}
+}

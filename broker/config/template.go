@@ -15,7 +15,7 @@ const templateHead = `# Configuration of a Gregor broker: gregor config.toml
 # Made from the table in broker/config by "make generate"; do not edit the lines here.
 `
 
-// Template returns the text of config.toml: every property that is acted on, commented out with its
+// Template returns the text of config.toml: every property that is acted on and may stand in a file, commented out with its
 // default. Only zookeeper.connect, which has none, is set.
 func Template() string {
 	var b strings.Builder
@@ -24,7 +24,7 @@ func Template() string {
 		head := false
 		for i := range s.properties {
 			p := &s.properties[i]
-			if p.Status != Built {
+			if p.Status != Built || p.Scope == DynamicOnly {
 				continue
 			}
 			if !head {

@@ -187,6 +187,13 @@ func (p *Partition) followerReadLocked(o *ReadOptions, end int64) (n news) {
 	return n
 }
 
+// InSync reports whether a replica is in the ISR, as far as its leader, which this must be, knows.
+func (p *Partition) InSync(broker int32) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.leadsLocked() && slices.Contains(p.mu.lead.ISR(), broker)
+}
+
 // Available returns about how many bytes a waiting fetch could be given now, at most o.MaxBytes. It
 // returns the error that Read would, where one is known without reading.
 func (p *Partition) Available(o *ReadOptions) (int64, error) {

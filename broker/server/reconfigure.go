@@ -15,6 +15,7 @@ func (s *Server) reconfigure(before, now *config.Config) {
 		do   func(before, now *config.Config) error
 	}{
 		{"replica fetchers", s.resizeFetchers},
+		{"replication throttles", s.changeRates},
 		{"logs", s.changeLogs},
 		{"connection limits", s.changeLimits},
 		{"listeners", s.changeListeners},

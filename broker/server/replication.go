@@ -34,6 +34,7 @@ func (s *Server) startReplicas() (err error) {
 		MaxBytes:          s.cfg.Int("replica.fetch.response.max.bytes"),
 		PartitionMaxBytes: s.cfg.Int("replica.fetch.max.bytes"),
 		BackOff:           s.cfg.Millis("replica.fetch.backoff.ms"),
+		Throttle:          s.throttles.follower,
 		Logger:            s.named("kafka.server.ReplicaFetcherManager"),
 	})
 	if err != nil {

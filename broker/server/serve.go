@@ -59,6 +59,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		MaxBytes:     s.cfg.Int("fetch.max.bytes"),
 		SessionSlots: s.cfg.Int("max.incremental.fetch.session.cache.slots"),
 		NearestRack:  s.cfg.Text("replica.selector.class") == config.RackAwareSelector,
+		Throttle:     s.throttles.leader,
 	})
 	s.ids = transactions.NewIDs(s.claimProducerIDs, log)
 	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}

@@ -52,6 +52,7 @@ type Server struct {
 	ids          *transactions.IDs
 	fetch        *fetch.Handler
 	changes      *zkutil.Changes
+	throttles    *throttles
 
 	started bool // Start has returned without an error
 	stop    sync.Once
@@ -60,7 +61,7 @@ type Server struct {
 
 // New returns a broker that is not started.
 func New(cfg *config.Config, loggers *logger.Registry) (*Server, error) {
-	s := &Server{cfg: cfg, loggers: loggers, done: make(chan error, 1), metadata: &metadata.Cache{}}
+	s := &Server{cfg: cfg, loggers: loggers, done: make(chan error, 1), metadata: &metadata.Cache{}, throttles: newThrottles(cfg)}
 	s.log = s.named("kafka.server.KafkaServer")
 	s.config.now.Store(cfg)
 	loggers.Named("kafka") // above nearly all of them
@@ -157,6 +158,7 @@ func (s *Server) readConfig(ctx context.Context) error {
 		return err
 	}
 	s.cfg = s.config.Load()
+	s.throttles.setRates(s.cfg)
 	return nil
 }
 

@@ -28,6 +28,7 @@ func (s *Server) allTopicConfigs(ctx context.Context) (func(topic string) (c sto
 	configs := make(map[string]storage.LogConfig, len(names))
 	for i, name := range names {
 		if len(own[i]) == 0 {
+			s.throttle(name, defaults)
 			continue
 		}
 		effective, err := cfg.Topic(own[i])
@@ -36,6 +37,7 @@ func (s *Server) allTopicConfigs(ctx context.Context) (func(topic string) (c sto
 			continue
 		}
 		configs[name] = logConfig(effective)
+		s.throttle(name, effective)
 	}
 	byDefault := logConfig(defaults)
 	return func(name string) (storage.LogConfig, bool) {
@@ -56,6 +58,7 @@ func (s *Server) topicChanged(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	s.throttle(name, effective)
 	c := logConfig(effective)
 	s.replicas.Reconfigure(func(topic string) (storage.LogConfig, bool) { return c, topic == name })
 	if strings.EqualFold(own["unclean.leader.election.enable"], "true") {
@@ -74,6 +77,7 @@ func (s *Server) topicConfig(name string) (storage.LogConfig, error) {
 	if err != nil {
 		return storage.LogConfig{}, err
 	}
+	s.throttle(name, effective)
 	return logConfig(effective), nil
 }
 

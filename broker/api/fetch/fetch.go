@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/quota"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/wire"
@@ -30,7 +31,7 @@ const (
 	storageCodeVersion = 6  // KAFKA_STORAGE_ERROR exists
 )
 
-// Options configure a Handler. All fields but NearestRack are required.
+// Options configure a Handler. All fields but NearestRack and Throttle are required.
 type Options struct {
 	Replicas     *replica.Manager
 	Metadata     *metadata.Cache
@@ -41,6 +42,8 @@ type Options struct {
 	NearestRack bool
 	Logger      logrus.FieldLogger
 	Now         func() time.Time
+	// Throttle holds back what followers out of sync are served (leader.replication.throttled.rate); nil: no throttle.
+	Throttle *quota.Replication
 }
 
 // Handler serves Fetch.

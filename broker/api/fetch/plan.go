@@ -206,7 +206,33 @@ func (p *plan) readOne(local *replica.Partition, t *target) (res replica.ReadRes
 		res.Section.Release() // part of a batch that does not fit: the client asks again
 		res.Section = nil
 	}
+	if res.Section != nil && p.throttles(local) {
+		res.Section.Release()
+		res.Section = nil
+	}
 	return res
+}
+
+// throttles reports whether the records of a partition are held back from the follower that fetches. One in
+// the ISR is never throttled: it would fall out.
+func (p *plan) throttles(local *replica.Partition) bool {
+	throttle := p.handler.Throttle
+	return p.replicaID >= 0 && throttle.Throttled(local.Partition) && !local.InSync(p.replicaID) && throttle.Exceeded(p.handler.Now())
+}
+
+// recordThrottled counts what a follower is about to be sent of throttled partitions, in sync or not.
+func (p *plan) recordThrottled() {
+	throttle := p.handler.Throttle
+	if p.replicaID < 0 || !throttle.Any() {
+		return
+	}
+	bytes := 0
+	for i := range p.targets {
+		if t := &p.targets[i]; throttle.Throttled(t.topicPartition()) {
+			bytes += t.size()
+		}
+	}
+	throttle.Record(bytes, p.handler.Now())
 }
 
 // size returns the bytes of records that were read.
@@ -251,6 +277,9 @@ func (p *plan) available() bool {
 		n, err := local.Available(&t.options)
 		if err != nil {
 			return true
+		}
+		if n > 0 && p.throttles(local) {
+			continue
 		}
 		total += n
 	}

@@ -13,6 +13,7 @@ import (
 
 // reply answers the plan's request with what was read and recycles the plan.
 func (p *plan) reply(h *Handler) {
+	p.recordThrottled()
 	r := p.request
 	resp := wire.NewFetchResponse(r.Version)
 	switch {

@@ -47,7 +47,7 @@ func (l *loop) outOfRange(ctx context.Context, outside []*partition) error {
 		if err == nil && place == p.toldAs {
 			err = kerr.OffsetOutOfRange // not any more, or the leader contradicts itself: not at once again
 		}
-		l.settle(p, place, err)
+		l.settle(p, place, false, err)
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ import (
 // grace is how long a poll may go on after partitions have been added.
 const grace = 10 * time.Millisecond
 
+// shortestHold is how long a throttled partition is left out at least: its leader hears of that twice.
+const shortestHold = 50 * time.Millisecond
+
 // A large buffer is kept from one answer to the next while answers are large.
 const (
 	keepBuffer  = 1 << 20
@@ -115,7 +118,9 @@ func (l *loop) run(ctx context.Context) {
 			}
 			continue
 		}
-		req, wait := l.set.next(time.Now())
+		now := time.Now()
+		l.holdThrottled(now)
+		req, wait := l.set.next(now)
 		if req == nil {
 			l.sleep(ctx, wait)
 			continue
@@ -247,7 +252,10 @@ func (l *loop) fetch(ctx context.Context, req *wire.FetchRequest) error {
 			outside = append(outside, p)
 		default:
 			place, err := p.take(a)
-			l.settle(p, place, err)
+			if err == nil && l.pool.opts.Throttle.Throttled(p.name) {
+				l.pool.opts.Throttle.Record(len(a.Records), time.Now())
+			}
+			l.settle(p, place, place.Offset >= a.HighWatermark, err)
 		}
 	}
 	if err := in.Err(); err != nil {
@@ -302,11 +310,24 @@ func (p *partition) take(a *wire.FetchedFrom) (replica.Place, error) {
 	})
 }
 
-// settle notes where p continues, or what is wrong with it.
-func (l *loop) settle(p *partition, place replica.Place, err error) {
+// holdThrottled leaves throttled partitions out while their rate is exceeded, but for those that have all that is
+// committed: without the next records they would fall out of the ISR.
+func (l *loop) holdThrottled(now time.Time) {
+	throttle := l.pool.opts.Throttle
+	if !throttle.Any() {
+		return
+	}
+	if wait := throttle.Wait(now); wait > 0 {
+		due := now.Add(min(max(wait, shortestHold), l.pool.opts.BackOff))
+		l.set.hold(now, due, func(p *partition) bool { return !p.caughtUp && throttle.Throttled(p.name) })
+	}
+}
+
+// settle notes where p continues, and whether it has all that is committed, or what is wrong with it.
+func (l *loop) settle(p *partition, place replica.Place, caughtUp bool, err error) {
 	switch {
 	case err == nil:
-		l.set.advance(p, place)
+		l.set.advance(p, place, caughtUp)
 	case errors.Is(err, replica.ErrNotFollower), errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrStorage):
 		l.set.remove(p.name)
 		l.refused(p.name, err)

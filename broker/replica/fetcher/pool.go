@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/gregor-mq/gregor/broker/interbroker"
+	"github.com/gregor-mq/gregor/broker/quota"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -31,6 +32,8 @@ type Options struct {
 	MaxBytes          int           // of an answer (replica.fetch.response.max.bytes): 10 MiB
 	PartitionMaxBytes int           // replica.fetch.max.bytes: 1 MiB
 	BackOff           time.Duration // longest pause after an error (replica.fetch.backoff.ms): 1 s
+
+	Throttle *quota.Replication // follower.replication.throttled.rate: no throttle
 
 	Logger logrus.FieldLogger // required
 }

@@ -36,6 +36,7 @@ type partition struct {
 	waiting  bool          // in set.waiting
 	due      time.Time     // while waiting
 	failures int           // in a row
+	caughtUp bool          // had all that was committed when the leader answered last
 }
 
 // sessionKey names a partition within a session: by id from version 13 on, by name before.
@@ -138,6 +139,16 @@ func (s *set) forget(p *partition) {
 	}
 	p.told = false
 	s.gone[s.key(p)] = true
+}
+
+// hold leaves partitions out until due, those that held picks. What is left out already stays so until its own time.
+func (s *set) hold(now, due time.Time, held func(p *partition) bool) {
+	s.wake(now)
+	for _, p := range s.all {
+		if !p.waiting && held(p) {
+			s.leaveOut(p, due)
+		}
+	}
 }
 
 // next returns the next request, valid until the next call, or nil if nothing is to be fetched before wait
@@ -284,8 +295,8 @@ func (s *set) find(a *wire.FetchedFrom) *partition {
 }
 
 // advance notes that p is to be fetched from place on.
-func (s *set) advance(p *partition, place replica.Place) {
-	p.place, p.failures = place, 0
+func (s *set) advance(p *partition, place replica.Place, caughtUp bool) {
+	p.place, p.failures, p.caughtUp = place, 0, caughtUp
 	if p.place != p.toldAs {
 		s.touch(p)
 	}
@@ -295,17 +306,22 @@ func (s *set) advance(p *partition, place replica.Place) {
 func (s *set) fail(p *partition, now time.Time) time.Duration {
 	pause := pauseAfter(p.failures, s.limits.pause)
 	p.failures++
+	s.leaveOut(p, now.Add(pause))
+	return pause
+}
+
+// leaveOut leaves p out until due.
+func (s *set) leaveOut(p *partition, due time.Time) {
 	s.forget(p)
 	if p.dirty {
 		p.dirty = false
 		s.dirty = slices.DeleteFunc(s.dirty, func(q *partition) bool { return q == p })
 	}
-	p.due = now.Add(pause)
+	p.due = due
 	if !p.waiting {
 		p.waiting = true
 		s.waiting = append(s.waiting, p)
 	}
-	return pause
 }
 
 // pauseAfter returns how long to pause after a failure that followed so many others.

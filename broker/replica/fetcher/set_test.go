@@ -24,8 +24,9 @@ import (
 //	answered session                the leader answers with a session id
 //	lost                            the leader does not know the session
 //	restart                         the connection has failed
-//	advance a-0 offset=6            records were appended
+//	advance a-0 offset=6 behind=1   records were appended, more are committed
 //	fail a-0                        the leader answered with an error
+//	hold 1s                         what is not caught up is throttled
 //	pass 10ms                       time passes
 func TestSet(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -54,7 +55,13 @@ func TestSet(t *testing.T) {
 			case "restart":
 				s.restart()
 			case "advance":
-				s.advance(s.all[name], replica.Place{Offset: option(d, "offset")})
+				s.advance(s.all[name], replica.Place{Offset: option(d, "offset")}, option(d, "behind") == 0)
+			case "hold":
+				by, err := time.ParseDuration(d.CmdArgs[0].Key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				s.hold(now, now.Add(by), func(p *partition) bool { return !p.caughtUp })
 			case "fail":
 				return fmt.Sprintf("out for %v\n", s.fail(s.all[name], now))
 			case "pass":
@@ -116,7 +123,7 @@ func BenchmarkSetNext(b *testing.B) {
 	for b.Loop() {
 		offset++
 		for _, p := range all[:20] {
-			s.advance(p, replica.Place{Offset: offset})
+			s.advance(p, replica.Place{Offset: offset}, true)
 		}
 		if req, _ := s.next(time.Time{}); len(req.Topics) != 2 {
 			b.Fatal("not 2 topics")
