@@ -58,6 +58,9 @@ func TestDisk(t *testing.T) {
 		t.Skip("a disk of one's own takes root")
 	}
 	d, err := NewDisk(1 << 20)
+	if errors.Is(err, syscall.EPERM) {
+		t.Skipf("root, but no disk of one's own: %v", err) // as in a container
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
