@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/integration/history"
 )
 
@@ -31,7 +33,7 @@ type chaos struct {
 
 	producers []*producer
 	pipeliner *pipeliner
-	consumer  *consumer
+	consumers []*consumer
 	readers   []*reader
 	stopLoad  context.CancelFunc
 	produce   sync.WaitGroup
@@ -74,7 +76,12 @@ func (c *chaos) all(ctx context.Context) error {
 	disk := int64(96<<20) + int64(c.time.Minutes()*float64(24<<20))
 	var err error
 	c.recorder = history.NewRecorder()
-	c.world, err = newWorld(c.dir, c.brokers, disk, c.tell, func(broker int32) {
+	props := cluster.Props{"gregor.isr.propagation": "zookeeper"}
+	if c.seed%2 == 1 {
+		props["gregor.isr.propagation"] = "controller"
+	}
+	c.tell("ISRs are changed through %s", props["gregor.isr.propagation"])
+	c.world, err = newWorld(c.dir, c.brokers, props, disk, c.tell, func(broker int32) {
 		c.recorder.Add(history.Event{Kind: history.Restarted, Leader: broker})
 	})
 	defer c.world.close()
@@ -147,8 +154,13 @@ func (c *chaos) startLoad() error {
 	if c.pipeliner, err = newPipeliner(pipelinedProducer, history.Partition{Topic: "single"}, c.world, c.recorder); err != nil {
 		return err
 	}
-	if c.consumer, err = newConsumer(c.world, c.recorder); err != nil {
-		return err
+	for number, opts := range map[int32][]kgo.Opt{leaderConsumer: nil, nearestConsumer: {kgo.Rack(rackOf(2))}} {
+		consumer, err := newConsumer(number, c.world, c.recorder, opts...)
+		if err != nil {
+			return err
+		}
+		c.consumers = append(c.consumers, consumer)
+		c.consume.Go(func() { consumer.run(consuming) })
 	}
 	for topic := range topics {
 		r, err := newReader(plainConsumer+int32(len(c.readers)), topic, c.world, c.recorder)
@@ -162,7 +174,6 @@ func (c *chaos) startLoad() error {
 		c.produce.Go(func() { p.run(producing) })
 	}
 	c.produce.Go(func() { c.pipeliner.run(producing) })
-	c.consume.Go(func() { c.consumer.run(consuming) })
 	return nil
 }
 
@@ -289,7 +300,10 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 		ends[r.Partition] = r.End()
 	}
 	return replicas, c.world.await(ctx, "consumers at the end", func() string {
-		lack := behind("the franz-go consumer", c.consumer, ends)
+		var lack string
+		for _, consumer := range c.consumers {
+			lack = cmp.Or(lack, behind(fmt.Sprintf("consumer %d", consumer.number), consumer, ends))
+		}
 		for _, r := range c.readers {
 			of := make(map[history.Partition]int64)
 			for part, end := range ends {
@@ -297,9 +311,7 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 					of[part] = end
 				}
 			}
-			if lack == "" {
-				lack = behind("the reader of "+r.topic, r, of)
-			}
+			lack = cmp.Or(lack, behind("the reader of "+r.topic, r, of))
 		}
 		return lack
 	})

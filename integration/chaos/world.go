@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,7 +49,7 @@ type world struct {
 }
 
 // newWorld starts everything. The caller ends it with close, also after an error.
-func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
+func newWorld(dir string, brokers int, props cluster.Props, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
 	w := &world{dir: dir, say: say, begins: begins}
 	var err error
 	if w.network, err = netns.New(); err != nil {
@@ -73,7 +74,7 @@ func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any)
 	if w.registry, err = cluster.OpenRegistry(w.ensemble.Addr()+chroot, w.observer); err != nil {
 		return w, err
 	}
-	if err := w.startBrokers(brokers); err != nil {
+	if err := w.startBrokers(brokers, props); err != nil {
 		return w, err
 	}
 	w.operator, err = newOperator(w)
@@ -92,7 +93,7 @@ func (w *world) nodes(what string, n int) ([]*netns.Node, error) {
 	return nodes, nil
 }
 
-func (w *world) startBrokers(n int) error {
+func (w *world) startBrokers(n int, props cluster.Props) error {
 	nodes, err := w.nodes("broker", n)
 	if err != nil {
 		return err
@@ -110,11 +111,11 @@ func (w *world) startBrokers(n int) error {
 				"num.replica.fetchers":            "2",
 				"auto.create.topics.enable":       "false",
 				"controller.socket.timeout.ms":    "3000",
-				"log.dirs":                        w.logDirs(i+1, n)[0],
+				"broker.rack":                     rackOf(i + 1),
+				"replica.selector.class":          "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+				"log.dirs":                        strings.Join(w.logDirs(i+1, n), ","),
 			}}
-		if dirs := w.logDirs(i+1, n); len(dirs) > 1 {
-			o.Props["log.dirs"] = strings.Join(dirs, ",")
-		}
+		maps.Copy(o.Props, props)
 		wg.Go(func() {
 			b, err := cluster.NewBroker(o)
 			errs[i] = err
@@ -126,6 +127,9 @@ func (w *world) startBrokers(n int) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// rackOf returns the rack of a broker: each has one of its own.
+func rackOf(id int) string { return fmt.Sprintf("rack-%d", id) }
 
 // logDirs returns the log directories of a broker. The last of n has a second one, on a small disk.
 func (w *world) logDirs(id, n int) []string {
