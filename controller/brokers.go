@@ -186,7 +186,7 @@ func (c *core) brokerModification(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	if b.Epoch != known.Epoch || slices.Equal(b.Endpoints, known.Endpoints) {
+	if b.Epoch != known.Epoch || slices.Equal(b.Endpoints, known.Endpoints) && maps.Equal(b.Features, known.Features) {
 		return nil // a registration anew is brokerChange's affair
 	}
 	c.log.WithField("broker", id).Infof("Updated broker metadata: %v -> %v", known.Endpoints, b.Endpoints)

@@ -48,7 +48,8 @@ type history struct {
 	out     strings.Builder
 	ids     map[string][16]byte // of topics
 	t       *testing.T
-	changes int // of ISRs, so far
+	changes int  // of ISRs, so far
+	unclean bool // the broker's unclean.leader.election.enable
 }
 
 func newHistory() *history {
@@ -65,14 +66,14 @@ func (h *history) begin(epoch int32, keepTopics, unclean bool) error {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	log.AddHook(warnings{&h.out})
-	h.zk.epoch = epoch
+	h.zk.epoch, h.unclean = epoch, unclean
 	clear(h.zk.data)
 	clear(h.zk.children)
 	h.peers.pending = map[int32][]kmsg.Request{}
 	h.Controller = &Controller{queue: newQueue(), log: log}
 	h.term = &term{core: &core{
 		state: newState(), id: 1, listener: "PLAINTEXT", zk: h.zk, peers: h.peers, vigil: h.gone, log: log,
-		unclean: func() bool { return unclean }, deletesTopics: !keepTopics,
+		unclean: func() bool { return h.unclean }, deletesTopics: !keepTopics,
 	}}
 	h.term.core.fence = zkutil.Fence{Epoch: epoch, Version: epoch}
 	h.term.core.takeProducerIDs, h.term.core.setFeatures = h.takeProducerIDs, h.setFeatures
@@ -157,6 +158,7 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 	case "unclean-allowed": // TOPIC
 		h.UncleanElectionAllowed(d.CmdArgs[0].Key)
 	case "unclean-allowed-by-default":
+		h.unclean = true
 		h.UncleanElectionAllowedByDefault()
 	case "elect": // preferred or unclean; lines: PARTITION
 		return h.elect(t, d)
