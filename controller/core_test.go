@@ -107,9 +107,16 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		var id int
 		d.ScanArgs(t, "id", &id)
 		return h.zk.write(&write{kind: deleteNode, path: zkutil.BrokerPath(int32(id)), version: -1}).err
-	case "vanish", "answer-again": // id=N: its process is gone, or there after all; its registration stays
+	case "vanish", "answer-again": // id=N [moved=PORT]: its process is gone from where it was, or there after all; its registration stays
 		var id int
 		d.ScanArgs(t, "id", &id)
+		if d.HasArg("moved") {
+			var port string
+			d.ScanArgs(t, "moved", &port)
+			path := zkutil.BrokerPath(int32(id))
+			moved := strings.ReplaceAll(string(h.zk.nodes[path].data), "9092", port)
+			h.zk.write(&write{kind: setNode, path: path, data: []byte(moved), version: -1})
+		}
 		h.gone[int32(id)] = d.Cmd == "vanish"
 		return h.term.core.processChange(context.Background(), int32(id))
 	case "bounce", "die-together": // id=(N,...): the controller looks only afterwards
