@@ -132,11 +132,17 @@ func TestTopicConfigsTakeEffect(t *testing.T) {
 
 func startOffset(t *testing.T, client *kgo.Client, topic string) int64 {
 	t.Helper()
+	return offsetAt(t, client, topic, -2)
+}
+
+// offsetAt asks for an offset of partition 0 by a timestamp, or what stands for one.
+func offsetAt(t *testing.T, client *kgo.Client, topic string, timestamp int64) int64 {
+	t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
 	asked := kmsg.NewListOffsetsRequestTopic()
 	asked.Topic = topic
 	part := kmsg.NewListOffsetsRequestTopicPartition()
-	part.Timestamp = -2
+	part.Timestamp = timestamp
 	asked.Partitions = append(asked.Partitions, part)
 	req.Topics = append(req.Topics, asked)
 	resp, err := req.RequestWith(t.Context(), client)

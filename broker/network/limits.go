@@ -129,7 +129,7 @@ func (a *admission) take(listener string, ip netip.Addr) (verdict, time.Duration
 	now := time.Now()
 	a.mu.rate.spend(now, a.mu.limits.CreationRate)
 	a.mu.listenerRates[listener].spend(now, a.mu.limits.Listeners[listener].CreationRate)
-	if limit := a.ipLimitLocked(ip); limit > 0 && a.mu.ips[ip] >= limit {
+	if limit := a.ipLimitLocked(ip); limit != 0 && a.mu.ips[ip] >= limit {
 		return closeNow, 0
 	}
 	if rate := a.ipRateLocked(ip); rate > 0 {

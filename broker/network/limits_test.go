@@ -63,6 +63,20 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	s.dial().expectClosed()
 }
 
+// TestOnlyNamedAddressesAreLetIn: max.connections.per.ip=0 keeps everybody out but for the overrides.
+func TestOnlyNamedAddressesAreLetIn(t *testing.T) {
+	named, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	a := newAdmission([]Listener{{Name: "L"}}, Limits{PerIP: -1, PerIPOverrides: map[netip.Addr]int{named: 1}})
+	for _, want := range []struct {
+		ip netip.Addr
+		v  verdict
+	}{{other, closeNow}, {named, admitted}, {named, closeNow}} {
+		if v, _ := a.take("L", want.ip); v != want.v {
+			t.Errorf("%s: verdict %d, want %d", want.ip, v, want.v)
+		}
+	}
+}
+
 func TestLoweringTheLimitClosesTheLeastRecentlyUsed(t *testing.T) {
 	s := start(t, routes{}.handle(keyEcho, false, echo), func(o *Options) { o.MaxIdle = time.Minute })
 	old, young := s.dial(), s.dial()

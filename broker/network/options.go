@@ -50,9 +50,9 @@ type Endpoint struct {
 // Limits bound connections; a zero field means no limit. They may change while the Server runs.
 type Limits struct {
 	Connections int // max.connections, of the whole broker
-	PerIP       int // max.connections.per.ip
+	PerIP       int // max.connections.per.ip; negative: no connection is let in
 	// PerIPOverrides replaces PerIP for some addresses (max.connections.per.ip.overrides, whose host
-	// names the caller has looked up). IPv4 addresses are not mapped into IPv6 here.
+	// names the caller has looked up), and is read like that. IPv4 addresses are not mapped into IPv6 here.
 	PerIPOverrides map[netip.Addr]int
 	CreationRate   int // max.connection.creation.rate, connections per second
 	// IPRate bounds the connections per second of one address (connection_creation_rate, KIP-612),

@@ -176,7 +176,7 @@ func listeners(cfg *config.Config) []network.Listener {
 func connectionLimits(ctx context.Context, cfg *config.Config) (network.Limits, error) {
 	limits := network.Limits{
 		Connections:  cfg.Int("max.connections"),
-		PerIP:        cfg.Int("max.connections.per.ip"),
+		PerIP:        orNone(cfg.Int("max.connections.per.ip")),
 		CreationRate: cfg.Int("max.connection.creation.rate"),
 		Listeners:    map[string]network.ListenerLimits{},
 	}
@@ -189,6 +189,14 @@ func connectionLimits(ctx context.Context, cfg *config.Config) (network.Limits, 
 	var err error
 	limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
 	return limits, err
+}
+
+// orNone returns a limit of connections as network has it: 0 is no limit there, and keeps everybody out here.
+func orNone(limit int) int {
+	if limit == 0 {
+		return -1
+	}
+	return limit
 }
 
 // receiveBuffer returns the size that was asked for, -1 if none was. Kafka sets its default of 100 KiB,
@@ -211,7 +219,7 @@ func addresses(ctx context.Context, byHost map[string]int) (map[netip.Addr]int, 
 			return nil, fmt.Errorf("max.connections.per.ip.overrides names %q, which cannot be resolved: %w", host, err)
 		}
 		for _, a := range found {
-			limits[a.Unmap()] = limit
+			limits[a.Unmap()] = orNone(limit)
 		}
 	}
 	return limits, nil
