@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -181,7 +182,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 		HighWatermarkCheckpointInterval: s.cfg.Millis("replica.high.watermark.checkpoint.interval.ms"),
 		RetentionCheckInterval:          s.cfg.Millis("log.retention.check.interval.ms"),
 		FlushCheckInterval:              s.cfg.Millis("log.flush.scheduler.interval.ms"),
-		InitialTaskDelay:                s.cfg.Millis("log.initial.task.delay.ms"),
+		InitialTaskDelay:                cmp.Or(s.cfg.Millis("log.initial.task.delay.ms"), -1), // 0 asks for none
 		ProducerExpiry:                  s.cfg.Millis("producer.id.expiration.ms"),
 		ProducerExpiryCheckInterval:     s.cfg.Millis("producer.id.expiration.check.interval.ms"),
 		MaxTransactionTimeout:           s.cfg.Millis("transaction.max.timeout.ms"),
