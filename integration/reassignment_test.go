@@ -14,23 +14,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/zkutil"
 )
 
 // mover gives the partitions of one topic other replicas.
 type mover struct {
 	*cluster.Cluster
 	t          *testing.T
-	topic      string
+	name       string
 	partitions int32
 	client     *kgo.Client
 }
 
 // newMover creates the topic with replicas on the given brokers.
-func newMover(t *testing.T, c *cluster.Cluster, topic string, partitions int32, replicas []int32, props cluster.Props) *mover {
+func newMover(t *testing.T, c *cluster.Cluster, name string, partitions int32, replicas []int32, props cluster.Props) *mover {
 	t.Helper()
-	c.CreateTopic(topic, partitions, int16(len(replicas)), props)
-	m := &mover{Cluster: c, t: t, topic: topic, partitions: partitions, client: c.Client()}
+	c.CreateTopic(name, partitions, int16(len(replicas)), props)
+	m := &mover{Cluster: c, t: t, name: name, partitions: partitions, client: c.Client()}
 	m.move(replicas...)
 	m.awaitMoved(replicas)
 	return m
@@ -42,9 +44,9 @@ func (m *mover) move(replicas ...int32) {
 	var req kadm.AlterPartitionAssignmentsReq
 	for p := range m.partitions {
 		if len(replicas) == 0 {
-			req.CancelAssign(m.topic, p)
+			req.CancelAssign(m.name, p)
 		} else {
-			req.Assign(m.topic, p, replicas)
+			req.Assign(m.name, p, replicas)
 		}
 	}
 	resp, err := kadm.NewClient(m.client).AlterPartitionAssignments(m.t.Context(), req)
@@ -52,7 +54,7 @@ func (m *mover) move(replicas ...int32) {
 		err = resp.Error()
 	}
 	if err != nil {
-		m.t.Fatalf("move %s to %v: %v", m.topic, replicas, err)
+		m.t.Fatalf("move %s to %v: %v", m.name, replicas, err)
 	}
 }
 
@@ -76,17 +78,17 @@ func (m *mover) moving() int {
 // one of them, and that the others have nothing of them any more.
 func (m *mover) awaitMoved(replicas []int32) {
 	m.t.Helper()
-	m.Await(fmt.Sprintf("end of the move of %s to %v", m.topic, replicas), func() bool { return m.moving() == 0 })
+	m.Await(fmt.Sprintf("end of the move of %s to %v", m.name, replicas), func() bool { return m.moving() == 0 })
 	for p := range m.partitions {
-		m.Await(fmt.Sprintf("replicas %v of %s-%d, all in sync and led", replicas, m.topic, p), func() bool {
-			isr := slices.Sorted(slices.Values(m.ISR(m.topic, p)))
-			return slices.Equal(isr, slices.Sorted(slices.Values(replicas))) && slices.Contains(replicas, m.Leader(m.topic, p))
+		m.Await(fmt.Sprintf("replicas %v of %s-%d, all in sync and led", replicas, m.name, p), func() bool {
+			isr := slices.Sorted(slices.Values(m.ISR(m.name, p)))
+			return slices.Equal(isr, slices.Sorted(slices.Values(replicas))) && slices.Contains(replicas, m.Leader(m.name, p))
 		})
 		for _, b := range m.Brokers() {
 			if b.PID() == 0 || slices.Contains(replicas, b.ID()) {
 				continue
 			}
-			dir := filepath.Join(b.DataDir(), fmt.Sprintf("%s-%d", m.topic, p))
+			dir := filepath.Join(b.DataDir(), fmt.Sprintf("%s-%d", m.name, p))
 			m.Await(fmt.Sprintf("end of the replica in %s", dir), func() bool {
 				_, err := os.Stat(dir)
 				return os.IsNotExist(err)
@@ -99,7 +101,8 @@ func (m *mover) awaitMoved(replicas []int32) {
 // were acknowledged.
 func (m *mover) produce() (stop func() cluster.Acked) {
 	m.t.Helper()
-	client := m.Client(kgo.DefaultProduceTopic(m.topic), everywhere, kgo.MetadataMinAge(100*time.Millisecond), kgo.RecordDeliveryTimeout(patience))
+	client := m.Client(kgo.DefaultProduceTopic(m.name), everywhere, kgo.MetadataMinAge(50*time.Millisecond), kgo.RecordDeliveryTimeout(patience),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
 	var mu sync.Mutex
 	acked := cluster.Acked{}
 	ctx, cancel := context.WithCancel(m.t.Context())
@@ -132,16 +135,68 @@ func (m *mover) produce() (stop func() cluster.Acked) {
 // TestReassignmentUnderLoad moves partitions around under a producer: what was acknowledged is there, and
 // those that were left have nothing any more.
 func TestReassignmentUnderLoad(t *testing.T) {
-	c := cluster.Start(t, 4, nil)
-	m := newMover(t, c, "orders", 4, []int32{1, 2}, replicated)
-	stop := m.produce()
-	for _, replicas := range [][]int32{{3, 4}, {4, 1, 2}, {2, 3}} {
-		m.move(replicas...)
+	for _, propagation := range []string{"zookeeper", "controller"} {
+		t.Run(propagation, func(t *testing.T) {
+			c := cluster.Start(t, 4, cluster.Props{"gregor.isr.propagation": propagation})
+			m := newMover(t, c, "orders", 4, []int32{1, 2}, replicated)
+			fillTopic(t, c, "orders", 1000, 10_000)
+			stop := m.produce()
+			for _, replicas := range [][]int32{{3, 4}, {4, 1, 2}, {2, 3}, {1, 4}, {4, 3, 2}, {1, 2}} {
+				m.move(replicas...)
+				m.awaitMoved(replicas)
+			}
+			acked := stop()
+			t.Logf("%d records were acknowledged", len(acked))
+			c.RequireReadable("orders", acked, patience)
+		})
+	}
+}
+
+// TestReassignmentByZnode moves partitions as operators did before Kafka had a request for it.
+func TestReassignmentByZnode(t *testing.T) {
+	c := cluster.Start(t, 3, nil)
+	m := newMover(t, c, "orders", 2, []int32{1, 2}, replicated)
+	acked := c.Produce("orders", 1000, everywhere)
+	zk, err := zkutil.Connect(t.Context(), zkutil.Options{Connect: c.ZooKeeper(), SessionTimeout: patience, ConnectionTimeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zk.Close()
+	for _, replicas := range [][]int32{{3, 1}, {2, 3}} {
+		var wishes []zkutil.Reassignment
+		for p := range m.partitions {
+			wishes = append(wishes, zkutil.Reassignment{Partition: topic.Partition{Topic: "orders", Index: p}, Replicas: replicas})
+		}
+		wishes = append(wishes, zkutil.Reassignment{Partition: topic.Partition{Topic: "nowhere"}, Replicas: replicas})
+		if _, err := zk.Create(t.Context(), zkutil.ReassignmentPath, zkutil.EncodeReassignments(wishes), zkutil.Persistent); err != nil {
+			t.Fatal(err)
+		}
+		c.Await("end of the znode", func() bool {
+			found, _, err := zk.Exists(t.Context(), zkutil.ReassignmentPath)
+			return err == nil && !found
+		})
 		m.awaitMoved(replicas)
 	}
+	c.RequireReadable("orders", acked, patience)
+}
+
+// TestReassignmentAwayFromTheDead: a dead broker is replaced, and what it still has on its disk when it returns does no
+// harm when the replica comes back to it.
+func TestReassignmentAwayFromTheDead(t *testing.T) {
+	c := cluster.Start(t, 3, nil)
+	m := newMover(t, c, "orders", 2, []int32{1, 2}, cluster.Props{"min.insync.replicas": "1"})
+	stop := m.produce()
+	c.Kill(2)
+	m.move(3, 1)
+	m.awaitMoved([]int32{3, 1})
+	c.Restart(2)
+	m.move(2, 3)
+	m.awaitMoved([]int32{2, 3})
 	acked := stop()
 	t.Logf("%d records were acknowledged", len(acked))
 	c.RequireReadable("orders", acked, patience)
+	c.Stop(3)
+	c.RequireReadable("orders", acked, patience) // from 2 alone
 }
 
 // TestReassignmentCancelled: the new replicas go, and the old ones never knew.
