@@ -31,6 +31,9 @@ func (m *Manager) Create(p topic.Partition, o CreateOptions) (*Log, error) {
 		c := m.opts.TopicConfig(p.Topic)
 		config = &c
 	}
+	if o.Dir == "" {
+		o.Dir = m.preferredDir(p)
+	}
 	for {
 		d, err := m.place(o)
 		if err != nil {
@@ -61,6 +64,15 @@ func (m *Manager) createIn(d *dir, p topic.Partition, c *LogConfig, id topic.ID)
 	m.publish(l)
 	l.logger().Debug("Created log")
 	return l, nil
+}
+
+// preferredDir returns where Prefer wants p, and forgets it; "": anywhere.
+func (m *Manager) preferredDir(p topic.Partition) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	path := m.mu.preferred[p]
+	delete(m.mu.preferred, p)
+	return path
 }
 
 // reserve keeps others from creating p, or says why it cannot be.
@@ -113,8 +125,11 @@ func (m *Manager) place(o CreateOptions) (*dir, error) {
 }
 
 // Delete closes p's log, renames its directory to end in -delete and removes it after
-// file.delete.delay.ms. Without such a log it does nothing.
+// file.delete.delay.ms; its future log goes, too. Without such a log it does nothing.
 func (m *Manager) Delete(p topic.Partition) error {
+	if err := m.DeleteFuture(p); err != nil {
+		return err
+	}
 	l := m.Log(p)
 	if l == nil {
 		return nil

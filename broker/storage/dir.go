@@ -170,6 +170,11 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 		}
 	}
 	if f.written && maps.Equal(offsets, f.holds) {
+		// A directory that has vanished, with its disk or by mistake, is to be found out although there is
+		// nothing to write.
+		if _, err := d.env.fs.Stat(filepath.Join(d.path, f.name)); err != nil {
+			return d.fail(fmt.Errorf("look for %s: %w", f.name, err))
+		}
 		return nil
 	}
 	if err := checkpoint.WriteOffsets(d.env.fs, filepath.Join(d.path, f.name), offsets); err != nil {

@@ -17,6 +17,8 @@ var (
 	ErrInconsistentTopicID = errors.New("storage: log has another topic id")
 	// ErrClosed: the log or manager is closed, or the log deleted.
 	ErrClosed = errors.New("storage: log is closed")
+	// ErrUnknownDir: no directory of Options.Dirs (LOG_DIR_NOT_FOUND).
+	ErrUnknownDir = errors.New("storage: no such log directory")
 	// ErrExists: Manager.Create of a partition that has a log.
 	ErrExists = errors.New("storage: log exists already")
 )

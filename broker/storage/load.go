@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
 // progressInterval is how often the progress of loading is logged.
@@ -19,23 +20,29 @@ const progressInterval = 5 * time.Second
 // in each.
 func (m *Manager) load() error {
 	start := time.Now()
-	found := make([][]topic.Partition, len(m.dirs))
-	for i, d := range m.dirs {
+	var live, futures []found
+	for _, d := range m.dirs {
 		if d.offline.Load() {
 			continue
 		}
-		var err error
-		if found[i], err = m.listDir(d); err != nil {
+		l, f, err := m.listDir(d)
+		if err != nil {
 			return err
 		}
+		live, futures = append(live, l...), append(futures, f...)
 	}
-	if err := checkDuplicates(m.dirs, found); err != nil {
+	live, futures, err := m.settleReplicas(live, futures)
+	if err != nil {
 		return err
 	}
+	byDir := map[*dir][]found{}
+	for _, f := range append(live, futures...) {
+		byDir[f.dir] = append(byDir[f.dir], f)
+	}
 	var wg sync.WaitGroup
-	for i, d := range m.dirs {
+	for _, d := range m.dirs {
 		if !d.offline.Load() {
-			wg.Go(func() { m.loadDir(d, found[i]) })
+			wg.Go(func() { m.loadDir(d, byDir[d]) })
 		}
 	}
 	wg.Wait()
@@ -46,69 +53,58 @@ func (m *Manager) load() error {
 	return nil
 }
 
-// listDir returns the partitions with a live replica in d, and has those whose deletion is pending
-// removed.
-func (m *Manager) listDir(d *dir) ([]topic.Partition, error) {
+// listDir returns the live and the future replicas in d, and has those whose deletion is pending removed.
+func (m *Manager) listDir(d *dir) (live, futures []found, err error) {
 	entries, err := m.env.fs.ReadDir(d.path)
 	if err != nil {
 		_ = d.fail(fmt.Errorf("list the directory: %w", err)) // logged there
-		return nil, nil
+		return nil, nil, nil
 	}
-	var live []topic.Partition
 	for _, e := range entries {
 		if !e.Dir || ignoredDir(e.Name) {
 			continue
 		}
 		p, kind, err := parseDirName(e.Name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.path, err)
+			return nil, nil, fmt.Errorf("%s: %w", d.path, err)
 		}
+		f := found{Partition: p, dir: d, name: e.Name}
 		switch kind {
 		case dirLive:
-			live = append(live, p)
+			if f.promoted, err = vfs.Exists(m.env.fs, filepath.Join(d.path, e.Name, promotionMark)); err != nil {
+				_ = d.fail(fmt.Errorf("look for a mark: %w", err)) // logged there
+				return nil, nil, nil
+			}
+			live = append(live, f)
 		case dirDelete:
 			m.removeLater(d, filepath.Join(d.path, e.Name), m.opts.Defaults.FileDeleteDelayMs)
-		case dirFuture, dirStray:
+		case dirFuture:
+			futures = append(futures, f)
+		case dirStray:
 			d.logger.WithField("name", e.Name).Warn("Leaving a replica's directory alone that is not in use")
 		}
 	}
-	return live, nil
+	return live, futures, nil
 }
 
-// checkDuplicates refuses a partition with a live replica in two directories: which one holds the
-// truth cannot be known.
-func checkDuplicates(dirs []*dir, found [][]topic.Partition) error {
-	seen := map[topic.Partition]string{}
-	for i, partitions := range found {
-		for _, p := range partitions {
-			if other, ok := seen[p]; ok {
-				return fmt.Errorf("duplicate log directories found: %s, %s",
-					filepath.Join(other, p.String()), filepath.Join(dirs[i].path, p.String()))
-			}
-			seen[p] = dirs[i].path
-		}
-	}
-	return nil
-}
-
-// loadDir loads the logs of partitions. A log that cannot be loaded takes the directory offline.
-func (m *Manager) loadDir(d *dir, partitions []topic.Partition) {
+// loadDir loads replicas. A log that cannot be loaded takes the directory offline.
+func (m *Manager) loadDir(d *dir, replicas []found) {
 	start := time.Now()
 	how := "recovering the logs: the last stop was not clean"
 	if d.clean {
 		how = "the last stop was clean"
 	}
-	d.logger.WithField("logs", len(partitions)).Infof("Loading logs; %s", how)
+	d.logger.WithField("logs", len(replicas)).Infof("Loading logs; %s", how)
 	var done atomic.Int64
-	stop := reportProgress(d.logger, &done, len(partitions))
+	stop := reportProgress(d.logger, &done, len(replicas))
 	defer stop()
-	inParallel(m.loadThreads(d), partitions, func(p topic.Partition) {
+	inParallel(m.loadThreads(d), replicas, func(f found) {
 		if d.offline.Load() {
 			return
 		}
-		l, err := d.loadLog(p, m.opts.TopicConfig(p.Topic))
+		l, err := d.loadLog(f.Partition, f.name, m.opts.TopicConfig(f.Topic))
 		if err != nil {
-			_ = d.fail(fmt.Errorf("load log %s: %w", p, err)) // logged there
+			_ = d.fail(fmt.Errorf("load log %s: %w", f.Partition, err)) // logged there
 			return
 		}
 		d.reserve(1)
@@ -170,10 +166,14 @@ func reportProgress(logger logrus.FieldLogger, done *atomic.Int64, total int) (s
 	}
 }
 
-// publish makes l the log of its partition.
+// publish makes l the log, or the future log, of its partition.
 func (m *Manager) publish(l *Log) {
 	l.dir.add(l)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if l.IsFuture() {
+		m.mu.futures[l.partition] = l
+		return
+	}
 	m.mu.logs[l.partition] = l
 }

@@ -48,7 +48,7 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 		return nil, err
 	}
 	if exists { // put there while the broker was running: take it as it is, but trust nothing
-		return d.loadLog(p, c)
+		return d.loadLog(p, p.String(), c)
 	}
 	if err := d.env.fs.MkdirAll(path); err != nil {
 		return nil, err
@@ -77,9 +77,10 @@ type loader struct {
 	doubtful      []int64    // offsets of producer snapshots that a crash may have made wrong
 }
 
-// loadLog loads the log of p, recovering it unless the directory's last stop was clean.
-func (d *dir) loadLog(p topic.Partition, c LogConfig) (*Log, error) {
-	l := d.newLog(p, filepath.Join(d.path, p.String()), c)
+// loadLog loads the log of p in the directory of that name, recovering it unless the directory's last stop was clean.
+func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error) {
+	l := d.newLog(p, filepath.Join(d.path, name), c)
+	l.future.Store(name != p.String())
 	ld := &loader{Log: l, clean: d.clean}
 	d.checkpointMu.Lock()
 	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])

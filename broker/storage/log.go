@@ -49,6 +49,7 @@ type Log struct {
 	lastFlush     atomic.Int64 // ms since the epoch
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
 	closed        atomic.Bool  // stored under mu
+	future        atomic.Bool  // see future.go; stored under mu
 
 	flushMu sync.Mutex // held while a flush syncs files, so that flushes follow one another
 	filesMu sync.Mutex // held while the small files are written or the log's directory gets another name

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,11 @@ type Manager struct {
 		sync.RWMutex
 		closed   bool
 		logs     map[topic.Partition]*Log
+		futures  map[topic.Partition]*Log // see future.go
 		creating map[topic.Partition]bool
+		// preferred are the directories for logs that are to be created; bounded by what administrators
+		// have asked for.
+		preferred map[topic.Partition]string
 	}
 }
 
@@ -61,7 +66,9 @@ func open(opts Options) (*Manager, error) {
 	m.SetProducerExpiry(m.opts.ProducerExpiry)
 	m.SetRecoveryThreads(m.opts.RecoveryThreads)
 	m.mu.logs = map[topic.Partition]*Log{}
+	m.mu.futures = map[topic.Partition]*Log{}
 	m.mu.creating = map[topic.Partition]bool{}
+	m.mu.preferred = map[topic.Partition]string{}
 	if err := m.openDirs(); err != nil {
 		m.abandon()
 		return nil, err
@@ -157,12 +164,14 @@ func (m *Manager) flushOld() {
 	m.eachLog(func(l *Log) error { return l.flushIfOld(m.env.nowMs()) })
 }
 
-// eachLog does f with every log. A log that is closed or offline by then is no news.
+// eachLog does f with every log, future ones too. A log that is closed or offline by then is no news.
 func (m *Manager) eachLog(f func(*Log) error) {
-	for l := range m.Logs() {
-		err := f(l)
-		if err != nil && !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
-			l.logger().WithError(err).Error("Background task failed")
+	for _, d := range m.dirs {
+		for _, l := range d.snapshot() {
+			err := f(l)
+			if err != nil && !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
+				l.logger().WithError(err).Error("Background task failed")
+			}
 		}
 	}
 }
@@ -193,7 +202,7 @@ func (m *Manager) Logs() iter.Seq[*Log] {
 func (m *Manager) Dirs() []DirInfo {
 	infos := make([]DirInfo, len(m.dirs))
 	for i, d := range m.dirs {
-		infos[i] = DirInfo{Path: d.path, Offline: d.offline.Load(), Logs: d.size(), Total: -1, Usable: -1}
+		infos[i] = DirInfo{Path: d.path, Absolute: d.absolute(), Offline: d.offline.Load(), Logs: d.size(), Total: -1, Usable: -1}
 		if infos[i].Offline {
 			continue
 		}
@@ -202,6 +211,16 @@ func (m *Manager) Dirs() []DirInfo {
 		}
 	}
 	return infos
+}
+
+// LogsIn returns the logs in a directory of Options.Dirs, future ones too, in no order.
+func (m *Manager) LogsIn(path string) []*Log {
+	for _, d := range m.dirs {
+		if d.path == filepath.Clean(path) {
+			return d.snapshot()
+		}
+	}
+	return nil
 }
 
 // Close flushes and closes every log, writes all checkpoints and, for each directory where all that

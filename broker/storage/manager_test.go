@@ -223,6 +223,31 @@ func TestFailureAtStart(t *testing.T) {
 	}
 }
 
+// TestVanishedDirectory is found out by the next checkpoint, although there is nothing to write.
+func TestVanishedDirectory(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := testOptions(fsys, "a", "b")
+	var hooks failures
+	hooks.hook(&o)
+	m := mustOpen(t, o)
+	m.CheckpointHighWatermarks()
+	m.CheckpointHighWatermarks()
+	if d := m.Dirs(); d[0].Offline || d[1].Offline {
+		t.Fatalf("directories: %+v", d)
+	}
+	if err := fsys.Rename("b", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	m.CheckpointHighWatermarks()
+	if d := m.Dirs(); d[0].Offline || !d[1].Offline {
+		t.Errorf("directories: %+v", d)
+	}
+	m.Close()
+	if !slices.Equal(hooks.got, []string{"b"}) {
+		t.Errorf("hooks: %v", hooks.got)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	fsys := vfs.NewMem()
 	o := testOptions(fsys)

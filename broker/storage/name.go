@@ -33,11 +33,19 @@ func ignoredDir(name string) bool {
 // deleteDirName returns a fresh name for the directory of p once its deletion is pending. The topic
 // is cut where the whole would be too long for a file name.
 func deleteDirName(p topic.Partition) string {
+	tail := uniqueDirName(topic.Partition{Index: p.Index}, dirDelete)
+	return p.Topic[:min(len(p.Topic), maxNameLength-len(tail))] + tail
+}
+
+// uniqueDirName returns a fresh name for a directory of p of that kind.
+func uniqueDirName(p topic.Partition, kind dirKind) string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails (crypto/rand)
-	suffix := fmt.Sprintf("-%d.%s%s", p.Index, hex.EncodeToString(id[:]), dirSuffixes[dirDelete])
-	return p.Topic[:min(len(p.Topic), maxNameLength-len(suffix))] + suffix
+	return fmt.Sprintf("%s-%d.%s%s", p.Topic, p.Index, hex.EncodeToString(id[:]), dirSuffixes[kind])
 }
+
+// CanMove reports whether the name of p is short enough for the directory of a future log (KAFKA-4893).
+func CanMove(p topic.Partition) bool { return len(uniqueDirName(p, dirFuture)) <= maxNameLength }
 
 // parseDirName says which partition's replica a directory holds. An error means that the directory
 // is not one of ours, which Kafka takes as a reason not to start.

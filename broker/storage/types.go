@@ -66,9 +66,10 @@ type ProducerState struct {
 
 // DirInfo describes a log directory for DescribeLogDirs.
 type DirInfo struct {
-	Path    string
-	Offline bool
-	Logs    int   // replicas in it
-	Total   int64 // bytes of its volume; -1: unknown
-	Usable  int64 // bytes free on its volume; -1: unknown
+	Path     string // as Options.Dirs has it
+	Absolute string
+	Offline  bool
+	Logs     int   // replicas in it
+	Total    int64 // bytes of its volume; -1: unknown
+	Usable   int64 // bytes free on its volume; -1: unknown
 }
