@@ -70,6 +70,7 @@ func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 	errs := make([]error, len(states))
 	inParallel(len(states), func(i int) { errs[i] = m.applyOne(configs, &states[i]) })
 	leading, following := m.redirect(states, errs)
+	m.resumeMoves(states)
 	for i := range states {
 		m.Appended(states[i].Partition)
 	}
@@ -122,10 +123,10 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
 			return err
 		}
 	}
-	if err := p.log.Err(); err != nil {
+	if err := p.Log().Err(); err != nil {
 		return err
 	}
-	had := p.log.TopicID()
+	had := p.Log().TopicID()
 	if !had.IsZero() && !s.TopicID.IsZero() && had != s.TopicID {
 		return ErrInconsistentTopicID
 	}
@@ -137,7 +138,7 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
 	case !slices.Contains(s.Replicas, m.opts.BrokerID):
 		return ErrUnknownPartition
 	}
-	if err := p.log.SetTopicID(s.TopicID); err != nil || upgrade {
+	if err := p.Log().SetTopicID(s.TopicID); err != nil || upgrade {
 		return err
 	}
 	return p.apply(s)
@@ -156,7 +157,8 @@ func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partit
 			return nil, err
 		}
 	}
-	p := &Partition{Partition: s.Partition, manager: m, log: log}
+	p := &Partition{Partition: s.Partition, manager: m}
+	p.log.Store(log)
 	p.mu.state = state{leader: NoLeader, leaderEpoch: -1, partitionEpoch: -1}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -186,7 +188,7 @@ func (m *Manager) StopReplicas(c Command, stops []Stop) (errs []error, err error
 
 func (m *Manager) stopReplica(s Stop) error {
 	if p := m.hosted(s.Partition); p != nil {
-		if err := p.log.Err(); err != nil {
+		if err := p.Log().Err(); err != nil {
 			return err
 		}
 		if _, epoch := p.LeaderAndEpoch(); s.LeaderEpoch >= 0 && s.LeaderEpoch < epoch {
@@ -196,6 +198,11 @@ func (m *Manager) stopReplica(s Stop) error {
 		if m.opts.Followers != nil {
 			m.opts.Followers.Unfollow(s.Partition)
 		}
+		if m.opts.Mover != nil {
+			m.opts.Mover.Forget(s.Partition)
+		}
+		p.mu.Lock() // keeps a future log from being promoted meanwhile
+		defer p.mu.Unlock()
 	}
 	if !s.Delete {
 		return nil

@@ -34,9 +34,16 @@
 // cluster and answers on a goroutine of its own. Members that have fallen behind are looked for by one
 // loop, followers that have caught up when they fetch.
 //
+// # Moving to another log directory
+//
+// Manager.AlterDir makes a future log (storage, KIP-113), which package dirmover fills: CopyToFuture copies
+// a chunk after the other, comparing leader epochs as a follower does, and Promote puts the future log in
+// the current one's place once little is left to copy. What cuts the log cuts the future one, too.
+//
 // # Lock order
 //
-//	Manager.applyMu, Partition.mu, Partition.hw, Manager.mu, the locks of storage.Log
+//	Manager.applyMu, Partition.promoting, Partition.mu, Partition.moving, Partition.hw, Manager.mu,
+//	the locks of storage.Log
 //
 // None is held during network I/O, while a purgatory is checked, or while Followers and the
 // Propagator are called, but for applyMu. Partition.mu is held shared while records are appended, so

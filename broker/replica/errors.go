@@ -28,6 +28,10 @@ var (
 	ErrNotFollower = errors.New("not a follower in this leader epoch")
 	// ErrUnexpectedOffset: what was fetched does not begin where the follower's log ends.
 	ErrUnexpectedOffset = errors.New("fetched from another offset than the log's end")
+	// ErrNotMoving: the replica has no future log, or not any more.
+	ErrNotMoving = errors.New("the replica is not being moved")
+	// ErrNameTooLong: the topic's name is too long for the directory of a future log.
+	ErrNameTooLong = errors.New("the topic name is too long")
 	// ErrPolicyViolation: records of a topic without cleanup.policy=delete cannot be deleted.
 	ErrPolicyViolation = errors.New("topic does not have the delete cleanup policy")
 )

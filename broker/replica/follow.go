@@ -46,7 +46,7 @@ type Place struct {
 }
 
 func (f *Following) placeLocked() Place {
-	log := f.Replica.log
+	log := f.Replica.Log()
 	place := Place{Offset: log.EndOffset(), LastEpoch: -1, LogStart: log.StartOffset()}
 	if epoch, ok := log.LatestEpoch(); ok {
 		place.LastEpoch = epoch
@@ -65,8 +65,8 @@ func (f *Following) Begin() (Place, error) {
 		return Place{}, err
 	}
 	place := f.placeLocked()
-	if hw := f.Replica.log.HighWatermark(); place.LastEpoch < 0 && hw < place.Offset {
-		if err := f.Replica.log.TruncateTo(hw); err != nil {
+	if hw := f.Replica.Log().HighWatermark(); place.LastEpoch < 0 && hw < place.Offset {
+		if err := f.Replica.truncateTo(hw); err != nil {
 			return Place{}, err
 		}
 		place = f.placeLocked()
@@ -101,18 +101,18 @@ func (f *Following) append(what *Fetched) (place Place, raised bool, err error) 
 	if err := f.checkLocked(); err != nil {
 		return Place{}, false, err
 	}
-	if end := p.log.EndOffset(); what.Offset != end {
+	if end := p.Log().EndOffset(); what.Offset != end {
 		return Place{}, false, fmt.Errorf("%w: fetched from %d, the log ends at %d", ErrUnexpectedOffset, what.Offset, end)
 	}
 	if len(what.Records) > 0 {
-		if _, err := p.log.AppendFollower(what.Records); err != nil {
+		if _, err := p.Log().AppendFollower(what.Records); err != nil {
 			return Place{}, false, err
 		}
 	}
-	before := p.log.HighWatermark()
-	hw := p.log.SetHighWatermark(what.HighWatermark)
-	if start := min(what.LogStart, hw); start > p.log.StartOffset() {
-		if _, err := p.log.IncrementStartOffset(start); err != nil {
+	before := p.Log().HighWatermark()
+	hw := p.Log().SetHighWatermark(what.HighWatermark)
+	if start := min(what.LogStart, hw); start > p.Log().StartOffset() {
+		if _, err := p.Log().IncrementStartOffset(start); err != nil {
 			return Place{}, false, err
 		}
 	}
@@ -129,18 +129,18 @@ func (f *Following) Diverged(leaderEpoch int32, leaderEnd int64) (Place, error) 
 	if err := f.checkLocked(); err != nil {
 		return Place{}, err
 	}
-	epoch, end, known := p.log.EpochEndOffset(leaderEpoch)
+	epoch, end, known := p.Log().EpochEndOffset(leaderEpoch)
 	if !known {
 		epoch, end = -1, -1
 	}
-	offset, ok := truncation(leaderEpoch, leaderEnd, epoch, end, p.log.EndOffset())
+	offset, ok := truncation(leaderEpoch, leaderEnd, epoch, end, p.Log().EndOffset())
 	if !ok {
 		return f.placeLocked(), nil
 	}
-	if hw := p.log.HighWatermark(); offset < hw {
+	if hw := p.Log().HighWatermark(); offset < hw {
 		p.logger().WithField("offset", offset).WithField("highWatermark", hw).Warn("Truncating below the high watermark")
 	}
-	if err := p.log.TruncateTo(offset); err != nil {
+	if err := p.truncateTo(offset); err != nil {
 		return Place{}, err
 	}
 	return f.placeLocked(), nil
@@ -177,12 +177,12 @@ func (f *Following) OutOfRange(leaderStart, leaderEnd int64) (Place, error) {
 		return Place{}, err
 	}
 	var err error
-	switch end := p.log.EndOffset(); {
+	switch end := p.Log().EndOffset(); {
 	case leaderEnd < end:
 		p.logger().WithField("offset", leaderEnd).WithField("end", end).Warn("The leader's log ends before this one, truncating")
-		err = p.log.TruncateTo(leaderEnd)
+		err = p.truncateTo(leaderEnd)
 	case leaderStart > end:
-		err = p.log.TruncateFullyAndStartAt(leaderStart)
+		err = p.truncateFullyAndStartAt(leaderStart)
 	}
 	if err != nil {
 		return Place{}, err

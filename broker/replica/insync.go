@@ -60,7 +60,7 @@ func (p *Partition) expand(follower int32) {
 		return
 	}
 	p.mu.Lock()
-	if !p.leadsLocked() || !p.mu.lead.MayJoin(follower, p.log.HighWatermark()) {
+	if !p.leadsLocked() || !p.mu.lead.MayJoin(follower, p.Log().HighWatermark()) {
 		p.mu.Unlock()
 		return
 	}
@@ -84,7 +84,7 @@ func (p *Partition) shrink(now time.Duration) {
 		p.mu.Unlock()
 		return
 	}
-	before, end, hw := p.mu.lead.ISR(), p.log.EndOffset(), p.log.HighWatermark()
+	before, end, hw := p.mu.lead.ISR(), p.Log().EndOffset(), p.Log().HighWatermark()
 	proposal := p.proposalLocked(p.mu.lead.ProposeDropping(lagging))
 	p.mu.Unlock()
 	p.logger().WithFields(logrus.Fields{"isr": before, "new": proposal.ISR, "highWatermark": hw, "end": end}).
@@ -99,14 +99,14 @@ func (p *Partition) laggingLocked(now time.Duration) []isr.Member {
 	}
 	p.hw.Lock()
 	defer p.hw.Unlock()
-	return p.mu.lead.Lagging(p.log.EndOffset(), now)
+	return p.mu.lead.Lagging(p.Log().EndOffset(), now)
 }
 
 // proposalLocked requires mu.
 func (p *Partition) proposalLocked(members []int32) Proposal {
 	tracker, epoch := p.mu.lead, p.mu.leaderEpoch
 	return Proposal{
-		Partition: p.Partition, TopicID: p.log.TopicID(),
+		Partition: p.Partition, TopicID: p.Log().TopicID(),
 		Leader: p.mu.leader, LeaderEpoch: epoch, ControllerEpoch: p.mu.controllerEpoch, Version: tracker.Version(),
 		ISR:  members,
 		Done: func(o Outcome) { p.decided(tracker, epoch, o) },

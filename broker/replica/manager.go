@@ -29,6 +29,8 @@ type Options struct {
 	Alive func(broker int32) bool
 	// Followers copies the partitions that others lead: nobody does.
 	Followers Followers
+	// Mover copies replicas into other log directories: nobody does.
+	Mover Mover
 	// Propagator makes changes of ISRs known: a leader changes none.
 	Propagator Propagator
 	// LagTimeMax is how long a follower may not have caught up before it leaves the ISR
@@ -101,7 +103,7 @@ func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
 	found := m.hosted(p)
 	switch {
 	case found != nil:
-		if err := found.log.Err(); err != nil {
+		if err := found.Log().Err(); err != nil {
 			return nil, err
 		}
 		return found, nil

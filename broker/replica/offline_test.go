@@ -156,3 +156,27 @@ func TestNewEpochWaitsForTheFollowersAnew(t *testing.T) {
 		t.Errorf("latest offset %d in epoch %d, %v; want 6 in 1", offset, epoch, err)
 	}
 }
+
+// TestFailedDirectoryEndsWaiting: who waits for a replica whose directory fails is told at once.
+func TestFailedDirectoryEndsWaiting(t *testing.T) {
+	f := &following{}
+	e := newEnv(t, func(o *replica.Options) { o.Followers = f })
+	if err := e.apply(state(self, 0, 0, []int32{1, 2}, []int32{1, 2})); err != nil {
+		t.Fatal(err)
+	}
+	e.append(1)
+	w := &waiter{done: make(chan struct{}), ready: func() bool {
+		_, err := e.manager.Partition(orders)
+		return errors.Is(err, storage.ErrStorage)
+	}}
+	if e.manager.Produces.Wait(w, time.Now().Add(time.Hour), orders) {
+		t.Fatal("failed before the directory has")
+	}
+	e.failDir()
+	e.manager.DirFailed(e.storage.Dirs()[0].Path)
+	select {
+	case <-w.done:
+	default:
+		t.Error("a failed directory wakes nobody")
+	}
+}

@@ -3,6 +3,7 @@ package replica
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica/isr"
@@ -23,14 +24,17 @@ const NoLeader = -1
 type Partition struct {
 	topic.Partition
 	manager *Manager
-	log     *storage.Log
+	log     atomic.Pointer[storage.Log] // replaced with mu held, when the replica moves to another log directory
 
 	mu struct {
 		sync.RWMutex
 		state
 		lead *isr.Tracker // what followers hold is guarded by hw
 	}
-	hw sync.Mutex // taken with mu held shared: serialises raises of the high watermark
+	promoting sync.Mutex // taken before mu: one promotion at a time
+	// moving is taken with mu held, shared at least: it keeps the log from being cut while it is copied.
+	moving sync.Mutex
+	hw     sync.Mutex // taken with mu held shared: serialises raises of the high watermark
 }
 
 // state is what the controller decided about a partition.
@@ -47,7 +51,7 @@ type state struct {
 func (p *Partition) leadsLocked() bool { return p.mu.lead != nil }
 
 // Log returns the replica's log.
-func (p *Partition) Log() *storage.Log { return p.log }
+func (p *Partition) Log() *storage.Log { return p.log.Load() }
 
 // LeaderAndEpoch returns who leads the partition, as far as this replica was told.
 func (p *Partition) LeaderAndEpoch() (leader, epoch int32) {
@@ -80,7 +84,7 @@ func (p *Partition) AppendAll(appends []storage.Append, acksAll bool) {
 	for i := range appends {
 		appends[i].Options.Epoch = p.mu.leaderEpoch
 	}
-	p.log.AppendLeaderAll(appends)
+	p.Log().AppendLeaderAll(appends)
 	p.raiseHighWatermarkLocked()
 }
 
@@ -97,7 +101,7 @@ func (p *Partition) mayAppendLocked(acksAll bool) error {
 
 // minISRLocked is min.insync.replicas, as far as the partition has replicas at all.
 func (p *Partition) minISRLocked() int {
-	return min(p.log.Config().MinInSyncReplicas, len(p.mu.replicas))
+	return min(p.Log().Config().MinInSyncReplicas, len(p.mu.replicas))
 }
 
 // raiseHighWatermarkLocked raises a leader's high watermark to what is committed; it reports whether
@@ -110,11 +114,11 @@ func (p *Partition) raiseHighWatermarkLocked() bool {
 	}
 	p.hw.Lock()
 	defer p.hw.Unlock()
-	to := p.mu.lead.HighWatermark(p.log.EndOffset(), p.manager.now, p.manager.opts.Alive)
-	if to <= p.log.HighWatermark() {
+	to := p.mu.lead.HighWatermark(p.Log().EndOffset(), p.manager.now, p.manager.opts.Alive)
+	if to <= p.Log().HighWatermark() {
 		return false
 	}
-	p.log.SetHighWatermark(to)
+	p.Log().SetHighWatermark(to)
 	return true
 }
 
@@ -126,7 +130,7 @@ func (p *Partition) Committed(offset int64) (bool, error) {
 	switch {
 	case !p.leadsLocked():
 		return false, ErrNotLeader
-	case p.log.HighWatermark() < offset:
+	case p.Log().HighWatermark() < offset:
 		return false, nil
 	case p.mu.lead.MaximalSize() < p.minISRLocked():
 		return true, ErrNotEnoughReplicasAfterAppend
@@ -164,7 +168,7 @@ func (p *Partition) EndOffsetForEpoch(known, epoch int32) (int32, int64, error) 
 	if err := p.checkLocked(known, true); err != nil {
 		return -1, -1, err
 	}
-	found, end, ok := p.log.EpochEndOffset(epoch)
+	found, end, ok := p.Log().EpochEndOffset(epoch)
 	if !ok {
 		return -1, -1, nil
 	}
@@ -179,20 +183,21 @@ func (p *Partition) DeleteRecords(offset int64) (int64, error) {
 	if !p.leadsLocked() {
 		return -1, ErrNotLeader
 	}
-	if !p.log.Config().Delete {
+	if !p.Log().Config().Delete {
 		return -1, ErrPolicyViolation
 	}
 	if offset == -1 {
-		offset = p.log.HighWatermark()
+		offset = p.Log().HighWatermark()
 	}
-	if offset < 0 || offset > p.log.HighWatermark() {
+	if offset < 0 || offset > p.Log().HighWatermark() {
 		return -1, storage.ErrOffsetOutOfRange
 	}
-	_, err := p.log.IncrementStartOffset(offset)
+	_, err := p.Log().IncrementStartOffset(offset)
 	return offset, err
 }
 
-// LowWatermark returns the lowest log start offset among this leader and its live followers.
+// LowWatermark returns the lowest log start offset among this leader, the copy of its log that is being made,
+// and its live followers.
 func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -201,7 +206,11 @@ func (p *Partition) LowWatermark(alive func(broker int32) bool) (int64, error) {
 	}
 	p.hw.Lock()
 	defer p.hw.Unlock()
-	return p.mu.lead.LowWatermark(p.log.StartOffset(), alive), nil
+	low := p.mu.lead.LowWatermark(p.Log().StartOffset(), alive)
+	if future := p.manager.opts.Storage.Future(p.Partition); future != nil {
+		low = min(low, future.StartOffset())
+	}
+	return low, nil
 }
 
 // apply makes the replica what the controller decided, in a leader epoch that is news. It must not be
@@ -212,10 +221,10 @@ func (p *Partition) apply(s *PartitionState) error {
 	if s.PartitionEpoch < p.partitionEpochLocked() {
 		return ErrStaleControllerEpoch
 	}
-	end := p.log.EndOffset()
+	end := p.Log().EndOffset()
 	leads := s.Leader == p.manager.opts.BrokerID
 	if leads {
-		if err := p.log.AssignEpoch(s.LeaderEpoch, end); err != nil {
+		if err := p.Log().AssignEpoch(s.LeaderEpoch, end); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (p *Partition) Nearest(o *ReadOptions, near func(broker int32) bool) (int32
 	if !p.leadsLocked() || near(p.mu.leader) {
 		return NoReplica, ReadResult{}, nil
 	}
-	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
+	if id := p.Log().TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
 		return NoReplica, FailedRead(), ErrInconsistentTopicID
 	}
 	p.hw.Lock()
@@ -91,7 +91,7 @@ func (p *Partition) Nearest(o *ReadOptions, near func(broker int32) bool) (int32
 	if err := p.checkEpochLocked(o.CurrentLeaderEpoch); err != nil {
 		return NoReplica, FailedRead(), err
 	}
-	return found, ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}, nil
+	return found, ReadResult{HighWatermark: p.Log().HighWatermark(), LastStable: p.Log().LastStableOffset(), LogStart: p.Log().StartOffset()}, nil
 }
 
 // news is what a follower's fetch has changed.
@@ -103,7 +103,7 @@ type news struct {
 func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if id := p.log.TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
+	if id := p.Log().TopicID(); !o.TopicID.IsZero() && !id.IsZero() && id != o.TopicID {
 		return FailedRead(), n, ErrInconsistentTopicID
 	}
 	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
@@ -112,9 +112,9 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	if err := p.checkFollowerLocked(o); err != nil {
 		return FailedRead(), n, err
 	}
-	res = ReadResult{HighWatermark: p.log.HighWatermark(), LastStable: p.log.LastStableOffset(), LogStart: p.log.StartOffset()}
+	res = ReadResult{HighWatermark: p.Log().HighWatermark(), LastStable: p.Log().LastStableOffset(), LogStart: p.Log().StartOffset()}
 	if o.LastFetchedEpoch >= 0 {
-		epoch, end, ok := p.log.EpochEndOffset(o.LastFetchedEpoch)
+		epoch, end, ok := p.Log().EpochEndOffset(o.LastFetchedEpoch)
 		switch {
 		case !ok || o.Offset < res.LogStart:
 			return FailedRead(), n, storage.ErrOffsetOutOfRange
@@ -123,19 +123,19 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 			return res, n, nil
 		}
 	}
-	end := p.log.EndOffset()
+	end := p.Log().EndOffset()
 	if o.Offset > end || o.Offset < res.LogStart {
 		return FailedRead(), n, storage.ErrOffsetOutOfRange
 	}
 	bound := p.boundLocked(o)
 	if o.Offset < bound && o.MaxBytes >= 0 {
-		read, err := p.log.Read(o.Offset, o.MaxBytes, bound, o.MinOneBatch)
+		read, err := p.Log().Read(o.Offset, o.MaxBytes, bound, o.MinOneBatch)
 		if err != nil {
 			return FailedRead(), n, err
 		}
 		res.Section, res.Incomplete = read.Section, read.Incomplete
 		if o.Committed && res.Section != nil {
-			res.Aborted, err = p.log.AbortedTransactions(o.Offset, res.Section.Size(), bound)
+			res.Aborted, err = p.Log().AbortedTransactions(o.Offset, res.Section.Size(), bound)
 			if err != nil {
 				res.Section.Release()
 				return FailedRead(), n, err
@@ -144,7 +144,7 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	}
 	if o.fromFollower() && !o.Again {
 		n = p.followerReadLocked(o, end)
-		res.HighWatermark = p.log.HighWatermark()
+		res.HighWatermark = p.Log().HighWatermark()
 	}
 	return res, n, nil
 }
@@ -153,11 +153,11 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 func (p *Partition) boundLocked(o *ReadOptions) int64 {
 	switch {
 	case o.fromFollower():
-		return p.log.EndOffset()
+		return p.Log().EndOffset()
 	case o.Committed:
-		return p.log.LastStableOffset()
+		return p.Log().LastStableOffset()
 	}
-	return p.log.HighWatermark()
+	return p.Log().HighWatermark()
 }
 
 // checkFollowerLocked refuses a follower that has no replica as far as this leader was told. One that
@@ -181,7 +181,7 @@ func (p *Partition) followerReadLocked(o *ReadOptions, end int64) (n news) {
 	p.hw.Lock()
 	before := p.mu.lead.LogStart(o.ReplicaID)
 	p.mu.lead.Fetched(o.ReplicaID, o.Offset, o.LogStartOffset, end, p.manager.now())
-	n.joins = p.mu.lead.MayJoin(o.ReplicaID, p.log.HighWatermark())
+	n.joins = p.mu.lead.MayJoin(o.ReplicaID, p.Log().HighWatermark())
 	p.hw.Unlock()
 	n.wake = p.raiseHighWatermarkLocked() || o.LogStartOffset > before
 	return n
@@ -202,10 +202,10 @@ func (p *Partition) Available(o *ReadOptions) (int64, error) {
 	if err := p.checkLocked(o.CurrentLeaderEpoch, o.LeaderOnly || o.fromFollower()); err != nil {
 		return 0, err
 	}
-	if o.Offset > p.log.EndOffset() || o.Offset < p.log.StartOffset() {
+	if o.Offset > p.Log().EndOffset() || o.Offset < p.Log().StartOffset() {
 		return 0, storage.ErrOffsetOutOfRange
 	}
-	return min(int64(o.MaxBytes), p.log.Available(o.Offset, p.boundLocked(o))), nil
+	return min(int64(o.MaxBytes), p.Log().Available(o.Offset, p.boundLocked(o))), nil
 }
 
 // Isolation bounds an offset lookup.
@@ -228,13 +228,13 @@ func (p *Partition) LastOffset(known int32, iso Isolation, leaderOnly bool) (off
 	}
 	switch iso {
 	case ReadAll:
-		return p.log.EndOffset(), p.mu.leaderEpoch, nil
+		return p.Log().EndOffset(), p.mu.leaderEpoch, nil
 	case ReadCommitted:
-		offset = p.log.LastStableOffset()
+		offset = p.Log().LastStableOffset()
 	default:
-		offset = p.log.HighWatermark()
+		offset = p.Log().HighWatermark()
 	}
-	if p.leadsLocked() && p.log.HighWatermark() < p.mu.epochStart {
+	if p.leadsLocked() && p.Log().HighWatermark() < p.mu.epochStart {
 		return offset, p.mu.leaderEpoch, ErrOffsetNotAvailable
 	}
 	return offset, p.mu.leaderEpoch, nil
