@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"broker/server"},
 	{"broker/network", "broker/api/produce", "broker/api/fetch", "broker/api/offsets", "broker/api/discovery",
 		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/replica/fetcher",
-		"broker/replica/propagate", "controller"},
+		"broker/replica/propagate", "broker/replica/dirmover", "controller"},
 	{"controller/vigil"},
 	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},
 	{"broker/replica", "broker/metadata", "broker/wire", "broker/config"},

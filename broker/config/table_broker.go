@@ -154,8 +154,8 @@ var replicationProperties = []Property{
 		"How often the high watermarks are written to disk, in milliseconds."},
 	{"replica.selector.class", String, null, nil, Medium, ReadOnly, Built,
 		"Which replica consumers read from: the leader, or one in their rack with org.apache.kafka.common.replica.RackAwareReplicaSelector; other classes are refused."},
-	{"num.replica.alter.log.dirs.threads", Int, null, nil, High, ReadOnly, NoEffect,
-		"How many threads move partitions between directories; moving is not built."},
+	{"num.replica.alter.log.dirs.threads", Int, null, nil, High, ReadOnly, Built,
+		"How many replicas are copied to another log directory at a time; as many as there are directories if it is not set."},
 }
 
 var controllerProperties = []Property{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/interbroker"
 	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/replica/dirmover"
 	"github.com/gregor-mq/gregor/broker/replica/fetcher"
 	"github.com/gregor-mq/gregor/broker/replica/propagate"
 )
@@ -41,7 +42,15 @@ func (s *Server) startReplicas() (err error) {
 		return err
 	}
 	s.propagator = s.newPropagator()
-	s.replicas, err = replica.New(replica.Options{
+	threads := len(s.cfg.LogDirs())
+	if s.cfg.Has("num.replica.alter.log.dirs.threads") {
+		threads = s.cfg.Int("num.replica.alter.log.dirs.threads")
+	}
+	s.mover, err = dirmover.New(dirmover.Options{Threads: threads, Throttle: s.throttles.dirs, Logger: s.named("kafka.server.ReplicaAlterLogDirsManager")})
+	if err != nil {
+		return err
+	}
+	replicas, err := replica.New(replica.Options{
 		BrokerID:    s.me.brokerID,
 		Storage:     s.storage,
 		TopicConfig: s.topicConfig,
@@ -49,11 +58,29 @@ func (s *Server) startReplicas() (err error) {
 		Known:       s.known,
 		Alive:       func(broker int32) bool { return s.metadata.Load().Broker(broker) != nil },
 		Followers:   s.fetchers,
+		Mover:       s.mover,
 		Propagator:  s.propagator,
 		LagTimeMax:  s.cfg.Millis("replica.lag.time.max.ms"),
 		Logger:      s.named("kafka.server.ReplicaManager"),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.replicas = replicas
+	s.hosting.Store(replicas)
+	return nil
+}
+
+// dirFailed ends what is being done with the replicas in a log directory, and tells the controller that they
+// are offline: it asks, by LeaderAndIsr, which ones.
+func (s *Server) dirFailed(dir string, err error) {
+	s.log.WithField("dir", dir).WithError(err).Error("log directory failed, its replicas are offline")
+	if replicas := s.hosting.Load(); replicas != nil { // or it has failed at the start
+		replicas.DirFailed(dir)
+	}
+	if _, err := s.zk.NotifyLogDirFailure(s.ctx, s.me.brokerID); err != nil {
+		s.log.WithField("dir", dir).WithError(err).Error("cannot tell the controller of the failed log directory")
+	}
 }
 
 func (s *Server) newPropagator() propagator {
@@ -74,6 +101,9 @@ func (s *Server) newPropagator() propagator {
 func (s *Server) stopReplicas() {
 	if s.fetchers != nil {
 		s.fetchers.Close()
+	}
+	if s.mover != nil {
+		s.mover.Close()
 	}
 	if s.propagator != nil {
 		s.propagator.Close()

@@ -71,6 +71,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
 	features := &admin.FeatureUpdates{Controller: governor{s}, Context: s.ctx}
 	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
+	dirs := &admin.LogDirs{Storage: s.storage, Replicas: s.replicas, Logger: s.named("kafka.server.ReplicaManager")}
 	return map[string]binding{
 		"Produce":                     {handle: produced.Handle, all: produced.HandleAll},
 		"Fetch":                       {handle: s.fetch.Handle},
@@ -91,6 +92,8 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"AlterConfigs":                {handle: topics.AlterConfigs, blocks: true},
 		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
 		"IncrementalAlterConfigs":     {handle: topics.IncrementalAlterConfigs, blocks: true},
+		"AlterReplicaLogDirs":         {handle: dirs.Alter},
+		"DescribeLogDirs":             {handle: dirs.Describe},
 		"ElectLeaders":                {handle: elections.ElectLeaders, blocks: true},
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},

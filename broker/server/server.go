@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -19,6 +20,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/network"
 	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/replica/dirmover"
 	"github.com/gregor-mq/gregor/broker/replica/fetcher"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/controller"
@@ -45,7 +47,9 @@ type Server struct {
 	network      *network.Server
 	metadata     *metadata.Cache
 	replicas     *replica.Manager
+	hosting      atomic.Pointer[replica.Manager] // replicas, for the hooks of storage, which run before it is set
 	fetchers     *fetcher.Pool
+	mover        *dirmover.Pool
 	propagator   propagator
 	registration *registration
 	features     *featureCache
@@ -194,14 +198,6 @@ func (s *Server) startStorage(ctx context.Context) error {
 		return err
 	}
 	return s.startReplicas()
-}
-
-// dirFailed tells the controller that replicas of this broker are offline.
-func (s *Server) dirFailed(dir string, err error) {
-	s.log.WithField("dir", dir).WithError(err).Error("log directory failed, its replicas are offline")
-	if _, err := s.zk.NotifyLogDirFailure(s.ctx, s.me.brokerID); err != nil {
-		s.log.WithField("dir", dir).WithError(err).Error("cannot tell the controller of the failed log directory")
-	}
 }
 
 // Shutdown stops the broker in order: it hands over what it leads, accepts nothing more, answers what it has read as far as

@@ -7,23 +7,29 @@ import (
 	"github.com/gregor-mq/gregor/broker/quota"
 )
 
-// throttles limit how fast replicas are copied (KIP-73, QuotaFactory.scala): leader what this broker serves,
-// follower what it fetches.
+// throttles limit how fast replicas are copied (KIP-73, KIP-113, QuotaFactory.scala): leader what this broker
+// serves, follower what it fetches, dirs what it copies to another log directory.
 type throttles struct {
-	leader, follower *quota.Replication
+	leader, follower, dirs *quota.Replication
 }
 
 // newThrottles returns throttles that hold nothing back.
 func newThrottles(cfg *config.Config) *throttles {
 	samples := cfg.Int("replication.quota.window.num")
 	window := time.Duration(cfg.Int("replication.quota.window.size.seconds")) * time.Second
-	return &throttles{leader: quota.NewReplication(samples, window), follower: quota.NewReplication(samples, window)}
+	dirSamples := cfg.Int("alter.log.dirs.replication.quota.window.num")
+	dirWindow := time.Duration(cfg.Int("alter.log.dirs.replication.quota.window.size.seconds")) * time.Second
+	return &throttles{
+		leader: quota.NewReplication(samples, window), follower: quota.NewReplication(samples, window),
+		dirs: quota.NewReplication(dirSamples, dirWindow),
+	}
 }
 
 // setRates takes over the rates of cfg.
 func (t *throttles) setRates(cfg *config.Config) {
 	t.leader.SetRate(cfg.DynamicInt64("leader.replication.throttled.rate"))
 	t.follower.SetRate(cfg.DynamicInt64("follower.replication.throttled.rate"))
+	t.dirs.SetRate(cfg.DynamicInt64("replica.alter.log.dirs.io.max.bytes.per.second"))
 }
 
 // setReplicas takes over which replicas of a topic are throttled on broker.

@@ -14,22 +14,23 @@ import (
 func TestThrottles(t *testing.T) {
 	cfg := load(t)
 	throttles := newThrottles(cfg)
-	rates := func(d config.Dynamic) [2]int64 {
+	rates := func(d config.Dynamic) [3]int64 {
 		t.Helper()
 		now, err := cfg.WithDynamic(d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		throttles.setRates(now)
-		return [2]int64{throttles.leader.Rate(), throttles.follower.Rate()}
+		return [3]int64{throttles.leader.Rate(), throttles.follower.Rate(), throttles.dirs.Rate()}
 	}
 	const leader, follower = "leader.replication.throttled.rate", "follower.replication.throttled.rate"
+	const dirs = "replica.alter.log.dirs.io.max.bytes.per.second"
 	if got, want := rates(config.Dynamic{
-		Default: map[string]string{leader: "7", follower: "8"}, Broker: map[string]string{follower: "9"},
-	}), [2]int64{7, 9}; got != want {
+		Default: map[string]string{leader: "7", follower: "8"}, Broker: map[string]string{follower: "9", dirs: "10"},
+	}), [3]int64{7, 9, 10}; got != want {
 		t.Errorf("rates %v, want %v", got, want)
 	}
-	if got, want := rates(config.Dynamic{}), [2]int64{quota.Unlimited, quota.Unlimited}; got != want {
+	if got, want := rates(config.Dynamic{}), [3]int64{quota.Unlimited, quota.Unlimited, quota.Unlimited}; got != want {
 		t.Errorf("rates %v when they are removed, want %v", got, want)
 	}
 

@@ -53,6 +53,7 @@ var codes = []struct {
 	{storage.ErrRecordListTooLarge, kerr.RecordListTooLarge},
 	{storage.ErrInconsistentTopicID, kerr.InconsistentTopicID},
 	{storage.ErrStorage, kerr.KafkaStorageError},
+	{storage.ErrUnknownDir, kerr.LogDirNotFound},
 	{storage.ErrClosed, kerr.NotLeaderForPartition}, // the log was deleted or the broker stops
 	{replica.ErrNotLeader, kerr.NotLeaderForPartition},
 	{replica.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
@@ -65,6 +66,7 @@ var codes = []struct {
 	{replica.ErrStaleControllerEpoch, kerr.StaleControllerEpoch},
 	{replica.ErrStaleBrokerEpoch, kerr.StaleBrokerEpoch},
 	{replica.ErrPolicyViolation, kerr.PolicyViolation},
+	{replica.ErrNameTooLong, kerr.InvalidTopicException},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 }
 
