@@ -45,7 +45,7 @@ func startThree(t *testing.T) *cluster.Cluster {
 // session replays a session with three brokers.
 func session(t *testing.T, c *cluster.Cluster, name string, rules []rule, happen func(note string)) {
 	t.Helper()
-	words := strings.NewReplacer("127.0.0.1:22061", c.Addrs()[0], "127.0.0.1:22999", closedAddress(t), "/var/lib/kafka", os.Getenv("DIRS"))
+	words := strings.NewReplacer("127.0.0.1:22061", c.Addrs()[0], "127.0.0.1:22999", closedAddress(t), "127.0.0.1:22006/kafka", c.ZooKeeper(), "/var/lib/kafka", os.Getenv("DIRS"))
 	replay(t, name, rules, words.Replace, happen)
 }
 
@@ -153,4 +153,37 @@ func TestElectionSession(t *testing.T) {
 			state("el2", 1, 1, 3)
 		}
 	})
+}
+
+// TestConfigsSession replays changes of configurations, quotas and credentials.
+func TestConfigsSession(t *testing.T) {
+	c := startThree(t)
+	needs(t, c, kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs)
+	create := func(topic string, further ...string) {
+		t.Helper()
+		args := append([]string{"kafka-topics", "--bootstrap-server", c.Addrs()[0], "--create", "--topic", topic}, further...)
+		if _, stderr, status := execute(t, "", args...); status != 0 {
+			t.Fatalf("%v ended with %d\n%s", args, status, stderr)
+		}
+	}
+	create("placed", "--replica-assignment", "1:2:3,2:3:1")
+	create("x")
+	create("orders", "--partitions", "5", "--replication-factor", "2")
+	create("logs", "--replication-factor", "3", "--config", "cleanup.policy=compact", "--config", "min.insync.replicas=2")
+	rules := []rule{
+		{contains: "--describe --broker 1 --all", skip: "depends on how brokers are configured"},
+		{contains: "--describe --entity-type broker-loggers", skip: "brokers have loggers of their own"},
+		{contains: "--broker 99 ", skip: "waits for a broker that never comes"},
+		{contains: "--delete-config producer_byte_rate,request_percentage", needs: kmsg.AlterClientQuotas, once: true},
+		{contains: "SCRAM", needs: kmsg.AlterUserSCRAMCredentials},
+		{contains: "--user bob", needs: kmsg.AlterUserSCRAMCredentials},
+		{contains: "_rate=", needs: kmsg.AlterClientQuotas},
+		{contains: "--delete-config connection_creation_rate", needs: kmsg.AlterClientQuotas},
+		{contains: "--describe --entity-type clients", needs: kmsg.DescribeClientQuotas},
+		{contains: "--describe --entity-type ips", needs: kmsg.DescribeClientQuotas},
+		{contains: "--describe --user alice", needs: kmsg.DescribeClientQuotas},
+		{contains: "--describe --entity-type users", needs: kmsg.DescribeUserSCRAMCredentials},
+		{contains: "--describe", eventual: true},
+	}
+	session(t, c, "kafka-configs", servedRules(t, c.Addrs()[0], rules), func(string) {})
 }

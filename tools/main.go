@@ -19,6 +19,7 @@ import (
 
 	"github.com/gregor-mq/gregor/tools/apiversions"
 	"github.com/gregor-mq/gregor/tools/cluster"
+	"github.com/gregor-mq/gregor/tools/configs"
 	"github.com/gregor-mq/gregor/tools/consume"
 	"github.com/gregor-mq/gregor/tools/elect"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
@@ -34,7 +35,7 @@ import (
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
 	return []*tool.Command{
-		apiversions.Command(), cluster.Command(), consume.Command(), elect.Command(), logdirs.Command(), offsets.Command(),
+		apiversions.Command(), cluster.Command(), configs.Command(), consume.Command(), elect.Command(), logdirs.Command(), offsets.Command(),
 		produce.Command(), reassign.Command(), records.Command(), topics.Command(),
 	}
 }

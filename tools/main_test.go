@@ -35,6 +35,8 @@ func TestNames(t *testing.T) {
 		{[]string{"kafka-broker-api-versions"}, "", "This tool helps to retrieve broker version information.", 1},
 		{[]string{"kafka-log-dirs", "--help"}, "", "This tool helps to query log directory usage on the specified brokers.", 1},
 		{[]string{"kafka-leader-election", "--topic", "x"}, "", "Missing required option(s): bootstrap-server, election-type", 1},
+		{[]string{"kafka-configs"}, "", "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip or client-metrics", 1},
+		{[]string{"kafka-configs", "--nonsense"}, "", "nonsense is not a recognized option", 1},
 		{[]string{"kafka-reassign-partitions"}, "", "This tool helps to move topic partitions between replicas.", 1},
 		{[]string{"kafka-cluster"}, "", "usage: kafka-cluster [-h] {cluster-id,unregister} ...", 1},
 		{[]string{"kafka-cluster.sh", "cluster-id", "-h"}, "usage: kafka-cluster cluster-id [-h] [--config CONFIG]", "", 1},
@@ -62,6 +64,9 @@ func TestOptionsOfKafka(t *testing.T) {
 			"under-min-isr-partitions under-replicated-partitions version",
 		"kafka-broker-api-versions": "bootstrap-server command-config help version",
 		"kafka-leader-election":     "admin.config all-topic-partitions bootstrap-server election-type help partition path-to-json-file topic version",
+		"kafka-configs": "add-config add-config-file all alter bootstrap-controller bootstrap-server broker broker-defaults broker-logger client " +
+			"client-defaults command-config delete-config describe entity-default entity-name entity-type force help ip ip-defaults topic user " +
+			"user-defaults version zk-tls-config-file zookeeper",
 		"kafka-reassign-partitions": "additional bootstrap-server broker-list cancel command-config disable-rack-aware execute generate help list " +
 			"preserve-throttles reassignment-json-file replica-alter-log-dirs-throttle throttle timeout topics-to-move-json-file verify version",
 		"kafka-log-dirs":       "bootstrap-server broker-list command-config describe help topic-list version",

@@ -121,19 +121,45 @@ func (c *Client) NotifyConfigChange(ctx context.Context, e Entity) error {
 // ChangeConfig is WriteConfig and NotifyConfigChange. A user, client or IP left without properties loses
 // its node instead, unless something is below it (AdminZkClient.changeEntityConfig).
 func (c *Client) ChangeConfig(ctx context.Context, e Entity, config map[string]string) error {
+	_, err := c.changeConfig(ctx, e, config, c.WriteConfig)
+	return err
+}
+
+// ChangeConfigUnguarded is ChangeConfig whether there is a controller or not: for tools that prepare a cluster
+// whose brokers do not run yet. It reports whether the configuration was written, not its node deleted.
+func (c *Client) ChangeConfigUnguarded(ctx context.Context, e Entity, config map[string]string) (written bool, err error) {
+	return c.changeConfig(ctx, e, config, c.writeUnguarded)
+}
+
+func (c *Client) changeConfig(ctx context.Context, e Entity, config map[string]string,
+	write func(context.Context, Entity, map[string]string) error) (written bool, err error) {
 	cleaned := false
 	if len(config) == 0 {
-		var err error
 		if cleaned, err = c.cleanQuotaNodes(ctx, e); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if !cleaned {
-		if err := c.WriteConfig(ctx, e, config); err != nil {
+		if err := write(ctx, e, config); err != nil {
+			return false, err
+		}
+	}
+	return !cleaned, c.NotifyConfigChange(ctx, e)
+}
+
+func (c *Client) writeUnguarded(ctx context.Context, e Entity, config map[string]string) error {
+	if !e.Valid() {
+		return fmt.Errorf("%q is not the path of an entity", e)
+	}
+	data := EncodeConfig(config)
+	for {
+		if _, err := c.Set(ctx, e.Path(), data, AnyVersion); !isNoNode(err) {
+			return err
+		}
+		if _, err := c.CreateRecursive(ctx, e.Path(), data, Persistent); !isNodeExists(err) {
 			return err
 		}
 	}
-	return c.NotifyConfigChange(ctx, e)
 }
 
 // cleanQuotaNodes deletes the node of a user, client or IP unless something is below it, and then the

@@ -10,7 +10,7 @@ import (
 // ValidateDynamic checks set as the whole dynamic configuration of this broker or, unless perBroker, of all,
 // in place of what c has (DynamicBrokerConfig.validate). The error is a *Problem with Kafka's text.
 func (c *Config) ValidateDynamic(set map[string]string, perBroker bool) error {
-	if problem := checkDynamic(set, perBroker); problem != nil {
+	if problem := CheckDynamic(set, perBroker); problem != nil {
 		return problem
 	}
 	d := Dynamic{Default: c.dynamic.Default, Broker: set}
@@ -27,8 +27,9 @@ func (c *Config) ValidateDynamic(set map[string]string, perBroker bool) error {
 	return nil
 }
 
-// checkDynamic checks set by itself.
-func checkDynamic(set map[string]string, perBroker bool) *Problem {
+// CheckDynamic checks set by itself, as the whole dynamic configuration of a broker or, unless perBroker, of all
+// (DynamicBrokerConfig.validateConfigs). Nil: nothing is wrong.
+func CheckDynamic(set map[string]string, perBroker bool) *Problem {
 	if names := readOnlyNames(set); len(names) > 0 {
 		return &Problem{Property: names[0], Text: "Cannot update these configs dynamically: " + scalaSet(names)}
 	}

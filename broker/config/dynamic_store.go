@@ -18,8 +18,8 @@ var passwords = func() (names []string) {
 	return names
 }()
 
-// isPassword reports whether the value of name is kept encrypted (DynamicBrokerConfig.isPasswordConfig).
-func isPassword(name string) bool {
+// IsPassword reports whether the value of name is kept encrypted (DynamicBrokerConfig.isPasswordConfig).
+func IsPassword(name string) bool {
 	return slices.ContainsFunc(passwords, func(p string) bool { return strings.HasSuffix(name, p) })
 }
 
@@ -28,7 +28,7 @@ func isPassword(name string) bool {
 func (c *Config) ToStore(set map[string]string, perBroker bool) (map[string]string, error) {
 	stored := maps.Clone(set)
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if !isPassword(name) {
+		if !IsPassword(name) {
 			continue
 		}
 		if !perBroker {
@@ -68,7 +68,7 @@ func (c *Config) FromStore(stored map[string]string, perBroker bool) Stored {
 		level = "broker"
 	}
 	s.ignore("Dynamic "+level+" config contains invalid values, these configs will be ignored", namesWhere(s.Set, func(name string) bool {
-		return !isPassword(name) && checkDynamicValue(name, s.Set[name]) != nil
+		return !IsPassword(name) && checkDynamicValue(name, s.Set[name]) != nil
 	}))
 	s.ignore("Non-dynamic configs configured in ZooKeeper will be ignored", readOnlyNames(s.Set))
 	s.ignore("Security configs can be dynamically updated only using listener prefix, base configs will be ignored", bareKeyStores(s.Set))
@@ -101,7 +101,7 @@ func (s *Stored) ignore(reason string, names []string) {
 func (c *Config) decodePasswords(set map[string]string) (failed []string) {
 	e := c.encoderWith("password.encoder.secret")
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if !isPassword(name) {
+		if !IsPassword(name) {
 			continue
 		}
 		if e == nil {
@@ -123,7 +123,7 @@ func (c *Config) decodePasswords(set map[string]string) (failed []string) {
 // old secret does not decode is left as it is (DynamicBrokerConfig.maybeReEncodePasswords).
 func (c *Config) Reencode(stored map[string]string) (again map[string]string, write bool, err error) {
 	old := c.encoderWith("password.encoder.old.secret")
-	names := namesWhere(stored, isPassword)
+	names := namesWhere(stored, IsPassword)
 	if old == nil || len(names) == 0 {
 		return stored, false, nil
 	}

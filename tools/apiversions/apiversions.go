@@ -5,7 +5,6 @@ package apiversions
 import (
 	"cmp"
 	"context"
-	_ "embed"
 	"fmt"
 	"maps"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/tools/internal/apikeys"
 	"github.com/gregor-mq/gregor/tools/internal/client"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
@@ -128,37 +128,12 @@ func versions(ctx context.Context, broker *kgo.Broker) string {
 	return format(resp.ApiKeys)
 }
 
-//go:embed apis.tsv
-var apiTable string
-
-// known are the APIs of Kafka 3.9.
-var known = parseTable(apiTable)
-
-// api is an API with the versions that Kafka's clients have for it.
-type api struct {
-	key            int16
-	name           string
-	oldest, latest int16
-	client         bool // clients ask it, not only brokers and controllers
-}
-
-func parseTable(table string) map[int16]api {
-	apis := map[int16]api{}
-	for line := range strings.Lines(table) {
-		var a api
-		if n, _ := fmt.Sscanf(line, "%d\t%s\t%d\t%d\t%t", &a.key, &a.name, &a.oldest, &a.latest, &a.client); n == 5 {
-			apis[a.key] = a
-		}
-	}
-	return apis
-}
-
 // format writes the APIs in the order of their keys, with those of clients that the broker does not serve.
 func format(served []kmsg.ApiVersionsResponseApiKey) string {
 	lines := map[int16]string{}
-	for key, a := range known {
-		if a.client {
-			lines[key] = fmt.Sprintf("%s(%d): UNSUPPORTED", a.name, key)
+	for key, a := range apikeys.All {
+		if a.Client {
+			lines[key] = fmt.Sprintf("%s(%d): UNSUPPORTED", a.Name, key)
 		}
 	}
 	for _, s := range served {
@@ -177,16 +152,16 @@ func line(s kmsg.ApiVersionsResponseApiKey) string {
 	if s.MaxVersion != s.MinVersion {
 		span += " to " + strconv.Itoa(int(s.MaxVersion))
 	}
-	a, ok := known[s.ApiKey]
+	a, ok := apikeys.All[s.ApiKey]
 	switch {
 	case !ok:
 		return fmt.Sprintf("UNKNOWN(%d): %s", s.ApiKey, span)
-	case a.latest < s.MinVersion:
+	case a.Latest < s.MinVersion:
 		span += " [unusable: node too new]"
-	case s.MaxVersion < a.oldest:
+	case s.MaxVersion < a.Oldest:
 		span += " [unusable: node too old]"
 	default:
-		span += fmt.Sprintf(" [usable: %d]", min(a.latest, s.MaxVersion))
+		span += fmt.Sprintf(" [usable: %d]", min(a.Latest, s.MaxVersion))
 	}
-	return fmt.Sprintf("%s(%d): %s", a.name, s.ApiKey, span)
+	return fmt.Sprintf("%s(%d): %s", a.Name, s.ApiKey, span)
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/apikeys"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
@@ -121,18 +120,11 @@ func (a *Admin) call(ctx context.Context, name string, req kmsg.Request,
 		case throwable.Code(err) != 0 || ctx.Err() != nil:
 			return nil, callError(name, err)
 		case a.lacks(ctx, req):
-			message := "The node does not support " + javaName(req.Key())
+			message := "The node does not support " + apikeys.Constant(req.Key())
 			return nil, throwable.FromCode(kerr.UnsupportedVersion.Code, &message)
 		}
 		wait(ctx, a.backoff(failed)) // no broker could be reached
 	}
-}
-
-var wordStart = regexp.MustCompile(`([a-z])([A-Z])`)
-
-// javaName returns Java's constant for an API, such as ELECT_LEADERS.
-func javaName(key int16) string {
-	return strings.ToUpper(wordStart.ReplaceAllString(kmsg.NameForKey(key), "${1}_$2"))
 }
 
 // lacks reports whether the cluster answers but does not know req, which the client library refuses to send.

@@ -42,6 +42,15 @@ func unsupported(name, value, instead string) error {
 	return throwable.Newf(throwable.Config, "%s=%s is not supported by gregorctl: %s", name, value, instead)
 }
 
+// TLSConfig returns the settings that the ssl. properties of a client stand for.
+func TLSConfig(properties clientconf.Properties) (*tls.Config, error) {
+	config, err := clientconf.New(clientconf.Admin, properties)
+	if err != nil {
+		return nil, err
+	}
+	return tlsConfig(config)
+}
+
 // tlsConfig reads the PEM forms of the ssl. properties (KIP-651).
 func tlsConfig(config *clientconf.Config) (*tls.Config, error) {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}

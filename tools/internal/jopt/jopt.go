@@ -94,11 +94,11 @@ type Set struct {
 	parser *Parser
 	given  map[string][]string // by option name; a flag has no values
 	order  []string            // the name of every option, as often and in the order it was given
-	n      int
+	words  []string
 }
 
-// Words returns how many words the command line had.
-func (s *Set) Words() int { return s.n }
+// Line returns the words of the command line, separated by spaces.
+func (s *Set) Line() string { return strings.Join(s.words, " ") }
 
 // Has reports whether the option was given; a default does not count.
 func (s *Set) Has(name string) bool {

@@ -4,7 +4,7 @@ import "strings"
 
 // Parse reads a command line, without the command's name.
 func (p *Parser) Parse(args []string) (*Set, error) {
-	s := &Set{parser: p, given: map[string][]string{}, n: len(args)}
+	s := &Set{parser: p, given: map[string][]string{}, words: args}
 	for len(args) > 0 {
 		word := args[0]
 		args = args[1:]
