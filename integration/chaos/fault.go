@@ -86,8 +86,8 @@ func (w *world) hit(f fault) (whom string, undo func() error, err error) {
 	case elect:
 		return w.operator.elect(), nothing, nil
 	case topicLife:
-		name, outcome := w.operator.create(f)
-		return name + outcome, func() error { w.operator.delete(name); return nil }, nil
+		name, tag, outcome := w.operator.create(f)
+		return name + outcome, func() error { return w.operator.delete(name, tag) }, nil
 	}
 	return "", nothing, fmt.Errorf("no fault %d", f.kind)
 }

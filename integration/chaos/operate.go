@@ -74,26 +74,66 @@ func (o *operator) elect() string {
 	return "preferred" + outcome(err)
 }
 
-// create creates a topic that has not been there.
-func (o *operator) create(f fault) (name, how string) {
+// names is the number of topics that come and go: they are soon created again under the same name, while a
+// broker may be away that still has what was there before.
+const names = 3
+
+// create creates a topic, and fills it with records that tell of this life of it.
+func (o *operator) create(f fault) (name, tag, how string) {
 	o.mu.Lock()
 	o.created++
-	name = fmt.Sprintf("extra-%d", o.created)
+	name, tag = fmt.Sprintf("extra-%d", o.created%names), fmt.Sprintf("life %d", o.created)
 	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
 	defer cancel()
-	_, err := o.admin.CreateTopic(ctx, int32(f.pick%5)+1, replicationFactor, nil, name)
-	return name, outcome(err)
+	if _, err := o.admin.CreateTopic(ctx, int32(f.pick%5)+1, replicationFactor, nil, name); err != nil {
+		return name, "", outcome(err)
+	}
+	// A client of its own: one that knew the topic before holds on to its id.
+	client, err := kgo.NewClient(kgo.SeedBrokers(o.world.addrs()...), cluster.Dialer(o.world.observer),
+		kgo.DefaultProduceTopic(name), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return name, "", outcome(err)
+	}
+	defer client.Close()
+	if err := client.ProduceSync(ctx, kgo.StringRecord(tag), kgo.StringRecord(tag)).FirstErr(); err != nil {
+		return name, tag, outcome(err)
+	}
+	return name, tag, ""
 }
 
-// delete deletes a topic; left tries again if that fails.
-func (o *operator) delete(name string) {
+// inspect reads what a topic holds, if that works just now: all of it must be of one life.
+func (o *operator) inspect(name, tag string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	client, err := kgo.NewClient(kgo.SeedBrokers(o.world.addrs()...), cluster.Dialer(o.world.observer),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().AtStart()}}))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var wrong error
+	client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+		if string(r.Value) != tag {
+			wrong = fmt.Errorf("topic %s holds %q at %d, which is not of %s", name, r.Value, r.Offset, tag)
+		}
+	})
+	return wrong
+}
+
+// delete looks at a topic and deletes it; left tries again if that fails.
+func (o *operator) delete(name, tag string) error {
+	var wrong error
+	if tag != "" {
+		wrong = o.inspect(name, tag)
+	}
 	o.mu.Lock()
 	o.deleted[name] = true
 	o.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
 	defer cancel()
 	o.admin.DeleteTopic(ctx, name)
+	return wrong
 }
 
 // left says which deleted topics are still there, and deletes them again; nothing is all right.
