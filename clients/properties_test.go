@@ -1,0 +1,50 @@
+package clients_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/gregor-mq/gregor/clients"
+)
+
+// A client is refused with everything that is wrong with its properties.
+func TestWrongPropertiesAreRefused(t *testing.T) {
+	producer := func(p clients.Properties) error {
+		_, err := clients.NewProducer(p)
+		return err
+	}
+	admin := func(p clients.Properties) error {
+		_, err := clients.NewAdmin(p)
+		return err
+	}
+	tests := []struct {
+		name  string
+		make  func(clients.Properties) error
+		props clients.Properties
+		want  []string
+	}{
+		{"no servers", producer, nil, []string{"bootstrap.servers=: must be a list of host:port"}},
+		{"acks", producer, clients.Properties{"acks": "2"}, []string{"acks=2: must be one of 0, 1, all, -1"}},
+		{"two at once", producer, clients.Properties{"linger.ms": "-1", "compression.type": "zip"},
+			[]string{"linger.ms=-1: must be a whole number from 0", "compression.type=zip: must be one of none, gzip, snappy, lz4, zstd"}},
+		{"idempotence", producer, clients.Properties{"enable.idempotence": "true"}, []string{"kafka-go has no idempotent producer"}},
+		{"unknown", producer, clients.Properties{"transactional.id": "t"}, []string{"transactional.id: not a property of this producer"}},
+		{"admin", admin, clients.Properties{"group.id": "g"}, []string{"group.id: not a property of this admin"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			props := clients.Properties{"bootstrap.servers": "localhost:1"}
+			if tt.name == "no servers" {
+				delete(props, "bootstrap.servers")
+			}
+			maps.Copy(props, tt.props)
+			err := tt.make(props)
+			for _, want := range tt.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
