@@ -180,9 +180,15 @@ func (d *checker) logs() {
 	d.require(c.version.MessageFormat() >= format.MessageFormat(), "log.message.format.version", fmt.Sprintf(
 		"requirement failed: log.message.format.version %s can only be used when inter.broker.protocol.version is set to version %s or higher",
 		c.Text("log.message.format.version"), [...]string{"0.8.0", "0.10.0", "0.11.0"}[format.MessageFormat()]))
-	if lag, most := c.Int64("log.cleaner.min.compaction.lag.ms"), c.Int64("log.cleaner.max.compaction.lag.ms"); lag > most {
-		d.require(false, "log.cleaner.min.compaction.lag.ms", conflict(lag, most))
+}
+
+// checkCompaction checks what Kafka's LogManager checks when a broker starts, and what may come about later.
+func (c *Config) checkCompaction() []Problem {
+	const least = "log.cleaner.min.compaction.lag.ms"
+	if lag, most := c.Int64(least), c.Int64("log.cleaner.max.compaction.lag.ms"); lag > most {
+		return []Problem{{Property: least, Text: conflict(lag, most)}}
 	}
+	return nil
 }
 
 func (d *checker) replication() {

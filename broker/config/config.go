@@ -84,6 +84,7 @@ type Warning string
 // is an *Error.
 func New(set map[string]string) (*Config, []Warning, error) {
 	c, problems := build(set)
+	problems = append(problems, c.checkCompaction()...)
 	if len(problems) > 0 {
 		return nil, nil, &Error{Problems: problems}
 	}

@@ -135,8 +135,7 @@ func TestValidateDynamic(t *testing.T) {
 		{name: "threads of a listener", set: map[string]string{"listener.name.internal.num.network.threads": "7"},
 			want: wrapped + "Dynamic thread count update validation failed for num.network.threads=7, value should not be greater than double the current value 3" + by},
 		{name: "as many threads as can be", set: map[string]string{"num.io.threads": "16", "background.threads": "5", "num.replica.fetchers": "2", "num.network.threads": "6"}},
-		{name: "what the file must keep, too", set: map[string]string{"log.cleaner.min.compaction.lag.ms": "5", "log.cleaner.max.compaction.lag.ms": "4"},
-			want: "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)"},
+		{name: "what only a start checks", set: map[string]string{"log.cleaner.min.compaction.lag.ms": "5", "log.cleaner.max.compaction.lag.ms": "4"}},
 		{name: "local retention", set: map[string]string{"log.local.retention.ms": "2000"},
 			want: wrapped + "Invalid value 2000 for configuration log.local.retention.ms: Value must not be more than log.retention.ms property value: 1000" + by},
 		{name: "unlimited local retention", set: map[string]string{"log.local.retention.ms": "-1"},
@@ -145,8 +144,10 @@ func TestValidateDynamic(t *testing.T) {
 		{name: "without the brokers' listener", set: map[string]string{"listeners": "EXTERNAL://:2"},
 			want: "requirement failed: inter.broker.listener.name must be a listener name defined in advertised.listeners. " +
 				"The valid options based on currently configured listeners are EXTERNAL"},
-		{name: "together with this broker's", forAll: true, set: map[string]string{"log.cleaner.min.compaction.lag.ms": "5"},
-			stillWith: Dynamic{Broker: map[string]string{"log.cleaner.max.compaction.lag.ms": "4"}}, want: "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (4)"},
+		{name: "together with this broker's", forAll: true, set: map[string]string{"max.connections.per.ip": "0"},
+			stillWith: Dynamic{Broker: map[string]string{"max.connections.per.ip.overrides": "10.0.0.1:5"}}},
+		{name: "together with nothing", forAll: true, set: map[string]string{"max.connections.per.ip": "0"},
+			want: "requirement failed: max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."},
 		{name: "something else of a listener that stays", set: map[string]string{"max.connections": "6", "listener.name.internal.custom": "y"}, want: wrapped +
 			"Configs cannot be updated dynamically for existing listener ListenerName(INTERNAL), restart broker or create a new listener for update" + by},
 		{name: "what is not supported", set: map[string]string{"metric.reporters": "a.B"},
