@@ -179,6 +179,9 @@ func (c *core) brokerModification(ctx context.Context, id int32) error {
 		return err
 	}
 	known := c.brokers[id]
+	if known == nil {
+		known = c.dead[id]
+	}
 	if known == nil || nodes[0].err != nil {
 		return nil
 	}
@@ -186,12 +189,19 @@ func (c *core) brokerModification(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	if b.Epoch != known.Epoch || slices.Equal(b.Endpoints, known.Endpoints) {
+	if b.Epoch != known.Epoch || slices.Equal(b.Endpoints, known.Endpoints) && maps.Equal(b.Features, known.Features) {
 		return nil // a registration anew is brokerChange's affair
 	}
 	c.log.WithField("broker", id).Infof("Updated broker metadata: %v -> %v", known.Endpoints, b.Endpoints)
-	c.brokers[id] = b
-	c.peers.Add(b)
-	c.sendMetadata(c.brokerIDs(), nil)
+	wasDead := c.dead[id] != nil
+	delete(c.dead, id) // who says where else he is lives
+	if !wasDead {
+		c.brokers[id] = b
+		c.peers.Add(b)
+		c.sendMetadata(c.brokerIDs(), nil)
+	} else if err := c.brokersStarted(ctx, []int32{id}, map[int32]*zkutil.Broker{id: b}); err != nil {
+		return err
+	}
+	c.vigil.Watch(slices.AppendSeq(slices.Collect(maps.Values(c.brokers)), maps.Values(c.dead)))
 	return nil
 }

@@ -48,7 +48,8 @@ type history struct {
 	out     strings.Builder
 	ids     map[string][16]byte // of topics
 	t       *testing.T
-	changes int // of ISRs, so far
+	changes int  // of ISRs, so far
+	unclean bool // the broker's unclean.leader.election.enable
 }
 
 func newHistory() *history {
@@ -65,14 +66,14 @@ func (h *history) begin(epoch int32, keepTopics, unclean bool) error {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	log.AddHook(warnings{&h.out})
-	h.zk.epoch = epoch
+	h.zk.epoch, h.unclean = epoch, unclean
 	clear(h.zk.data)
 	clear(h.zk.children)
 	h.peers.pending = map[int32][]kmsg.Request{}
 	h.Controller = &Controller{queue: newQueue(), log: log}
 	h.term = &term{core: &core{
 		state: newState(), id: 1, listener: "PLAINTEXT", zk: h.zk, peers: h.peers, vigil: h.gone, log: log,
-		unclean: func() bool { return unclean }, deletesTopics: !keepTopics,
+		unclean: func() bool { return h.unclean }, deletesTopics: !keepTopics,
 	}}
 	h.term.core.fence = zkutil.Fence{Epoch: epoch, Version: epoch}
 	h.term.core.takeProducerIDs, h.term.core.setFeatures = h.takeProducerIDs, h.setFeatures
@@ -106,9 +107,16 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		var id int
 		d.ScanArgs(t, "id", &id)
 		return h.zk.write(&write{kind: deleteNode, path: zkutil.BrokerPath(int32(id)), version: -1}).err
-	case "vanish", "answer-again": // id=N: its process is gone, or there after all; its registration stays
+	case "vanish", "answer-again": // id=N [moved=PORT]: its process is gone from where it was, or there after all; its registration stays
 		var id int
 		d.ScanArgs(t, "id", &id)
+		if d.HasArg("moved") {
+			var port string
+			d.ScanArgs(t, "moved", &port)
+			path := zkutil.BrokerPath(int32(id))
+			moved := strings.ReplaceAll(string(h.zk.nodes[path].data), "9092", port)
+			h.zk.write(&write{kind: setNode, path: path, data: []byte(moved), version: -1})
+		}
 		h.gone[int32(id)] = d.Cmd == "vanish"
 		return h.term.core.processChange(context.Background(), int32(id))
 	case "bounce", "die-together": // id=(N,...): the controller looks only afterwards
@@ -157,6 +165,7 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 	case "unclean-allowed": // TOPIC
 		h.UncleanElectionAllowed(d.CmdArgs[0].Key)
 	case "unclean-allowed-by-default":
+		h.unclean = true
 		h.UncleanElectionAllowedByDefault()
 	case "elect": // preferred or unclean; lines: PARTITION
 		return h.elect(t, d)

@@ -127,6 +127,10 @@ func (c *Controller) replace(ctx context.Context, broker int32) error {
 	if err != nil || !taken || node.BrokerID != broker || !c.vigil.Gone(broker, stat.EphemeralOwner) {
 		return err
 	}
+	c.watchController(ctx, broker, stat.EphemeralOwner)
+	if !c.vigil.Gone(broker, stat.EphemeralOwner) {
+		return nil // it was watched where it is not any more
+	}
 	fence, err := zk.ReplaceController(ctx, stat.EphemeralOwner, c.opts.BrokerID, time.Now().UnixMilli())
 	if errors.Is(err, ErrMoved) {
 		return nil // another broker was faster, of which the watch tells
@@ -141,10 +145,7 @@ func (c *Controller) replace(ctx context.Context, broker int32) error {
 // processChange handles that the process of a registered broker is gone, or there after all.
 func (c *core) processChange(ctx context.Context, id int32) error {
 	if b := c.brokers[id]; b != nil && c.vigil.Gone(b) && !c.shuttingDown[id] {
-		c.log.WithField("broker", id).Warn("The process of the broker is gone: its connections are closed and new ones refused. Not waiting for the end of its session")
-		c.dead[id] = b
-		c.peers.Remove(id)
-		return c.brokersDied(ctx, []int32{id})
+		return c.processGone(ctx, b)
 	}
 	if b := c.dead[id]; b != nil && !c.vigil.Gone(b) {
 		c.log.WithField("broker", id).Warn("The broker, which was taken for dead, answers again")
@@ -152,6 +153,22 @@ func (c *core) processChange(ctx context.Context, id int32) error {
 		return c.brokersStarted(ctx, []int32{id}, map[int32]*zkutil.Broker{id: b})
 	}
 	return nil
+}
+
+// processGone gives up b, unless it has been watched where it is not any more: then its registration says so by now.
+func (c *core) processGone(ctx context.Context, b *zkutil.Broker) error {
+	nodes, err := c.zk.Get(ctx, false, zkutil.BrokerPath(b.ID))
+	if err != nil || nodes[0].err != nil {
+		return err // the registration is gone, too: an event of its own
+	}
+	now, err := zkutil.DecodeBroker(b.ID, nodes[0].data, nodes[0].stat)
+	if err != nil || now.Epoch != b.Epoch || !slices.Equal(now.Endpoints, b.Endpoints) {
+		return c.brokerModification(ctx, b.ID)
+	}
+	c.log.WithField("broker", b.ID).Warn("The process of the broker is gone: its connections are closed and new ones refused. Not waiting for the end of its session")
+	c.dead[b.ID] = b
+	c.peers.Remove(b.ID)
+	return c.brokersDied(ctx, []int32{b.ID})
 }
 
 // setDeadApart takes those out of registered, which is all that is registered now, that are to count as dead, and has all of them

@@ -218,3 +218,61 @@ func TestFalseAlarm(t *testing.T) {
 		})
 	}
 }
+
+// TestDeathOfKafka: a Kafka broker, controller at first, is taken for dead while it lives, comes back as it is, and is given up
+// at once when it does die.
+func TestDeathOfKafka(t *testing.T) {
+	port, err := cluster.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := fmt.Sprintf("127.0.0.1:%d", port)
+	g := newGate(t, func() string { return direct })
+	c := cluster.Start(t, 0, longSessions)
+	kafka := c.AddKafka(cluster.Props{"listeners": "PLAINTEXT://" + direct, "advertised.listeners": "PLAINTEXT://" + g.addr}).ID()
+	c.Add(nil)
+	c.Add(nil)
+	if c.Controller() != kafka {
+		t.Fatal("Kafka, which came first, is not the controller")
+	}
+	c.CreateTopic("orders", 6, 3, replicated)
+	acked := c.Produce("orders", 300, everywhere)
+	awaitISR(c, "orders", 6, 3)
+	epoch := c.Epoch(kafka)
+
+	g.close()
+	for p := range int32(6) {
+		c.Await(fmt.Sprintf("another leader of orders-%d", p), func() bool {
+			return c.Leader("orders", p) != kafka && !slices.Contains(c.ISR("orders", p), kafka)
+		})
+	}
+	if c.Controller() == kafka {
+		t.Error("Kafka, which cannot be reached, is the controller still")
+	}
+	for place, value := range c.Produce("orders", 300, everywhere) {
+		acked[place] = value
+	}
+	g.open()
+	awaitISR(c, "orders", 6, 3)
+	if now := c.Epoch(kafka); now != epoch {
+		t.Errorf("broker epoch was %d and is %d: it has registered again", epoch, now)
+	}
+
+	c.Kill(kafka)
+	g.close() // while the gate is open it is not known that nobody is behind it
+	died := time.Now()
+	awaitISR(c, "orders", 6, 2)
+	if took := time.Since(died); took > deathNoticed {
+		t.Errorf("it has left the ISRs after %v, want %v at most", took, deathNoticed)
+	}
+	if c.Epoch(kafka) != epoch {
+		t.Error("the registration is gone, which was to be left alone")
+	}
+	for place, value := range c.Produce("orders", 300, everywhere) {
+		acked[place] = value
+	}
+	if len(acked) != 900 {
+		t.Errorf("%d of 900 records were acknowledged", len(acked))
+	}
+	c.RequireReadable("orders", acked, patience)
+}

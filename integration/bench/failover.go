@@ -11,10 +11,12 @@ import (
 )
 
 // failovers measures what three brokers do when one of them goes.
-func (b *bench) failovers(ctx context.Context) error {
+func (b *bench) failovers(ctx context.Context) error { return b.failoversOf(ctx, b.copied) }
+
+func (b *bench) failoversOf(ctx context.Context, partitions int) error {
 	for round := range b.runs {
 		for _, name := range b.brokers() {
-			if err := b.failover(ctx, name, round); err != nil {
+			if err := b.failover(ctx, name, partitions, round); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
@@ -22,8 +24,8 @@ func (b *bench) failovers(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) failover(ctx context.Context, name report.System, round int) error {
-	workload := fmt.Sprintf("failover: three brokers, %d partitions of three replicas", b.copied)
+func (b *bench) failover(ctx context.Context, name report.System, partitions, round int) error {
+	workload := fmt.Sprintf("failover: three brokers, %d partitions of three replicas", partitions)
 	add := func(metric string, target report.Target, value float64) {
 		row := b.report.Row(workload, metric)
 		row.Target = target
@@ -36,40 +38,50 @@ func (b *bench) failover(ctx context.Context, name report.System, round int) err
 		return err
 	}
 	begin := time.Now()
-	if err := t.create(ctx, b.copied); err != nil {
+	if err := t.create(ctx, partitions); err != nil {
 		return err
 	}
 	add("s to create", fractionOfKafka("1/4", 0.25), time.Since(begin).Seconds())
-	took, err := t.probe(ctx, begin, nil)
+	took, err := t.probe(ctx, begin, partitions, nil)
 	if err != nil {
 		return err
 	}
 	add("s to create, until all have accepted a record", fractionOfKafka("1/4", 0.25), took.Seconds())
-	if err := t.inSync(ctx, t.copied); err != nil {
+	if err := t.inSync(ctx, partitions); err != nil {
 		return err
 	}
-	if err := t.stopOne(ctx, add); err != nil {
+	if err := t.stopOne(ctx, partitions, add); err != nil {
 		return err
 	}
 	for _, controller := range []bool{false, true} {
-		if err := t.killOne(ctx, controller, add); err != nil {
+		if err := t.killOne(ctx, partitions, controller, add); err != nil {
 			return err
 		}
 	}
-	rss := int64(0)
+	return t.holdings(add)
+}
+
+// holdings measures what the brokers hold.
+func (t *trio) holdings(add func(string, report.Target, float64)) error {
+	rss, most := int64(0), 0
 	for _, m := range t.members {
 		own, err := m.RSS()
 		if err != nil {
 			return err
 		}
-		rss += own
+		files, err := m.OpenFiles()
+		if err != nil {
+			return err
+		}
+		rss, most = rss+own, max(most, files)
 	}
 	add("RSS MB of all three", fractionOfKafka("1/10", 0.1), float64(rss)/1e6)
+	add("open files of one", report.Target{Text: "≤ 1100: a cache of 1024", Factor: 1100}, float64(most))
 	return nil
 }
 
 // stopOne ends a broker in order and starts it again.
-func (t *trio) stopOne(ctx context.Context, add func(string, report.Target, float64)) error {
+func (t *trio) stopOne(ctx context.Context, partitions int, add func(string, report.Target, float64)) error {
 	v, led, err := t.victim(ctx, false)
 	if err != nil {
 		return err
@@ -94,7 +106,7 @@ func (t *trio) stopOne(ctx context.Context, add func(string, report.Target, floa
 	if _, err := v.Start(); err != nil {
 		return err
 	}
-	if err := t.inSync(ctx, t.copied); err != nil {
+	if err := t.inSync(ctx, partitions); err != nil {
 		return err
 	}
 	add("s from its start until it is in sync", report.Target{}, time.Since(begin).Seconds())
@@ -102,7 +114,7 @@ func (t *trio) stopOne(ctx context.Context, add func(string, report.Target, floa
 }
 
 // killOne ends a broker with SIGKILL and starts it again.
-func (t *trio) killOne(ctx context.Context, controller bool, add func(string, report.Target, float64)) error {
+func (t *trio) killOne(ctx context.Context, partitions int, controller bool, add func(string, report.Target, float64)) error {
 	v, led, err := t.victim(ctx, controller)
 	if err != nil {
 		return err
@@ -114,11 +126,15 @@ func (t *trio) killOne(ctx context.Context, controller bool, add func(string, re
 	t.say("%s: killing broker %d, which leads %d partitions", t.system, v.ID(), led)
 	begin := time.Now()
 	v.Kill()
-	took, err := t.probe(ctx, begin, v)
+	took, err := t.probe(ctx, begin, partitions, v)
 	if err != nil {
 		return err
 	}
-	add("s from SIGKILL of "+who+" until all accept records", report.Target{Text: "≤ 0.5", Factor: 0.5}, took.Seconds())
+	target := report.Target{Text: "≤ 0.5", Factor: 0.5}
+	if partitions > t.copied {
+		target = report.Target{}
+	}
+	add("s from SIGKILL of "+who+" until all accept records", target, took.Seconds())
 	if t.system == report.Kafka {
 		if err := v.AwaitForgotten(ctx); err != nil {
 			return err
@@ -127,5 +143,5 @@ func (t *trio) killOne(ctx context.Context, controller bool, add func(string, re
 	if _, err := v.Start(); err != nil {
 		return err
 	}
-	return t.inSync(ctx, t.copied)
+	return t.inSync(ctx, partitions)
 }

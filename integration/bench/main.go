@@ -14,6 +14,8 @@
 //	partitions  10,000 of them: created, restarted in order, restarted after SIGKILL
 //	failover    three brokers, three replicas of each of 1,000 partitions: created, a broker stopped in order, one
 //	            killed, the controller killed
+//	scale       the same with 5,000 partitions; and Gregor's controller alone, with 20,000 partitions of three replicas
+//	            on six simulated brokers
 //	replication three brokers, three replicas, acks=all: batches of two sizes, and records at a fixed rate
 //
 // The brokers have their default configuration. They run side by side for the first four groups and for
@@ -52,13 +54,15 @@ type options struct {
 	acks    int16
 	count   int // partitions
 	copied  int // partitions with three replicas
+	many    int // as many of them as a cluster should take
+	topics  int // of 100 partitions, on simulated brokers
 	gregor  string
 	dir     string
 	json    string
 	timeout time.Duration
 }
 
-var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "replication"}
+var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "scale", "replication"}
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {
@@ -110,6 +114,8 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.warm, "warm", 45*time.Second, "the time that a broker is put under load before it is measured")
 	f.IntVar(&o.count, "partitions", 10000, "how many partitions to create; a multiple of 100")
 	f.IntVar(&o.copied, "replicated", 1000, "how many partitions with three replicas to create")
+	f.IntVar(&o.many, "scale", 5000, "how many partitions with three replicas are many")
+	f.IntVar(&o.topics, "simulated", 200, "how many topics of 100 partitions on simulated brokers")
 	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
 	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
@@ -120,7 +126,7 @@ func parse(args []string) (options, error) {
 	o.limit.Bytes = *megabytes * 1e6
 	if *quick {
 		o.runs, o.limit, o.count = 1, load.Limit{Time: time.Second, Bytes: 100e6}, min(o.count, 1000)
-		o.copied = min(o.copied, 300)
+		o.copied, o.many, o.topics = min(o.copied, 300), min(o.many, 600), min(o.topics, 12)
 		o.latency, o.warm = 2*time.Second, 6*time.Second
 	}
 	o.only = strings.Split(*only, ",")

@@ -127,11 +127,11 @@ func (t *trio) onController(ctx context.Context, do func(*load.Conn) error) erro
 	return fmt.Errorf("%s: the controller is %d", t.system, known.Controller)
 }
 
-// probe sends a record to each partition and returns how long after begin all are accepted.
-func (t *trio) probe(ctx context.Context, begin time.Time, except *system.Program) (time.Duration, error) {
+// probe sends a record to each of so many partitions and returns how long after begin all are accepted.
+func (t *trio) probe(ctx context.Context, begin time.Time, count int, except *system.Program) (time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("not accepted within %v", readyPatience))
 	defer cancel()
-	partitions := make([]load.Partition, t.copied)
+	partitions := make([]load.Partition, count)
 	for i := range partitions {
 		partitions[i] = load.Partition{Topic: topic, Index: int32(i)}
 	}

@@ -19,8 +19,9 @@ import (
 
 // The consumers' numbers.
 const (
-	franzConsumer int32 = iota + 11
-	plainConsumer       // and on, one for each topic
+	leaderConsumer  int32 = iota + 11
+	nearestConsumer       // reads from the replicas of a rack (KIP-392)
+	plainConsumer         // and on, one for each topic
 )
 
 // positions is how far a consumer has come.
@@ -47,19 +48,21 @@ func (p *positions) get(part history.Partition) int64 {
 // A consumer reads everything from the start with a franz-go client.
 type consumer struct {
 	positions
+	number   int32
 	client   *kgo.Client
 	recorder *history.Recorder
 }
 
-func newConsumer(w *world, r *history.Recorder) (*consumer, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.addrs()...), cluster.Dialer(w.clients[0]),
+func newConsumer(number int32, w *world, r *history.Recorder, opts ...kgo.Opt) (*consumer, error) {
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.addrs()...), cluster.Dialer(w.clients[0]),
 		kgo.ConsumeTopics(slices.Collect(maps.Keys(topics))...),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.RequestTimeoutOverhead(3*time.Second),
 		kgo.RetryTimeout(clientTimeout),
-		kgo.MetadataMinAge(250*time.Millisecond))
-	return &consumer{client: client, recorder: r}, err
+		kgo.RecheckPreferredReplicaInterval(5*time.Second),
+		kgo.MetadataMinAge(250*time.Millisecond))...)
+	return &consumer{number: number, client: client, recorder: r}, err
 }
 
 func (c *consumer) run(ctx context.Context) {
@@ -70,7 +73,7 @@ func (c *consumer) run(ctx context.Context) {
 				return
 			}
 			part := history.Partition{Topic: f.Topic, Index: f.Partition}
-			e := history.Event{Kind: history.Polled, Client: franzConsumer, Partition: part, HighWatermark: f.HighWatermark, Epoch: -1}
+			e := history.Event{Kind: history.Polled, Client: c.number, Partition: part, HighWatermark: f.HighWatermark, Epoch: -1}
 			for _, rec := range f.Records {
 				e.Runs = appendValue(e.Runs, part, rec.Value, rec.Offset)
 			}

@@ -155,7 +155,7 @@ func (w *world) all(do func(*keeper) error, whom ...*keeper) (string, func() err
 
 func (w *world) expire(k *keeper) error {
 	return within(5*time.Second, errAway, func() error {
-		return w.registry.ExpireSession(k.broker.ID(), w.server(int(k.broker.ID())))
+		return w.registry.ExpireSession(k.broker.ID(), w.ensemble.Servers()...)
 	})
 }
 

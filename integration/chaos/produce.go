@@ -126,7 +126,8 @@ func (p *producer) renew() {
 }
 
 // sequenceError reports whether a broker has said that it knows less, or other, than the producer: kgo then
-// refuses all further records.
+// refuses all further records. A leader that was restarted in order may do so: of each producer, it remembers
+// the last batch alone, as Kafka's snapshots do.
 func sequenceError(err error) bool {
 	return errors.Is(err, kerr.OutOfOrderSequenceNumber) || errors.Is(err, kerr.UnknownProducerID) || errors.Is(err, kerr.InvalidProducerEpoch)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/integration/history"
 )
 
@@ -31,7 +33,7 @@ type chaos struct {
 
 	producers []*producer
 	pipeliner *pipeliner
-	consumer  *consumer
+	consumers []*consumer
 	readers   []*reader
 	stopLoad  context.CancelFunc
 	produce   sync.WaitGroup
@@ -74,7 +76,12 @@ func (c *chaos) all(ctx context.Context) error {
 	disk := int64(96<<20) + int64(c.time.Minutes()*float64(24<<20))
 	var err error
 	c.recorder = history.NewRecorder()
-	c.world, err = newWorld(c.dir, c.brokers, disk, c.tell, func(broker int32) {
+	props := cluster.Props{"gregor.isr.propagation": "zookeeper"}
+	if c.seed%2 == 1 {
+		props["gregor.isr.propagation"] = "controller"
+	}
+	c.tell("ISRs are changed through %s", props["gregor.isr.propagation"])
+	c.world, err = newWorld(c.dir, c.brokers, props, disk, c.tell, func(broker int32) {
 		c.recorder.Add(history.Event{Kind: history.Restarted, Leader: broker})
 	})
 	defer c.world.close()
@@ -96,10 +103,11 @@ func (c *chaos) all(ctx context.Context) error {
 		c.consume.Wait()
 	}()
 	err = c.harm(ctx)
+	var replicas []history.Replica
 	if err == nil {
-		err = c.settle(ctx)
+		replicas, err = c.settle(ctx)
 	}
-	return c.verdict(ctx, err)
+	return c.verdict(ctx, replicas, err)
 }
 
 // tell says something on the output and in faults.log, with the time.
@@ -146,8 +154,13 @@ func (c *chaos) startLoad() error {
 	if c.pipeliner, err = newPipeliner(pipelinedProducer, history.Partition{Topic: "single"}, c.world, c.recorder); err != nil {
 		return err
 	}
-	if c.consumer, err = newConsumer(c.world, c.recorder); err != nil {
-		return err
+	for number, opts := range map[int32][]kgo.Opt{leaderConsumer: nil, nearestConsumer: {kgo.Rack(rackOf(2))}} {
+		consumer, err := newConsumer(number, c.world, c.recorder, opts...)
+		if err != nil {
+			return err
+		}
+		c.consumers = append(c.consumers, consumer)
+		c.consume.Go(func() { consumer.run(consuming) })
 	}
 	for topic := range topics {
 		r, err := newReader(plainConsumer+int32(len(c.readers)), topic, c.world, c.recorder)
@@ -161,7 +174,6 @@ func (c *chaos) startLoad() error {
 		c.produce.Go(func() { p.run(producing) })
 	}
 	c.produce.Go(func() { c.pipeliner.run(producing) })
-	c.consume.Go(func() { c.consumer.run(consuming) })
 	return nil
 }
 
@@ -258,10 +270,10 @@ func (c *chaos) calm(ctx context.Context) error {
 	return nil
 }
 
-// settle ends the producers and waits until replicas and consumers have everything.
-func (c *chaos) settle(ctx context.Context) error {
+// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas.
+func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 	if err := c.calm(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	c.stopLoad()
 	c.produce.Wait()
@@ -269,31 +281,29 @@ func (c *chaos) settle(ctx context.Context) error {
 	defer cancel()
 	for _, p := range c.producers {
 		if err := p.finish(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
-		return err
+		return nil, err
 	}
-	c.tell("producers have ended")
-	var replicas []history.Replica
-	err := c.world.await(ctx, "equally long replicas", func() string {
-		var err error
-		if replicas, err = c.world.replicas(); err != nil {
-			return err.Error()
-		}
-		return c.world.unsettled(replicas)
-	})
+	if err := c.world.await(ctx, "equally long replicas", c.world.unequal); err != nil {
+		return nil, err
+	}
+	c.tell("producers have ended, replicas are equally long")
+	replicas, err := c.world.replicas()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.tell("replicas are equally long")
 	ends := make(map[history.Partition]int64)
 	for _, r := range replicas {
 		ends[r.Partition] = r.End()
 	}
-	return c.world.await(ctx, "consumers at the end", func() string {
-		lack := behind("the franz-go consumer", c.consumer, ends)
+	return replicas, c.world.await(ctx, "consumers at the end", func() string {
+		var lack string
+		for _, consumer := range c.consumers {
+			lack = cmp.Or(lack, behind(fmt.Sprintf("consumer %d", consumer.number), consumer, ends))
+		}
 		for _, r := range c.readers {
 			of := make(map[history.Partition]int64)
 			for part, end := range ends {
@@ -301,16 +311,15 @@ func (c *chaos) settle(ctx context.Context) error {
 					of[part] = end
 				}
 			}
-			if lack == "" {
-				lack = behind("the reader of "+r.topic, r, of)
-			}
+			lack = cmp.Or(lack, behind("the reader of "+r.topic, r, of))
 		}
 		return lack
 	})
 }
 
-// verdict judges the history, whatever has become of the run.
-func (c *chaos) verdict(ctx context.Context, err error) error {
+// verdict judges the history, whatever has become of the run; without replicas it looks for contradictions
+// alone.
+func (c *chaos) verdict(ctx context.Context, replicas []history.Replica, err error) error {
 	if err != nil {
 		c.problem("%v", err)
 	}
@@ -326,12 +335,6 @@ func (c *chaos) verdict(ctx context.Context, err error) error {
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		c.tell("interrupted")
-	}
-	var replicas []history.Replica
-	if err == nil {
-		if replicas, err = c.world.replicas(); err != nil {
-			c.problem("%v", err)
-		}
 	}
 	violations := history.Check(c.recorder.Events(), replicas, idempotent)
 	for _, v := range violations {

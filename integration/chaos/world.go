@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,7 +49,7 @@ type world struct {
 }
 
 // newWorld starts everything. The caller ends it with close, also after an error.
-func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
+func newWorld(dir string, brokers int, props cluster.Props, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
 	w := &world{dir: dir, say: say, begins: begins}
 	var err error
 	if w.network, err = netns.New(); err != nil {
@@ -73,7 +74,7 @@ func newWorld(dir string, brokers int, diskBytes int64, say func(string, ...any)
 	if w.registry, err = cluster.OpenRegistry(w.ensemble.Addr()+chroot, w.observer); err != nil {
 		return w, err
 	}
-	if err := w.startBrokers(brokers); err != nil {
+	if err := w.startBrokers(brokers, props); err != nil {
 		return w, err
 	}
 	w.operator, err = newOperator(w)
@@ -92,7 +93,7 @@ func (w *world) nodes(what string, n int) ([]*netns.Node, error) {
 	return nodes, nil
 }
 
-func (w *world) startBrokers(n int) error {
+func (w *world) startBrokers(n int, props cluster.Props) error {
 	nodes, err := w.nodes("broker", n)
 	if err != nil {
 		return err
@@ -110,11 +111,11 @@ func (w *world) startBrokers(n int) error {
 				"num.replica.fetchers":            "2",
 				"auto.create.topics.enable":       "false",
 				"controller.socket.timeout.ms":    "3000",
-				"log.dirs":                        w.logDirs(i+1, n)[0],
+				"broker.rack":                     rackOf(i + 1),
+				"replica.selector.class":          "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+				"log.dirs":                        strings.Join(w.logDirs(i+1, n), ","),
 			}}
-		if dirs := w.logDirs(i+1, n); len(dirs) > 1 {
-			o.Props["log.dirs"] = strings.Join(dirs, ",")
-		}
+		maps.Copy(o.Props, props)
 		wg.Go(func() {
 			b, err := cluster.NewBroker(o)
 			errs[i] = err
@@ -126,6 +127,9 @@ func (w *world) startBrokers(n int) error {
 	wg.Wait()
 	return errors.Join(errs...)
 }
+
+// rackOf returns the rack of a broker: each has one of its own.
+func rackOf(id int) string { return fmt.Sprintf("rack-%d", id) }
 
 // logDirs returns the log directories of a broker. The last of n has a second one, on a small disk.
 func (w *world) logDirs(id, n int) []string {
@@ -192,13 +196,19 @@ func (w *world) await(ctx context.Context, what string, missing func() string) e
 	}
 }
 
-// replicas reads the logs of all brokers.
-func (w *world) replicas() ([]history.Replica, error) {
-	var all []history.Replica
+// place is where a replica is.
+type place struct {
+	broker int32
+	logDir string
+	part   history.Partition
+}
+
+// places returns where the replicas are on the disks, or says in what they are not those assigned.
+func (w *world) places() (all []place, missing string) {
 	for topic, partitions := range topics {
 		a, err := w.registry.Assignment(topic)
 		if err != nil {
-			return nil, err
+			return nil, err.Error()
 		}
 		for index := range partitions {
 			p := history.Partition{Topic: topic, Index: index}
@@ -206,37 +216,63 @@ func (w *world) replicas() ([]history.Replica, error) {
 			var found []int32
 			for i := range w.brokers {
 				for _, dir := range w.logDirs(i+1, len(w.brokers)) {
-					if _, err := os.Stat(filepath.Join(dir, p.String())); err != nil {
-						continue
+					if _, err := os.Stat(filepath.Join(dir, p.String())); err == nil {
+						found = append(found, int32(i+1))
+						all = append(all, place{int32(i + 1), dir, p})
 					}
-					r, err := history.Read(int32(i+1), dir, p)
-					if err != nil {
-						return nil, err
-					}
-					all = append(all, r)
-					found = append(found, r.Broker)
 				}
 			}
 			slices.Sort(assigned)
 			if !slices.Equal(found, assigned) {
-				return nil, fmt.Errorf("replicas of %v are on the disks of %v, assigned are %v", p, found, assigned)
+				return nil, fmt.Sprintf("replicas of %v are on the disks of %v, assigned are %v", p, found, assigned)
 			}
 		}
 	}
-	return all, nil
+	return all, ""
 }
 
-// unsettled says which partitions' replicas are not of one length; nothing is all right.
-func (w *world) unsettled(replicas []history.Replica) string {
-	ends := make(map[history.Partition]int64)
-	var bad []string
-	for _, r := range replicas {
-		if end, ok := ends[r.Partition]; ok && end != r.End() {
-			bad = append(bad, fmt.Sprintf("%v ends at %d and %d", r.Partition, end, r.End()))
-		}
-		ends[r.Partition] = r.End()
+// unequal says which partitions' replicas are not of one size; nothing is all right.
+func (w *world) unequal() string {
+	places, missing := w.places()
+	if missing != "" {
+		return missing
 	}
-	return strings.Join(bad, "; ")
+	sizes := make(map[history.Partition]int64)
+	for _, at := range places {
+		segments, err := filepath.Glob(filepath.Join(at.logDir, at.part.String(), "*.log"))
+		if err != nil {
+			return err.Error()
+		}
+		var size int64
+		for _, segment := range segments {
+			info, err := os.Stat(segment)
+			if err != nil {
+				return err.Error() // just being replaced
+			}
+			size += info.Size()
+		}
+		if other, ok := sizes[at.part]; ok && other != size {
+			return fmt.Sprintf("the replica of %v on broker %d has %d bytes, another one %d", at.part, at.broker, size, other)
+		}
+		sizes[at.part] = size
+	}
+	return ""
+}
+
+// replicas reads the logs of all brokers.
+func (w *world) replicas() ([]history.Replica, error) {
+	places, missing := w.places()
+	if missing != "" {
+		return nil, errors.New(missing)
+	}
+	all := make([]history.Replica, len(places))
+	for i, at := range places {
+		var err error
+		if all[i], err = history.Read(at.broker, at.logDir, at.part); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // crashes returns what brokers have logged of a kind that must never be.

@@ -10,25 +10,38 @@ import (
 	"time"
 )
 
-// ExpireSession ends the ZooKeeper session of a registered broker as if it had timed out: its ephemeral
-// znodes go, and the broker finds out when it connects again.
-func (r *Registry) ExpireSession(id int32, server *ZooKeeper) error {
-	exists, stat, err := r.conn.Exists(r.chroot + "/brokers/ids/" + strconv.Itoa(int(id)))
+// ExpireSession ends the ZooKeeper session of a registered broker, through one of the servers, as if it had
+// timed out: its ephemeral znodes go, and the broker finds out when it connects again.
+func (r *Registry) ExpireSession(id int32, servers ...*ZooKeeper) error {
+	node := r.chroot + "/brokers/ids/" + strconv.Itoa(int(id))
+	exists, before, err := r.conn.Exists(node)
 	if err == nil && !exists {
 		err = errNoNode
 	}
-	if err != nil {
-		return fmt.Errorf("session of broker %d: %w", id, err)
+	for _, server := range servers {
+		if err != nil {
+			break
+		}
+		// A server that is asked while the broker's own one still speaks for the session may break off.
+		broken := closeThrough(server, before.EphemeralOwner)
+		exists, now, err := r.conn.Exists(node)
+		if err == nil && (!exists || now.EphemeralOwner != before.EphemeralOwner) {
+			return nil
+		}
+		if server == servers[len(servers)-1] {
+			return fmt.Errorf("expire the session of broker %d: %w", id, errors.Join(broken, err, errors.New("it is there still")))
+		}
 	}
+	return fmt.Errorf("session of broker %d: %w", id, err)
+}
+
+func closeThrough(server *ZooKeeper, session int64) error {
 	conn, err := dialTo(server.node, server.Addr(), time.Second)
 	if err != nil {
-		return fmt.Errorf("expire the session of broker %d: %w", id, err)
+		return err
 	}
 	defer conn.Close()
-	if err := closeSession(conn, stat.EphemeralOwner); err != nil {
-		return fmt.Errorf("expire the session of broker %d: %w", id, err)
-	}
-	return nil
+	return closeSession(conn, session)
 }
 
 // closeSession takes a session over, as its client does when it connects to another server, and closes

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,6 +96,15 @@ func (z *ZooKeeper) Addr() string { return z.host + ":" + strconv.Itoa(z.port) }
 
 // Node returns the node that the server runs on, nil on loopback.
 func (z *ZooKeeper) Node() *netns.Node { return z.node }
+
+// TransactionLogs returns the files with all that was written, in order.
+func (z *ZooKeeper) TransactionLogs() ([]string, error) {
+	names, err := filepath.Glob(filepath.Join(z.dir, "data", "version-2", "log.*"))
+	slices.SortFunc(names, func(a, b string) int { // by the number of their first transaction, in hexadecimal
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})
+	return names, err
+}
 
 // Start starts the server again, on the same port and data, after Stop or Kill.
 func (z *ZooKeeper) Start(t testing.TB) {

@@ -149,6 +149,15 @@ func (p *Program) CPU() (time.Duration, error) {
 	return cpuTime(p.cmd.Process.Pid)
 }
 
+// OpenFiles returns how many files, sockets among them, the process has open.
+func (p *Program) OpenFiles() (int, error) {
+	if p.cmd == nil {
+		return 0, fmt.Errorf("%s does not run", p.name)
+	}
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	return len(entries), err
+}
+
 // RSS returns the bytes of memory that the process holds, VmRSS.
 func (p *Program) RSS() (int64, error) {
 	if p.cmd == nil {

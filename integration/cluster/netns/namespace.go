@@ -20,16 +20,14 @@ type namespace struct {
 // newNamespace makes an empty namespace.
 func newNamespace() (*namespace, error) {
 	var made *namespace
-	err := onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("make a network namespace: %w", err)
-		}
+	unshare := func() error { return unix.Unshare(unix.CLONE_NEWNET) }
+	err := onThread(unshare, func() error {
 		file, err := os.Open(current)
 		made = &namespace{file}
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("make a network namespace: %w", err)
 	}
 	return made, nil
 }
@@ -44,28 +42,25 @@ func (s *namespace) path() string {
 // do calls f on a thread that is in the namespace: the sockets that f makes and the processes that it
 // starts belong there. What f hands to other goroutines does not.
 func (s *namespace) do(f func() error) error {
-	return onThread(func() error {
-		if err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("enter a network namespace: %w", err)
-		}
-		return f()
-	})
+	return onThread(func() error { return unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET) }, f)
 }
 
-// onThread calls f, which may change the thread's namespace, and puts that back. The thread is not given
-// up in between; the runtime starts no others from it. One that cannot be put back is never used again.
-func onThread(f func() error) error {
+// onThread calls f between enter, which changes the thread's namespace, and a return to that of the process.
+// The thread is not given up in between, and the runtime starts no others from it.
+func onThread(enter, f func() error) error {
 	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	home, err := os.Open(current)
 	if err != nil {
-		runtime.UnlockOSThread()
 		return err
 	}
 	defer home.Close()
+	if err := enter(); err != nil {
+		return err // nothing has changed
+	}
 	err = f()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
 		panic(fmt.Sprintf("netns: return to the network namespace of the process: %v", back))
 	}
-	runtime.UnlockOSThread()
 	return err
 }
