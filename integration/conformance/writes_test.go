@@ -187,7 +187,10 @@ func TestWrites(t *testing.T) {
 		_, err := w.client.Broker(1).Request(t.Context(), kmsg.NewPtrInitProducerIDRequest())
 		w.must(err)
 	})
-	w.step("broker-death", func() { w.c.Kill(3) })
+	w.step("broker-death", func() {
+		w.caughtUp()
+		w.c.Kill(3)
+	})
 	w.step("broker-return", func() {
 		w.c.Await("end of the registration", func() bool { return w.c.Epoch(3) == 0 }) // a broker of ours would take it back
 		w.c.Broker(3).Set("zookeeper.session.timeout.ms", "60000")
@@ -200,9 +203,7 @@ func TestWrites(t *testing.T) {
 		w.must(results["orders"][2].Err)
 	})
 	w.step("isr-shrink", func() {
-		// The new leader must know how far its followers are before it freezes, or it takes them for late afterwards.
-		producer := w.c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
-		w.must(producer.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Partition: 2, Value: []byte("v")}).FirstErr())
+		w.caughtUp()
 		w.c.Pause(3)
 		w.produceUntil(func() bool { return len(w.c.ISR("orders", 0)) == 2 && len(w.c.ISR("orders", 1)) == 2 })
 	})
@@ -236,6 +237,15 @@ func (w *writes) create(name string, config kmsg.CreateTopicsRequestTopicConfig,
 	resp, err := createTopics(topic).RequestWith(w.t.Context(), w.client)
 	w.must(err)
 	w.must(kerr.ErrorForCode(resp.Topics[0].ErrorCode))
+}
+
+// caughtUp waits until the leaders know that their followers have everything: they are never late then, however
+// long they, or the leaders, are silent.
+func (w *writes) caughtUp() {
+	producer := w.c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
+	for p := range int32(3) {
+		w.must(producer.ProduceSync(w.t.Context(), &kgo.Record{Topic: "orders", Partition: p, Value: []byte("v")}).FirstErr())
+	}
 }
 
 // produceUntil has the leaders of orders-0 and 1 append records: a follower is behind only if there is something
