@@ -249,6 +249,7 @@ func (w *world) electAny() {
 	default:
 		w.drain()
 		kind := ElectionKind(w.r.IntN(2))
+		before := w.states() // one that never had a leader gets its first, whoever lives
 		outcomes, err := w.askElection(w.t.Context(), names, kind)
 		if err != nil {
 			w.fatalf("elect leaders: %v", err)
@@ -256,7 +257,8 @@ func (w *world) electAny() {
 		states := w.states()
 		for i, o := range outcomes {
 			l := states[zkutil.PartitionStatePath(names[i])]
-			if o.Err == nil && (l.Leader != o.Leader || kind == Preferred && o.Leader != w.topicNode(names[i].Topic).Partitions[names[i].Index].Replicas[0]) {
+			_, led := before[zkutil.PartitionStatePath(names[i])]
+			if o.Err == nil && (l.Leader != o.Leader || kind == Preferred && led && o.Leader != w.topicNode(names[i].Topic).Partitions[names[i].Index].Replicas[0]) {
 				w.fatalf("%s shall be led by %d now, in ZooKeeper it is %+v", names[i], o.Leader, l)
 			}
 		}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
@@ -32,13 +34,6 @@ import (
 // Kafka deletes the last replica that has all records in two cases, which are refused here: when
 // a reassignment is replaced by one without any member of the ISR, and when the target's replicas leave
 // the ISR at the moment in which B begins.
-
-// reassignFailure is why one partition is not reassigned, while the controller goes on.
-type reassignFailure struct{ error }
-
-func failReassigning(format string, args ...any) error {
-	return reassignFailure{fmt.Errorf(format, args...)}
-}
 
 // origin returns the replicas that were there before the reassignment began.
 func origin(a zkutil.Assignment) []int32 { return without(a.Replicas, a.Adding) }
@@ -67,17 +62,64 @@ func equalAssignments(a, b zkutil.Assignment) bool {
 	return slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.Adding, b.Adding) && slices.Equal(a.Removing, b.Removing)
 }
 
-// reassignAll reassigns partitions of which it is known that they exist, one after the other, and
-// returns for each why it failed, or nil.
+// move is a partition on its way through the phases of a reassignment.
+type move struct {
+	*partition
+	old, to zkutil.Assignment
+	failed  error // why it goes no further now
+}
+
+// going returns the moves that have not failed.
+func going(moves []*move) []*move {
+	return slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return m.failed != nil })
+}
+
+// partitionsIn returns the partitions of moves.
+func partitionsIn(moves []*move) []*partition {
+	ps := make([]*partition, len(moves))
+	for i, m := range moves {
+		ps[i] = m.partition
+	}
+	return ps
+}
+
+// replicasIn returns the replicas of each move that pick names.
+func replicasIn(moves []*move, pick func(m *move) []int32) (found []replica) {
+	for _, m := range moves {
+		for _, id := range pick(m) {
+			found = append(found, replica{m.partition, id})
+		}
+	}
+	return found
+}
+
+// reassignAll begins, goes on with or completes the reassignments of partitions, no two of which are the same, and
+// returns for each why it failed, or nil. All go through each phase together, so that it takes few rounds.
 func (c *core) reassignAll(ctx context.Context, ps []*partition, to []zkutil.Assignment) ([]error, error) {
-	failed := make([]error, len(ps))
+	if len(ps) == 0 {
+		return nil, nil
+	}
+	moves := make([]*move, len(ps))
 	for i, p := range ps {
-		err := c.reassign(ctx, p, to[i])
-		if f, ok := errors.AsType[reassignFailure](err); ok {
-			c.log.WithFields(p.fields()).WithError(err).Error("Error completing reassignment of partition")
-			failed[i] = f
-		} else if err != nil {
-			return nil, err
+		moves[i] = &move{partition: p, old: p.Assignment, to: to[i]}
+	}
+	if err := c.updateReassignments(ctx, moves); err != nil {
+		return nil, err
+	}
+	complete, incomplete, err := c.splitComplete(ctx, going(moves))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.beginCopying(ctx, incomplete); err != nil {
+		return nil, err
+	}
+	if err := c.completeReassignments(ctx, complete); err != nil {
+		return nil, err
+	}
+	failed := make([]error, len(ps))
+	for i, m := range moves {
+		if failed[i] = m.failed; m.failed != nil {
+			c.log.WithFields(m.fields()).WithError(m.failed).Error("Error completing reassignment of partition")
 		}
 	}
 	return failed, nil
@@ -88,217 +130,316 @@ func (p *partition) fields() map[string]any {
 	return map[string]any{"topic": p.Topic, "partition": p.Index}
 }
 
-// reassign begins, goes on with or completes the reassignment to of p.
-func (c *core) reassign(ctx context.Context, p *partition, to zkutil.Assignment) error {
-	if err := c.updateReassignment(ctx, p, to); err != nil {
+// updateReassignments is phase U.
+func (c *core) updateReassignments(ctx context.Context, moves []*move) error {
+	changed := slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return equalAssignments(m.old, m.to) })
+	unneeded := func(m *move) []int32 { return without(m.old.Replicas, m.to.Replicas) }
+	if err := c.checkRemovals(ctx, changed, unneeded); err != nil {
 		return err
 	}
-	complete, err := c.reassignmentComplete(ctx, p)
-	switch {
-	case err != nil:
-		return err
-	case complete:
-		return c.completeReassignment(ctx, p)
-	}
-	// A partition that never had a leader fails here, though not its new replicas: one may be its first leader.
-	err = c.raiseLeaderEpoch(ctx, p)
-	if _, ok := errors.AsType[reassignFailure](err); err != nil && !ok {
+	if err := c.writeAssignments(ctx, going(changed), func(m *move) zkutil.Assignment { return m.to }); err != nil {
 		return err
 	}
-	for _, id := range to.Adding {
-		// A replica may be there already, from the reassignment before or for the controller before.
-		if p.replicaState(id) == nonExistentReplica {
-			c.startReplicas([]replica{{p, id}})
-		}
+	changed = going(changed)
+	for _, m := range changed {
+		m.Assignment = m.to
 	}
-	return err
-}
-
-// updateReassignment is phase U.
-func (c *core) updateReassignment(ctx context.Context, p *partition, to zkutil.Assignment) error {
-	if old := p.Assignment; !equalAssignments(old, to) {
-		unneeded := without(old.Replicas, to.Replicas)
-		if len(unneeded) > 0 {
-			if err := c.checkRemoval(ctx, p, unneeded); err != nil {
+	kept, err := c.deleteReplicas(ctx, replicasIn(changed, unneeded))
+	if err != nil {
+		return err
+	}
+	for _, m := range changed {
+		if kept[m.partition] { // the others have left the ISR after the check
+			if err := c.restoreReplicas(ctx, m, unneeded(m)); err != nil {
 				return err
 			}
 		}
-		if err := c.writeAssignment(ctx, p, to); err != nil {
-			return err
-		}
-		p.Assignment = to
-		deleted, err := c.deleteReplicas(ctx, p, unneeded)
-		if err != nil {
-			return err
-		}
-		if !deleted { // the others have left the ISR after the check
-			return c.restoreReplicas(ctx, p, old, unneeded)
-		}
 	}
-	c.reassigning[p] = true
+	for _, m := range going(moves) {
+		c.reassigning[m.partition] = true
+	}
 	return nil
 }
 
-// checkRemoval refuses to remove replicas of p if nobody else is in the ISR (as Kafka does without ZooKeeper).
-func (c *core) checkRemoval(ctx context.Context, p *partition, ids []int32) error {
-	found, err := c.zk.Get(ctx, false, zkutil.PartitionStatePath(p.Partition))
+// checkRemovals refuses to remove replicas if nobody else is in the ISR (as Kafka does without ZooKeeper).
+func (c *core) checkRemovals(ctx context.Context, moves []*move, unneeded func(m *move) []int32) error {
+	moves = slices.DeleteFunc(slices.Clone(moves), func(m *move) bool { return len(unneeded(m)) == 0 })
+	found, err := c.storedStates(ctx, moves)
 	if err != nil {
 		return err
 	}
-	if l := decodeState(&found[0]); l != nil && len(without(l.ISR, ids)) == 0 {
-		return wouldBeUnclean(p)
+	for i, m := range moves {
+		if l := found[i]; l != nil && len(without(l.ISR, unneeded(m))) == 0 {
+			m.failed = wouldBeUnclean(m.partition)
+		}
 	}
 	return nil
+}
+
+// storedStates reads the state znodes of moves; nil where there is none.
+func (c *core) storedStates(ctx context.Context, moves []*move) ([]*leadership, error) {
+	if len(moves) == 0 {
+		return nil, nil
+	}
+	paths := make([]string, len(moves))
+	for i, m := range moves {
+		paths[i] = zkutil.PartitionStatePath(m.Partition)
+	}
+	nodes, err := c.zk.Get(ctx, false, paths...)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]*leadership, len(moves))
+	for i := range nodes {
+		found[i] = decodeState(&nodes[i])
+	}
+	return found, nil
 }
 
 func wouldBeUnclean(p *partition) error {
-	return reassignFailure{InvalidReplicas(fmt.Sprintf(
-		"Unable to revert partition assignment for %s:%d because it would require an unclean leader election.", p.Topic, p.Index))}
+	return InvalidReplicas(fmt.Sprintf(
+		"Unable to revert partition assignment for %s:%d because it would require an unclean leader election.", p.Topic, p.Index))
 }
 
-// restoreReplicas takes back that p left the assignment old, with the replicas ids, which were stopped.
-func (c *core) restoreReplicas(ctx context.Context, p *partition, old zkutil.Assignment, ids []int32) error {
-	if err := c.writeAssignment(ctx, p, old); err != nil {
+// restoreReplicas takes back that m has left its old assignment, with the replicas ids, which were stopped.
+func (c *core) restoreReplicas(ctx context.Context, m *move, ids []int32) error {
+	if err := c.writeAssignments(ctx, []*move{m}, func(m *move) zkutil.Assignment { return m.old }); err != nil || m.failed != nil {
 		return err
 	}
-	p.Assignment = old
-	for _, id := range c.onlineOf(ids, p) {
-		c.bringReplicasOnline([]replica{{p, id}})
+	m.Assignment = m.old
+	for _, id := range c.onlineOf(ids, m.partition) {
+		c.bringReplicasOnline([]replica{{m.partition, id}})
 	}
-	c.markPartitions([]*partition{p}, offlinePartition)
-	if _, err := c.bringOnline(ctx, []*partition{p}, nil); err != nil {
-		return err
-	}
-	return wouldBeUnclean(p)
+	c.markPartitions([]*partition{m.partition}, offlinePartition)
+	m.failed = wouldBeUnclean(m.partition)
+	_, err := c.bringOnline(ctx, []*partition{m.partition}, nil)
+	return err
 }
 
-// writeAssignment writes a into the node of p's topic. What the node says of partitions that this
-// controller does not know yet, because they were added a moment ago, stays.
-func (c *core) writeAssignment(ctx context.Context, p *partition, a zkutil.Assignment) error {
-	path := zkutil.TopicPath(p.Topic)
-	for {
-		found, err := c.zk.Get(ctx, false, path)
+// writeAssignments writes what pick says of moves into the nodes of their topics. What those say of partitions that
+// this controller does not know yet, because they were added a moment ago, stays.
+func (c *core) writeAssignments(ctx context.Context, moves []*move, pick func(m *move) zkutil.Assignment) error {
+	var topics []*topicState
+	of := map[*topicState][]*move{}
+	for _, m := range moves {
+		if of[m.topic] == nil {
+			topics = append(topics, m.topic)
+		}
+		of[m.topic] = append(of[m.topic], m)
+	}
+	for len(topics) > 0 {
+		paths := make([]string, len(topics))
+		for i, t := range topics {
+			paths[i] = zkutil.TopicPath(t.name)
+		}
+		nodes, err := c.zk.Get(ctx, false, paths...)
 		if err != nil {
 			return err
 		}
-		if found[0].err != nil {
-			return failReassigning("read the topic's assignment: %w", found[0].err)
+		var writes []write
+		var written []*topicState
+		for i, t := range topics {
+			node, err := t.assigned(&nodes[i])
+			if err != nil {
+				failAll(of[t], fmt.Errorf("read the topic's assignment: %w", err))
+				continue
+			}
+			for _, m := range of[t] {
+				node.Partitions[m.Index] = pick(m)
+			}
+			writes = append(writes, write{kind: setNode, path: paths[i], data: node.Encode(), version: node.Version})
+			written = append(written, t)
 		}
-		node, err := zkutil.DecodeTopic(p.Topic, found[0].data, found[0].stat)
-		if err != nil {
-			return reassignFailure{err}
-		}
-		if !p.topic.id.IsZero() {
-			node.ID = p.topic.id
-		}
-		for _, q := range p.topic.partitions {
-			node.Partitions[q.Index] = q.Assignment
-		}
-		node.Partitions[p.Index] = a
-		outcomes, err := c.writeAll(ctx, []write{{kind: setNode, path: path, data: node.Encode(), version: node.Version}})
-		if err != nil {
-			return err
-		}
-		switch err := outcomes[0].err; {
-		case err == nil:
-			c.log.WithFields(p.fields()).Infof("Successfully updated assignment of partition to replicas %v, adding %v, removing %v", a.Replicas, a.Adding, a.Removing)
-			return nil
-		case !errors.Is(err, zkutil.ErrBadVersion):
-			return failReassigning("update the topic's assignment: %w", err)
-		}
-	}
-}
-
-// reassignmentComplete reports whether all target replicas of p are in the ISR.
-func (c *core) reassignmentComplete(ctx context.Context, p *partition) (bool, error) {
-	if !p.Reassigning() {
-		return true, nil
-	}
-	found, err := c.zk.Get(ctx, false, zkutil.PartitionStatePath(p.Partition))
-	if err != nil {
-		return false, err
-	}
-	l := decodeState(&found[0])
-	return l != nil && len(without(target(p.Assignment), l.ISR)) == 0, nil
-}
-
-// raiseLeaderEpoch raises the leader epoch of p, whoever leads, and tells all replicas of its assignment.
-func (c *core) raiseLeaderEpoch(ctx context.Context, p *partition) error {
-	for {
-		states, err := c.readStates(ctx, []*partition{p})
+		outcomes, err := c.writeAll(ctx, writes)
 		if err != nil {
 			return err
 		}
-		old := states[0].leadership
-		if old == nil {
-			return failReassigning("raise the leader epoch: %s", states[0].reason)
-		}
-		next := old.led(old.Leader, old.ISR, old.Recovering)
-		var failed failures
-		done, again, err := c.update(ctx, []change{{partition: p, old: old, next: next}}, &failed)
-		switch {
-		case err != nil:
-			return err
-		case len(again) > 0:
-			continue
-		case len(done) == 0:
-			return failReassigning("raise the leader epoch: %s", failed.reasons[0])
-		}
-		b := newBatch()
-		b.lead(origin(p.Assignment), p, false)
-		// A new replica may be made in any log directory, though another of its broker has failed.
-		b.lead(p.Adding, p, true)
-		c.flush(b)
-		return nil
-	}
-}
-
-// completeReassignment is phase B.
-func (c *core) completeReassignment(ctx context.Context, p *partition) error {
-	added := make([]replica, len(p.Adding))
-	for i, id := range p.Adding {
-		added[i] = replica{p, id}
-		if p.replicaState(id) == nonExistentReplica { // it was in the ISR before it was assigned
-			p.setReplicaState(id, newReplica)
+		topics = topics[:0]
+		for i, t := range written {
+			switch err := outcomes[i].err; {
+			case err == nil:
+				for _, m := range of[t] {
+					c.log.WithFields(m.fields()).Infof("Successfully updated assignment of partition to %+v", pick(m))
+				}
+			case errors.Is(err, zkutil.ErrBadVersion):
+				topics = append(topics, t)
+			default:
+				failAll(of[t], fmt.Errorf("update the topic's assignment: %w", err))
+			}
 		}
 	}
-	c.bringReplicasOnline(added)
-	old := p.Assignment
-	final := zkutil.Assignment{Replicas: target(old)}
-	p.Assignment = final
-	if err := c.moveLeader(ctx, p); err != nil {
-		p.Assignment = old // to be tried again
-		return err
-	}
-	if !slices.Contains(final.Replicas, p.leadership.Leader) {
-		p.Assignment = old // until the ISR changes, or the target's brokers start
-		return nil
-	}
-	if _, err := c.deleteReplicas(ctx, p, old.Removing); err != nil { // the leader stays in the ISR
-		return err
-	}
-	if err := c.writeAssignment(ctx, p, final); err != nil {
-		return err
-	}
-	if err := c.withdrawWishes(ctx, func(w zkutil.Reassignment) bool {
-		return w.Partition == p.Partition && slices.Equal(w.Replicas, final.Replicas)
-	}); err != nil {
-		return err
-	}
-	delete(c.reassigning, p)
-	c.sendMetadata(c.brokerIDs(), []*partition{p})
 	return nil
 }
 
-// moveLeader lets one of p's replicas, which are the target's now, lead it under another epoch.
-func (c *core) moveLeader(ctx context.Context, p *partition) error {
-	if p.leadership == nil {
-		return failReassigning("nothing is known of its leader")
+// assigned returns t's node as it is found in n, with what is known here of its partitions.
+func (t *topicState) assigned(n *znode) (*zkutil.Topic, error) {
+	if n.err != nil {
+		return nil, n.err
 	}
-	if leader := p.leadership.Leader; slices.Contains(p.Replicas, leader) && c.online(leader, p) {
-		return c.raiseLeaderEpoch(ctx, p)
+	node, err := zkutil.DecodeTopic(t.name, n.data, n.stat)
+	if err != nil {
+		return nil, err
 	}
-	_, err := c.bringOnline(ctx, []*partition{p}, electReassigned)
+	if !t.id.IsZero() {
+		node.ID = t.id
+	}
+	for _, p := range t.partitions {
+		node.Partitions[p.Index] = p.Assignment
+	}
+	return node, nil
+}
+
+func failAll(moves []*move, err error) {
+	for _, m := range moves {
+		m.failed = err
+	}
+}
+
+// splitComplete tells apart the moves whose target replicas are all in the ISR.
+func (c *core) splitComplete(ctx context.Context, moves []*move) (complete, incomplete []*move, err error) {
+	found, err := c.storedStates(ctx, moves)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, m := range moves {
+		if l := found[i]; !m.Reassigning() || l != nil && len(without(target(m.Assignment), l.ISR)) == 0 {
+			complete = append(complete, m)
+		} else {
+			incomplete = append(incomplete, m)
+		}
+	}
+	return complete, incomplete, nil
+}
+
+// beginCopying is phase A.
+func (c *core) beginCopying(ctx context.Context, moves []*move) error {
+	// A partition that never had a leader fails here, though not its new replicas: one may be its first leader.
+	if err := c.raiseLeaderEpochs(ctx, moves); err != nil {
+		return err
+	}
+	// A replica may be there already, from the reassignment before or for the controller before.
+	fresh := replicasIn(moves, func(m *move) []int32 {
+		return keep(m.Adding, func(id int32) bool { return m.replicaState(id) == nonExistentReplica })
+	})
+	if len(fresh) > 0 {
+		c.startReplicas(fresh)
+	}
+	return nil
+}
+
+// raiseLeaderEpochs raises the leader epochs of partitions, whoever leads, and tells all replicas of their assignments.
+func (c *core) raiseLeaderEpochs(ctx context.Context, moves []*move) error {
+	b := newBatch()
+	for left := moves; len(left) > 0; {
+		states, err := c.readStates(ctx, partitionsIn(left))
+		if err != nil {
+			return err
+		}
+		var changes []change
+		for i, m := range left {
+			old := states[i].leadership
+			if old == nil {
+				m.failed = fmt.Errorf("raise the leader epoch: %s", states[i].reason)
+				continue
+			}
+			changes = append(changes, change{partition: m.partition, old: old, next: old.led(old.Leader, old.ISR, old.Recovering)})
+		}
+		var failed failures
+		done, again, err := c.update(ctx, changes, &failed)
+		if err != nil {
+			return err
+		}
+		raised := map[*partition]bool{}
+		for _, ch := range done {
+			raised[ch.partition] = true
+		}
+		left = slices.DeleteFunc(going(left), func(m *move) bool {
+			switch {
+			case raised[m.partition]:
+				b.lead(origin(m.Assignment), m.partition, false)
+				// A new replica may be made in any log directory, though another of its broker has failed.
+				b.lead(m.Adding, m.partition, true)
+				return true
+			case slices.Contains(again, m.partition):
+				return false
+			}
+			m.failed = fmt.Errorf("raise the leader epoch: %s", strings.Join(failed.reasons, ", "))
+			return true
+		})
+	}
+	c.flush(b)
+	return nil
+}
+
+// completeReassignments is phase B.
+func (c *core) completeReassignments(ctx context.Context, moves []*move) error {
+	for _, m := range moves {
+		for _, id := range m.Adding {
+			if m.replicaState(id) == nonExistentReplica { // it was in the ISR before it was assigned
+				m.setReplicaState(id, newReplica)
+			}
+		}
+	}
+	c.bringReplicasOnline(replicasIn(moves, func(m *move) []int32 { return m.Adding }))
+	for _, m := range moves {
+		m.old = m.Assignment
+		m.to = zkutil.Assignment{Replicas: target(m.old)}
+		m.Assignment = m.to
+	}
+	if err := c.moveLeaders(ctx, moves); err != nil {
+		return err
+	}
+	moves = slices.DeleteFunc(slices.Clone(moves), func(m *move) bool {
+		moved := m.failed == nil && slices.Contains(m.to.Replicas, m.leadership.Leader)
+		if !moved {
+			m.Assignment = m.old // until the ISR changes, or the target's brokers start
+		}
+		return !moved
+	})
+	// The leaders stay in the ISRs, so that nothing is kept.
+	if _, err := c.deleteReplicas(ctx, replicasIn(moves, func(m *move) []int32 { return m.old.Removing })); err != nil {
+		return err
+	}
+	if err := c.writeAssignments(ctx, moves, func(m *move) zkutil.Assignment { return m.to }); err != nil {
+		return err
+	}
+	if moves = going(moves); len(moves) == 0 {
+		return nil
+	}
+	done := map[topic.Partition][]int32{}
+	for _, m := range moves {
+		done[m.Partition] = m.to.Replicas
+	}
+	if err := c.withdrawWishes(ctx, func(w zkutil.Reassignment) bool {
+		replicas, ok := done[w.Partition]
+		return ok && slices.Equal(w.Replicas, replicas)
+	}); err != nil {
+		return err
+	}
+	for _, m := range moves {
+		delete(c.reassigning, m.partition)
+	}
+	c.sendMetadata(c.brokerIDs(), partitionsIn(moves))
+	return nil
+}
+
+// moveLeaders lets one of the replicas of each move, which are the target's now, lead it under another epoch.
+func (c *core) moveLeaders(ctx context.Context, moves []*move) error {
+	var stay, change []*move
+	for _, m := range moves {
+		switch {
+		case m.leadership == nil:
+			m.failed = errors.New("nothing is known of its leader")
+		case slices.Contains(m.Replicas, m.leadership.Leader) && c.online(m.leadership.Leader, m.partition):
+			stay = append(stay, m)
+		default:
+			change = append(change, m)
+		}
+	}
+	if err := c.raiseLeaderEpochs(ctx, stay); err != nil {
+		return err
+	}
+	_, err := c.bringOnline(ctx, partitionsIn(change), electReassigned)
 	return err
 }
 
@@ -314,27 +455,31 @@ func electReassigned(p *partition, old *leadership, online func(int32) bool) (*l
 	return nil, replicas, false
 }
 
-// deleteReplicas takes replicas of p out of the ISR and has their brokers delete them. Whether they do, is
-// not waited for: a broker that is dead now keeps its files, as with Kafka. If nobody else is in the ISR they are
-// only stopped, and deleted is false.
-func (c *core) deleteReplicas(ctx context.Context, p *partition, ids []int32) (deleted bool, err error) {
-	if len(ids) == 0 {
-		return true, nil
-	}
-	gone := make([]replica, len(ids))
-	for i, id := range ids {
-		gone[i] = replica{p, id}
+// deleteReplicas takes replicas out of the ISRs and has their brokers delete them. Whether they do, is not waited
+// for: a broker that is dead now keeps its files, as with Kafka. Those of partitions where nobody else is in the
+// ISR are kept, and only stopped.
+func (c *core) deleteReplicas(ctx context.Context, gone []replica) (kept map[*partition]bool, err error) {
+	if len(gone) == 0 {
+		return nil, nil
 	}
 	if err := c.takeReplicasOffline(ctx, gone, nil); err != nil {
-		return false, err
+		return nil, err
 	}
-	if l := p.leadership; l != nil && len(without(l.ISR, ids)) == 0 {
-		return false, nil
+	leaving := map[*partition][]int32{}
+	for _, r := range gone {
+		leaving[r.partition] = append(leaving[r.partition], r.broker)
 	}
-	c.startDeletion(gone)
-	c.markReplicas(gone, replicaDeletionSuccessful)
-	c.forgetReplicas(gone)
-	return true, nil
+	kept = map[*partition]bool{}
+	for p, ids := range leaving {
+		kept[p] = p.leadership != nil && len(without(p.leadership.ISR, ids)) == 0
+	}
+	gone = slices.DeleteFunc(slices.Clone(gone), func(r replica) bool { return kept[r.partition] })
+	if len(gone) > 0 {
+		c.startDeletion(gone)
+		c.markReplicas(gone, replicaDeletionSuccessful)
+		c.forgetReplicas(gone)
+	}
+	return kept, nil
 }
 
 // afterAlteration looks, once a leader has its answer, whether what it has changed completes reassignments.
@@ -342,6 +487,7 @@ func (c *Controller) afterAlteration(active *core, req *kmsg.AlterPartitionReque
 	if len(active.reassigning) == 0 {
 		return
 	}
+	var changed []*partition
 	for i := range req.Topics {
 		t := active.alteredTopic(req, i)
 		if t == nil {
@@ -349,34 +495,50 @@ func (c *Controller) afterAlteration(active *core, req *kmsg.AlterPartitionReque
 		}
 		for _, q := range req.Topics[i].Partitions {
 			if p := t.partition(q.Partition); p != nil && active.reassigning[p] {
-				c.putActive(fmt.Sprintf("PartitionReassignmentIsrChange(%s)", p.Partition), func(core *core, ctx context.Context) error {
-					return core.advanceReassignments(ctx, []*partition{p})
-				})
+				changed = append(changed, p)
 			}
 		}
 	}
+	if len(changed) == 0 {
+		return
+	}
+	c.queue.put(event{name: "PartitionReassignmentIsrChange", run: func(ctx context.Context) error {
+		if c.term == nil {
+			return nil
+		}
+		return c.term.core.advanceReassignments(zkutil.WithSession(ctx, c.term.session), changed)
+	}})
 }
 
 // advanceReassignments completes the reassignments of those of ps, whose ISRs have changed, that can be
 // completed now.
 func (c *core) advanceReassignments(ctx context.Context, ps []*partition) error {
+	var moves []*move
+	seen := map[*partition]bool{}
 	for _, p := range ps {
-		if !c.reassigning[p] || p.topic.queued {
-			continue
-		}
-		complete, err := c.reassignmentComplete(ctx, p)
-		if err != nil {
-			return err
-		}
-		if !complete {
-			continue
-		}
-		c.log.WithFields(p.fields()).Infof("Target replicas %v have all caught up with the leader for reassigning partition", target(p.Assignment))
-		if _, err := c.reassignAll(ctx, []*partition{p}, []zkutil.Assignment{p.Assignment}); err != nil {
-			return err
+		if c.reassigning[p] && !p.topic.queued && !seen[p] {
+			seen[p] = true
+			moves = append(moves, &move{partition: p})
 		}
 	}
-	return nil
+	complete, _, err := c.splitComplete(ctx, moves)
+	if err != nil {
+		return err
+	}
+	for _, m := range complete {
+		c.log.WithFields(m.fields()).Infof("Target replicas %v have all caught up with the leader for reassigning partition", target(m.Assignment))
+	}
+	return c.continueReassignments(ctx, partitionsIn(complete))
+}
+
+// continueReassignments takes the next step with partitions that are being reassigned.
+func (c *core) continueReassignments(ctx context.Context, ps []*partition) error {
+	to := make([]zkutil.Assignment, len(ps))
+	for i, p := range ps {
+		to[i] = p.Assignment
+	}
+	_, err := c.reassignAll(ctx, ps, to)
+	return err
 }
 
 // resumeReassignments goes on with the reassignments that fit.
@@ -384,13 +546,9 @@ func (c *core) resumeReassignments(ctx context.Context, fits func(p *partition) 
 	if len(c.reassigning) == 0 {
 		return nil
 	}
-	ps := c.partitionsWhere(func(p *partition) bool { return c.reassigning[p] && !p.topic.queued && fits(p) })
-	to := make([]zkutil.Assignment, len(ps))
-	for i, p := range ps {
-		to[i] = p.Assignment
-	}
-	_, err := c.reassignAll(ctx, ps, to)
-	return err
+	return c.continueReassignments(ctx, c.partitionsWhere(func(p *partition) bool {
+		return c.reassigning[p] && !p.topic.queued && fits(p)
+	}))
 }
 
 // resumeFor goes on with the reassignments that have one of brokers, which have just started, in the target.

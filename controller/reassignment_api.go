@@ -90,26 +90,30 @@ func (c *core) reassignByRequest(ctx context.Context, names []topic.Partition, g
 // returns for each why it failed, or nil.
 func (c *core) requestReassignments(ctx context.Context, names []topic.Partition, goals [][]int32) ([]error, error) {
 	failed := make([]error, len(names))
+	var ps []*partition
+	var to []zkutil.Assignment
+	var at []int
 	for i, name := range names {
-		p := c.partition(name)
+		p, goal := c.partition(name), goals[i]
 		switch {
 		case p == nil || p.topic.queued || len(p.Replicas) == 0:
 			failed[i] = ErrNoPartition
 			continue
-		case goals[i] != nil && len(goals[i]) == 0:
+		case goal == nil:
+			goal = origin(p.Assignment)
+		case len(goal) == 0:
 			// Kafka takes that from the znode, and deletes the partition's data.
 			failed[i] = errEmptyGoal
 			continue
 		}
-		goal := goals[i]
-		if goal == nil {
-			goal = origin(p.Assignment)
-		}
-		results, err := c.reassignAll(ctx, []*partition{p}, []zkutil.Assignment{reassignTo(p.Assignment, goal)})
-		if err != nil {
-			return nil, err
-		}
-		failed[i] = results[0]
+		ps, to, at = append(ps, p), append(to, reassignTo(p.Assignment, goal)), append(at, i)
+	}
+	results, err := c.reassignAll(ctx, ps, to)
+	if err != nil {
+		return nil, err
+	}
+	for i, err := range results {
+		failed[at[i]] = err
 	}
 	return failed, nil
 }

@@ -202,13 +202,14 @@ func TestReassignmentAwayFromTheDead(t *testing.T) {
 // TestReassignmentCancelled: the new replicas go, and the old ones never knew.
 func TestReassignmentCancelled(t *testing.T) {
 	c := cluster.Start(t, 3, cluster.Props{"zookeeper.session.timeout.ms": "60000"})
-	m := newMover(t, c, "orders", 2, []int32{1, 2}, replicated)
-	acked := c.Produce("orders", 1000, everywhere)
-	if c.Controller() == 3 {
-		c.Restart(3)
+	other, target := int32(2), int32(3)
+	if c.Controller() == target {
+		other, target = target, other
 	}
-	c.Pause(3)
-	m.move(3, 1)
+	m := newMover(t, c, "orders", 2, []int32{1, other}, replicated)
+	acked := c.Produce("orders", 1000, everywhere)
+	c.Pause(target)
+	m.move(target, 1)
 	if n := m.moving(); n != 2 {
 		t.Errorf("%d partitions are on the move to a broker that is silent, want 2", n)
 	}
@@ -216,8 +217,8 @@ func TestReassignmentCancelled(t *testing.T) {
 	if n := m.moving(); n != 0 {
 		t.Errorf("%d partitions are on the move after that was cancelled", n)
 	}
-	c.Resume(3)
-	m.awaitMoved([]int32{1, 2})
+	c.Resume(target)
+	m.awaitMoved([]int32{1, other})
 	c.RequireReadable("orders", acked, patience)
 }
 
