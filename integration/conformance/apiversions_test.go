@@ -19,7 +19,7 @@ var builtAPIs = []string{
 	"FindCoordinator", "ApiVersions", "CreateTopics", "DeleteTopics", "DeleteRecords", "InitProducerId",
 	"OffsetForLeaderEpoch", "DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs", "CreatePartitions", "ElectLeaders",
 	"AlterPartitionReassignments", "ListPartitionReassignments", "AlterPartition", "UpdateFeatures", "DescribeCluster", "DescribeProducers",
-	"AllocateProducerIds",
+	"AlterReplicaLogDirs", "DescribeLogDirs", "AllocateProducerIds",
 }
 
 // api is a row of testdata/api-versions.tsv.
