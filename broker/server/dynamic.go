@@ -106,8 +106,8 @@ func (d *dynamicConfig) tell(f func(before, now *config.Config)) {
 	d.changed = f
 }
 
-// follow begins to follow the changes in ZooKeeper (ZkConfigManager). What was changed since the components
-// read it is brought into force by reload.
+// followChanges begins to follow the changes in ZooKeeper (ZkConfigManager). Of what has been changed since the
+// components were made from it there are notes, which are read first.
 func (s *Server) followChanges() {
 	s.config.tell(s.reconfigure)
 	log := s.named("kafka.server.ZkConfigManager")

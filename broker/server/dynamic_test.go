@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -44,5 +45,53 @@ func TestDynamicConfig(t *testing.T) {
 	threads(50)
 	if want := []string{"num.io.threads", "num.io.threads"}; !slices.Equal(told, want) {
 		t.Errorf("components were told of %q, want %q", told, want)
+	}
+}
+
+// TestDynamicPropertiesAreFollowed: what may change while the broker runs, and is built, changes what some component
+// is told by reconfigure.
+func TestDynamicPropertiesAreFollowed(t *testing.T) {
+	type told struct{ logs, limits, listeners, advertised, numbers any }
+	of := func(c *config.Config) (all told) {
+		topic, err := c.Topic(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limits, err := connectionLimits(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		throttles := newThrottles(c)
+		throttles.setRates(c)
+		return told{logConfig(topic), limits, listeners(c), c.AdvertisedListeners(), []any{
+			c.Int("num.replica.fetchers"), c.Millis("producer.id.expiration.ms"), c.Int("num.recovery.threads.per.data.dir"),
+			throttles.leader.Rate(), throttles.follower.Rate(), throttles.dirs.Rate(),
+		}}
+	}
+	values := map[string]string{
+		"listeners": "PLAINTEXT://:1", "advertised.listeners": "PLAINTEXT://h:1", "max.connections.per.ip.overrides": "10.0.0.1:1",
+		"compression.type": "gzip", "log.message.timestamp.type": "LogAppendTime", "log.cleanup.policy": "compact", "compression.gzip.level": "5",
+	}
+	static := load(t, "broker.id=1")
+	for p := range config.Properties() {
+		if p.Scope == config.ReadOnly || p.Status != config.Built || p.Name == "listener.security.protocol.map" {
+			continue // a map of protocols changes nothing by itself: only PLAINTEXT is spoken
+		}
+		value := values[p.Name]
+		switch {
+		case value != "":
+		case p.Type == config.Bool:
+			value = map[string]string{"true": "false", "false": "true"}[p.Default]
+		default:
+			value = "17"
+		}
+		c, err := static.WithDynamic(config.Dynamic{Broker: map[string]string{p.Name: value}})
+		if err != nil {
+			t.Errorf("%s=%s: %v", p.Name, value, err)
+			continue
+		}
+		if reflect.DeepEqual(of(static), of(c)) {
+			t.Errorf("%s=%s changes nothing", p.Name, value)
+		}
 	}
 }

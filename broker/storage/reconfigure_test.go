@@ -16,6 +16,12 @@ func TestReconfigure(t *testing.T) {
 	for i := range 4 {
 		logs = append(logs, mustCreate(t, m, partition(i), DefaultLogConfig()))
 	}
+	to := map[string]string{"/a": "/b", "/b": "/a"}[logs[0].Dir()]
+	future, err := m.CreateFuture(partition(0), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs = append(logs, future)
 	other := mustCreate(t, m, topic.Partition{Topic: "other"}, DefaultLogConfig())
 	c := DefaultLogConfig()
 	c.Compact, c.Delete, c.SegmentBytes = true, false, 100
@@ -25,7 +31,7 @@ func TestReconfigure(t *testing.T) {
 	}
 	for i, l := range logs {
 		got := l.Config()
-		if got.SegmentBytes != 100 || !got.Policy.Compacted || got.Policy.Partition != partition(i).String() {
+		if got.SegmentBytes != 100 || !got.Policy.Compacted || got.Policy.Partition != partition(i%4).String() {
 			t.Errorf("%s: %+v", l.Partition(), got)
 		}
 	}
