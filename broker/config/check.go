@@ -217,6 +217,9 @@ func (d *checker) coordinators() {
 	const acks, factor = "offsets.commit.required.acks", "offsets.topic.replication.factor"
 	d.require(c.Int(acks) >= -1 && c.Int(acks) <= c.Int(factor), acks,
 		acks+" must be greater or equal to -1 and less or equal to "+factor)
+	const codec = "offsets.topic.compression.codec"
+	id := c.Int(codec)
+	d.require(id >= 0 && id <= 4, codec, "Unknown compression type id: "+strconv.Itoa(id))
 	for _, group := range []string{"consumer", "share"} {
 		for _, kind := range []string{"heartbeat.interval", "session.timeout"} {
 			name := func(bound string) string { return "group." + group + "." + bound + kind + ".ms" }

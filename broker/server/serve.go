@@ -14,6 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/control"
 	"github.com/gregor-mq/gregor/broker/api/discovery"
 	"github.com/gregor-mq/gregor/broker/api/fetch"
+	"github.com/gregor-mq/gregor/broker/api/groups"
 	"github.com/gregor-mq/gregor/broker/api/offsets"
 	"github.com/gregor-mq/gregor/broker/api/produce"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
@@ -50,9 +51,13 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		Loggers:      s.loggers,
 		Context:      s.ctx, Logger: s.named("kafka.server.ZkAdminManager"),
 	})
-	discover := &discovery.Handlers{ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features}
+	creator := admin.NewAutoCreator(topics)
+	discover := &discovery.Handlers{
+		ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features,
+		GroupPartition: s.groups.PartitionFor, Internal: creator,
+	}
 	if s.cfg.Bool("auto.create.topics.enable") {
-		discover.AutoCreate = admin.NewAutoCreator(topics)
+		discover.AutoCreate = creator
 	}
 	s.fetch = fetch.New(fetch.Options{
 		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
@@ -65,7 +70,11 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}
 	produced := &produce.Handler{Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now}
 	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
-	orders := &control.Handlers{Replicas: s.replicas, Metadata: s.metadata}
+	orders := &control.Handlers{BrokerID: s.me.brokerID, Replicas: s.replicas, Metadata: s.metadata, Groups: s.groups}
+	members := &groups.Handlers{
+		Groups: s.groups, Metadata: s.metadata, Old: s.zk, MaxMetadata: s.cfg.Int("offset.metadata.max.bytes"),
+		Context: s.ctx, Logger: log,
+	}
 	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
@@ -81,7 +90,15 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"StopReplica":                 {handle: orders.StopReplica},
 		"UpdateMetadata":              {handle: orders.UpdateMetadata},
 		"ControlledShutdown":          {handle: shutdowns.ControlledShutdown, blocks: true},
-		"FindCoordinator":             {handle: discover.FindCoordinator},
+		"OffsetCommit":                {handle: members.OffsetCommit},
+		"OffsetFetch":                 {handle: members.OffsetFetch},
+		"FindCoordinator":             {handle: discover.FindCoordinator, blocks: true},
+		"JoinGroup":                   {handle: members.JoinGroup},
+		"Heartbeat":                   {handle: members.Heartbeat},
+		"LeaveGroup":                  {handle: members.LeaveGroup},
+		"SyncGroup":                   {handle: members.SyncGroup},
+		"DescribeGroups":              {handle: members.DescribeGroups},
+		"ListGroups":                  {handle: members.ListGroups},
 		"ApiVersions":                 {handle: discover.APIVersions},
 		"CreateTopics":                {handle: topics.CreateTopics, blocks: true},
 		"DeleteTopics":                {handle: topics.DeleteTopics, blocks: true},
@@ -97,6 +114,10 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"ElectLeaders":                {handle: elections.ElectLeaders, blocks: true},
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
+		"DeleteGroups":                {handle: members.DeleteGroups},
+		"OffsetDelete":                {handle: members.OffsetDelete},
+		"ConsumerGroupHeartbeat":      {handle: members.ConsumerGroupHeartbeat},
+		"ConsumerGroupDescribe":       {handle: members.ConsumerGroupDescribe},
 		"AlterPartition":              {handle: asked.AlterPartition},
 		"UpdateFeatures":              {handle: features.UpdateFeatures, blocks: true},
 		"AllocateProducerIds":         {handle: asked.AllocateProducerIDs},

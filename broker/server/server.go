@@ -16,6 +16,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/fetch"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
 	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/broker/coordinator"
 	"github.com/gregor-mq/gregor/broker/logger"
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/network"
@@ -56,6 +57,7 @@ type Server struct {
 	controller   *controller.Controller
 	ids          *transactions.IDs
 	fetch        *fetch.Handler
+	groups       *coordinator.Coordinator
 	changes      *zkutil.Changes
 	throttles    *throttles
 
@@ -101,6 +103,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"identify the broker", s.identify},
 		{"read the dynamic configuration", s.readConfig},
 		{"open the log directories", s.startStorage},
+		{"start the group coordinator", s.startGroups},
 		{"listen", s.startNetwork},
 		{"register", s.register},
 		{"start the controller", s.startController},
@@ -219,6 +222,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	}
 	if s.controller != nil {
 		s.controller.Close()
+	}
+	if s.groups != nil {
+		s.groups.Close() // members look for another coordinator
 	}
 	s.stopReplicas()
 	var drain sync.WaitGroup

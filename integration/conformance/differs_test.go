@@ -2,7 +2,6 @@ package conformance
 
 // Reasons that several rows share.
 const (
-	noGroups       = "there is no group coordinator yet: COORDINATOR_NOT_AVAILABLE, as in Kafka before __consumer_offsets exists"
 	noTransactions = "needs a transaction coordinator, which is not built yet"
 	inOrderOfIndex = "partitions come in the order of their numbers, in Kafka in that of a hash map"
 )
@@ -11,8 +10,6 @@ const (
 var differs = map[string]difference{
 	"Produce: record set null": {"87 @Topics[0].Partitions[0] | null",
 		"Kafka fails with a NullPointerException in the handler and never answers, here a null record set is as invalid as an empty one"},
-	"FindCoordinator: empty group key": {`15 @Coordinators[0] | ""`, noGroups},
-	"FindCoordinator: valid group, v0": {"15 @top | null", noGroups},
 	"DescribeConfigs: broker loggers of broker 1": {checked,
 		"the entries are the loggers of log4j, one for each Java class that has logged; here there is one for each part of the broker"},
 	"Metadata: topic with a partition whose only replica is on the dead broker 3": {"5 @Topics[0].Partitions[2]" +
@@ -25,8 +22,6 @@ var differs = map[string]difference{
 // what had when the table was recorded. They are not replayed on Kafka.
 var byHistory = map[string]bool{
 	"Produce: record set null":                    true, // there is nothing to wait for
-	"FindCoordinator: empty group key":            true,
-	"FindCoordinator: valid group, v0":            true,
 	"DescribeConfigs: broker loggers of broker 1": true,
 }
 

@@ -122,6 +122,47 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 		return controlledShutdown(99) // nobody: the only broker has more to do
 	case "FindCoordinator":
 		return findCoordinator(0, "group")
+	case "OffsetCommit":
+		return offsetCommit("group", theTopic)
+	case "OffsetFetch":
+		return offsetFetch("group", theTopic)
+	case "JoinGroup":
+		return joinGroup("group", "member-of-no-group")
+	case "Heartbeat":
+		r := kmsg.NewPtrHeartbeatRequest()
+		r.Group, r.MemberID = "group", "member"
+		return r
+	case "LeaveGroup":
+		r := kmsg.NewPtrLeaveGroupRequest()
+		r.Group, r.MemberID, r.Members = "group", "member", []kmsg.LeaveGroupRequestMember{{MemberID: "member"}}
+		return r
+	case "SyncGroup":
+		r := kmsg.NewPtrSyncGroupRequest()
+		r.Group, r.MemberID, r.ProtocolType, r.Protocol = "group", "member", ptr("consumer"), ptr("range")
+		return r
+	case "DescribeGroups":
+		r := kmsg.NewPtrDescribeGroupsRequest()
+		r.Groups = []string{"group"}
+		return r
+	case "ListGroups":
+		return kmsg.NewPtrListGroupsRequest()
+	case "DeleteGroups":
+		r := kmsg.NewPtrDeleteGroupsRequest()
+		r.Groups = []string{"group"}
+		return r
+	case "OffsetDelete":
+		r := kmsg.NewPtrOffsetDeleteRequest()
+		r.Group = "group"
+		r.Topics = []kmsg.OffsetDeleteRequestTopic{{Topic: theTopic, Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{}}}}
+		return r
+	case "ConsumerGroupHeartbeat":
+		r := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		r.Group = "group"
+		return r
+	case "ConsumerGroupDescribe":
+		r := kmsg.NewPtrConsumerGroupDescribeRequest()
+		r.Groups = []string{"group"}
+		return r
 	case "ApiVersions":
 		return apiVersions("test")
 	case "CreateTopics":

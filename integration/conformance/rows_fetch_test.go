@@ -86,10 +86,7 @@ var rowsFetch = script{
 	"DeleteRecords: compacted topic":                                        request(deleteRecords(part("compact", 0), 1)),
 	"DeleteRecords: unknown topic":                                          request(deleteRecords(part("nope", 0), 1)),
 	"DeleteRecords: not leader":                                             request(deleteRecords(part("second", 0), 1)),
-	"DeleteRecords: internal topic __consumer_offsets": func(w *world) call {
-		if !onKafka() { // there it has come with the first FindCoordinator
-			w.create("__consumer_offsets", nil, []int32{1})
-		}
+	"DeleteRecords: internal topic __consumer_offsets": func(*world) call {
 		return call{req: deleteRecords(part("__consumer_offsets", 0), 0), again: true}
 	},
 }

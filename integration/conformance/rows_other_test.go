@@ -41,10 +41,12 @@ var rowsOther = script{
 	"FindCoordinator: coordinator type 5":                                        request(findCoordinator(5, "g")),
 	"FindCoordinator: coordinator type 2 (share)":                                request(findCoordinator(2, "g:AAAAAAAAAAAAAAAAAAAAAA:0")),
 	"FindCoordinator: coordinator type 5, v2":                                    request(findCoordinator(5, "g")),
-	"FindCoordinator: empty group key":                                           request(findCoordinator(0, "")),
-	"FindCoordinator: empty transactional id":                                    request(findCoordinator(1, "")),
-	"FindCoordinator: valid group, v0":                                           request(findCoordinator(0, "g")),
-	"FindCoordinator: no keys, v4":                                               request(findCoordinator(0)),
+	"FindCoordinator: empty group key": func(*world) call {
+		return call{req: findCoordinator(0, ""), again: true} // the topic is being created
+	},
+	"FindCoordinator: empty transactional id": request(findCoordinator(1, "")),
+	"FindCoordinator: valid group, v0":        func(*world) call { return call{req: findCoordinator(0, "g"), again: true} },
+	"FindCoordinator: no keys, v4":            request(findCoordinator(0)),
 
 	"InitProducerId: transaction timeout 0":                                          request(initProducerID(ptr("t1"), 0, -1, -1)),
 	"InitProducerId: transaction timeout -1":                                         request(initProducerID(ptr("t1"), -1, -1, -1)),

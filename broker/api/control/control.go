@@ -17,8 +17,21 @@ import (
 
 // Handlers serve the three APIs. All fields are required.
 type Handlers struct {
+	BrokerID int32
 	Replicas *replica.Manager
 	Metadata *metadata.Cache
+	Groups   Groups
+}
+
+// Groups coordinates consumer groups; it is told which partitions of __consumer_offsets are its part. A leader epoch
+// that is not news is ignored there, so that it does not matter in what order requests of two controllers end.
+type Groups interface {
+	// Elected: this broker leads the partition.
+	Elected(partition, leaderEpoch int32)
+	// Resigned: it does not; a leader epoch of -1 is any.
+	Resigned(partition, leaderEpoch int32)
+	// Deleted: these partitions, of any topic, are no more.
+	Deleted(partitions []topic.Partition)
 }
 
 // LeaderAndIsr makes this broker lead or follow partitions.
@@ -35,6 +48,7 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 	if err != nil {
 		errs = slices.Repeat([]error{err}, len(states))
 	}
+	h.coordinate(states, errs)
 	resp.ErrorCode = status.Code(err)
 	if req.Version < 5 {
 		for i, s := range states {
@@ -60,6 +74,20 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 		resp.Topics[n].Partitions = append(resp.Topics[n].Partitions, p)
 	}
 	r.Reply(resp)
+}
+
+// coordinate tells Groups of what was decided about its partitions.
+func (h *Handlers) coordinate(states []replica.PartitionState, errs []error) {
+	for i := range states {
+		s := &states[i]
+		switch {
+		case errs[i] != nil || s.Topic != topic.ConsumerOffsets:
+		case s.Leader == h.BrokerID:
+			h.Groups.Elected(s.Index, s.LeaderEpoch)
+		default:
+			h.Groups.Resigned(s.Index, s.LeaderEpoch)
+		}
+	}
 }
 
 // partitionStates flattens the two shapes of the request: by partition before version 2, by topic since.
@@ -105,7 +133,9 @@ func (h *Handlers) UpdateMetadata(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
 	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
-	resp.ErrorCode = status.Code(h.Replicas.Obey(command, func() { h.Metadata.Apply(req) }))
+	var deleted []topic.Partition
+	resp.ErrorCode = status.Code(h.Replicas.Obey(command, func() { deleted = h.Metadata.Apply(req) }))
+	h.Groups.Deleted(deleted)
 	r.Reply(resp)
 }
 
@@ -122,6 +152,9 @@ func (h *Handlers) StopReplica(r *request.Request) {
 	errs, err := h.Replicas.StopReplicas(command, stops)
 	resp.ErrorCode = status.Code(err)
 	for i, e := range errs {
+		if e == nil && stops[i].Topic == topic.ConsumerOffsets {
+			h.Groups.Resigned(stops[i].Index, max(stops[i].LeaderEpoch, -1))
+		}
 		p := kmsg.NewStopReplicaResponsePartition()
 		p.Topic, p.Partition, p.ErrorCode = stops[i].Topic, stops[i].Index, status.Code(e)
 		resp.Partitions = append(resp.Partitions, p)

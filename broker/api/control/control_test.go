@@ -1,6 +1,8 @@
 package control
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -15,7 +17,66 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func handlers(b *fixture.Broker) *Handlers {
-	return &Handlers{Replicas: b.Replicas, Metadata: b.Metadata}
+	return &Handlers{BrokerID: fixture.BrokerID, Replicas: b.Replicas, Metadata: b.Metadata, Groups: &groups{}}
+}
+
+// groups notes what it is told.
+type groups struct{ told []string }
+
+func (g *groups) Elected(partition, epoch int32) {
+	g.told = append(g.told, fmt.Sprintf("elected %d in %d", partition, epoch))
+}
+
+func (g *groups) Resigned(partition, epoch int32) {
+	g.told = append(g.told, fmt.Sprintf("resigned %d in %d", partition, epoch))
+}
+
+func (g *groups) Deleted(partitions []topic.Partition) {
+	for _, p := range partitions {
+		g.told = append(g.told, "deleted "+p.String())
+	}
+}
+
+// TestGroupsAreTold tells the coordinator of groups which partitions of __consumer_offsets are its part, and of
+// partitions that are deleted; nothing of what was refused, and nothing of other topics' leaders.
+func TestGroupsAreTold(t *testing.T) {
+	h := handlers(fixture.New(t))
+	lead := func(leader, epoch int32) {
+		req := leadership(7, 1, -1, "orders", topic.ConsumerOffsets)
+		for i := range req.TopicStates {
+			p := &req.TopicStates[i].PartitionStates[0]
+			p.Leader, p.LeaderEpoch, p.ZKVersion = leader, epoch, epoch
+		}
+		fixture.Do(t, request.HandlerFunc(h.LeaderAndIsr), req, kmsg.NewPtrLeaderAndISRResponse())
+	}
+	lead(1, 4)
+	lead(2, 3) // past
+	lead(2, 5)
+	stop := &wire.StopReplicaRequest{StopReplicaRequest: kmsg.NewStopReplicaRequest()}
+	stop.Version, stop.ControllerID, stop.ControllerEpoch, stop.BrokerEpoch = 4, 1, 1, -1
+	for _, name := range []string{"orders", topic.ConsumerOffsets} {
+		s := kmsg.NewStopReplicaRequestTopic()
+		p := kmsg.NewStopReplicaRequestTopicPartitionState()
+		p.LeaderEpoch, p.Delete = -2, true
+		s.Topic, s.PartitionStates = name, append(s.PartitionStates, p)
+		stop.Topics = append(stop.Topics, s)
+	}
+	fixture.Do(t, request.HandlerFunc(h.StopReplica), stop, kmsg.NewPtrStopReplicaResponse())
+	update := kmsg.NewPtrUpdateMetadataRequest()
+	update.Version, update.ControllerID, update.ControllerEpoch, update.BrokerEpoch = 8, 1, 1, -1
+	s := kmsg.NewUpdateMetadataRequestTopicState()
+	p := kmsg.NewUpdateMetadataRequestTopicPartition()
+	p.Leader = -2
+	s.Topic, s.PartitionStates = "orders", append(s.PartitionStates, p)
+	update.TopicStates = append(update.TopicStates, s)
+	updated := kmsg.NewPtrUpdateMetadataResponse()
+	if fixture.Do(t, request.HandlerFunc(h.UpdateMetadata), update, updated); updated.ErrorCode != 0 {
+		t.Errorf("UpdateMetadata: error %d", updated.ErrorCode)
+	}
+	want := []string{"elected 0 in 4", "resigned 0 in 5", "resigned 0 in -1", "deleted orders-0"}
+	if got := h.Groups.(*groups).told; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
 }
 
 // leadership is a LeaderAndIsr for partition 0 of each topic, which broker 1 leads.

@@ -14,6 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
 
@@ -25,6 +26,10 @@ type Handlers struct {
 	AutoCreate AutoCreator // nil: auto.create.topics.enable is false
 	Features   func() Features
 	Routes     []request.Route // what ApiVersions lists
+	// GroupPartition returns the partition of __consumer_offsets that a group belongs to.
+	GroupPartition func(group string) int32
+	// Internal creates the brokers' own topics, whatever AutoCreate is.
+	Internal AutoCreator
 }
 
 // AutoCreator creates topics that clients ask for by name (Kafka's AutoTopicCreationManager).
@@ -164,28 +169,72 @@ const (
 	shareCoordinator = 2 // KIP-932
 )
 
-// FindCoordinator answers COORDINATOR_NOT_AVAILABLE for every group and transaction, versions 0 to 6:
-// clients ask again later.
+// Texts that Kafka gives with codes before version 4 (Errors.java).
+const (
+	noErrorText        = "NONE"
+	notAvailableText   = "The coordinator is not available."
+	batchedCoordinator = 4 // version since which there are several keys
+)
+
+// FindCoordinator names the broker that coordinates each group, versions 0 to 6. For transactions it answers
+// COORDINATOR_NOT_AVAILABLE: clients ask again later.
 func (h *Handlers) FindCoordinator(r *request.Request) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	if err := wire.Decode(r, req); err != nil {
 		r.Drop(err)
 		return
 	}
-	code, message := kerr.CoordinatorNotAvailable.Code, ""
-	if req.CoordinatorType < groupCoordinator || req.CoordinatorType > shareCoordinator {
-		code, message = kerr.InvalidRequest.Code, status.InvalidRequestText
-	}
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
-	if req.Version < 4 {
-		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Port = code, &message, -1, -1
+	if req.Version < batchedCoordinator {
+		code, n := h.coordinator(r, req.CoordinatorType, req.CoordinatorKey)
+		message := noErrorText
+		switch code {
+		case kerr.CoordinatorNotAvailable.Code:
+			message = notAvailableText
+		case kerr.InvalidRequest.Code:
+			message = status.InvalidRequestText
+		}
+		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = code, &message, n.id, n.host, n.port
 		r.Reply(resp)
 		return
 	}
 	for _, key := range req.CoordinatorKeys {
 		c := kmsg.NewFindCoordinatorResponseCoordinator()
-		c.Key, c.ErrorCode, c.ErrorMessage, c.NodeID, c.Port = key, code, &message, -1, -1
+		code, n := h.coordinator(r, req.CoordinatorType, key)
+		message := ""
+		if code == kerr.InvalidRequest.Code {
+			message = status.InvalidRequestText
+		}
+		c.Key, c.ErrorCode, c.ErrorMessage, c.NodeID, c.Host, c.Port = key, code, &message, n.id, n.host, n.port
 		resp.Coordinators = append(resp.Coordinators, c)
 	}
 	r.Reply(resp)
+}
+
+// coordinator returns the broker that coordinates key, as the client sees it: the leader of the partition of
+// __consumer_offsets. The topic is created when the first client asks.
+func (h *Handlers) coordinator(r *request.Request, kind int8, key string) (int16, node) {
+	none := node{id: -1, port: -1}
+	switch {
+	case kind < groupCoordinator || kind > shareCoordinator:
+		return kerr.InvalidRequest.Code, none
+	case kind == shareCoordinator && r.Version < 6:
+		return kerr.InvalidRequest.Code, none
+	case kind != groupCoordinator:
+		return kerr.CoordinatorNotAvailable.Code, none
+	}
+	s := h.Cluster.Load()
+	if s.Topic(topic.ConsumerOffsets) == nil {
+		h.Internal.Create([]string{topic.ConsumerOffsets})
+		return kerr.CoordinatorNotAvailable.Code, none
+	}
+	p := s.Partition(topic.Partition{Topic: topic.ConsumerOffsets, Index: h.GroupPartition(key)})
+	if p == nil {
+		return kerr.CoordinatorNotAvailable.Code, none
+	}
+	at, ok := s.Endpoint(p.Leader, r.Conn.Listener)
+	if !ok {
+		return kerr.CoordinatorNotAvailable.Code, none
+	}
+	return 0, node{id: p.Leader, host: at.Host, port: at.Port}
 }

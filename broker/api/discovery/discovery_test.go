@@ -50,7 +50,10 @@ func cluster() *Handlers {
 	internal := kmsg.UpdateMetadataRequestTopicState{Topic: topic.ConsumerOffsets, TopicID: topic.ID{15: 2}}
 	internal.PartitionStates = []kmsg.UpdateMetadataRequestTopicPartition{{Leader: 1, ISR: []int32{1}, Replicas: []int32{1, 8}}}
 	req.TopicStates = append(req.TopicStates, orders, internal)
-	h := &Handlers{ClusterID: "cluster", Cluster: &metadata.Cache{}, Features: func() Features { return Features{Epoch: -1} }}
+	h := &Handlers{
+		ClusterID: "cluster", Cluster: &metadata.Cache{}, Features: func() Features { return Features{Epoch: -1} },
+		GroupPartition: func(group string) int32 { return int32(group[0] - 'g') },
+	}
 	h.Cluster.Apply(req)
 	return h
 }
@@ -270,27 +273,64 @@ func TestDescribeCluster(t *testing.T) {
 	}
 }
 
+// TestFindCoordinator asks for group g, whose partition broker 1 leads, and for h, whose partition does not exist.
 func TestFindCoordinator(t *testing.T) {
 	h := cluster()
 	for version := int16(0); version <= 6; version++ {
-		for kind, want := range map[int8]int16{0: 15, 1: 15, 3: 42} {
-			if version == 0 && kind != 0 {
-				continue // version 0 knows groups only
-			}
-			req := kmsg.NewPtrFindCoordinatorRequest()
-			req.Version, req.CoordinatorKey, req.CoordinatorKeys, req.CoordinatorType = version, "g", []string{"g", "h"}, kind
-			resp := kmsg.NewPtrFindCoordinatorResponse()
-			fixture.Do(t, request.HandlerFunc(h.FindCoordinator), req, resp)
-			codes := []int16{resp.ErrorCode}
-			if version >= 4 {
-				codes = nil
-				for _, c := range resp.Coordinators {
-					codes = append(codes, c.ErrorCode)
+		for _, key := range []string{"g", "h"} {
+			for kind, want := range map[int8]int16{0: 0, 1: 15, 2: 15, 3: 42} {
+				if version == 0 && kind != 0 {
+					continue // version 0 knows groups only
+				}
+				switch {
+				case kind == 0 && key == "h":
+					want = 15
+				case kind == 2 && version < 6:
+					want = 42
+				}
+				code, id, port := findCoordinator(t, h, version, kind, key)
+				if code != want || want == 0 && (id != 1 || port != 9091) || want != 0 && (id != -1 || port != -1) {
+					t.Errorf("v%d, type %d, %s: error %d, broker %d, port %d, want error %d", version, kind, key, code, id, port, want)
 				}
 			}
-			if slices.ContainsFunc(codes, func(c int16) bool { return c != want }) || version >= 4 && len(codes) != 2 {
-				t.Errorf("v%d, type %d: errors %v, want %d", version, kind, codes, want)
-			}
 		}
+	}
+}
+
+func findCoordinator(t *testing.T, h *Handlers, version int16, kind int8, key string) (code int16, id, port int32) {
+	t.Helper()
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.Version, req.CoordinatorKey, req.CoordinatorKeys, req.CoordinatorType = version, key, []string{key}, kind
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	fixture.Do(t, request.HandlerFunc(h.FindCoordinator), req, resp)
+	if version < 4 {
+		return resp.ErrorCode, resp.NodeID, resp.Port
+	}
+	if len(resp.Coordinators) != 1 || resp.Coordinators[0].Key != key {
+		t.Fatalf("v%d: %+v", version, resp.Coordinators)
+	}
+	c := resp.Coordinators[0]
+	return c.ErrorCode, c.NodeID, c.Port
+}
+
+// internalCreator notes what is to be created.
+type internalCreator struct{ created []string }
+
+func (c *internalCreator) Create(names []string) []int16 {
+	c.created = append(c.created, names...)
+	return make([]int16, len(names))
+}
+
+// TestFindCoordinatorCreatesTheTopic creates __consumer_offsets when the first client asks for a group.
+func TestFindCoordinatorCreatesTheTopic(t *testing.T) {
+	c := &internalCreator{}
+	h := &Handlers{Cluster: &metadata.Cache{}, Internal: c}
+	for kind := range int8(2) {
+		if code, _, _ := findCoordinator(t, h, 4, kind, "g"); code != 15 {
+			t.Errorf("type %d: error %d, want 15", kind, code)
+		}
+	}
+	if !slices.Equal(c.created, []string{topic.ConsumerOffsets}) {
+		t.Errorf("created %v", c.created)
 	}
 }

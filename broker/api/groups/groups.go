@@ -1,0 +1,155 @@
+// Package groups serves the APIs of consumer groups and committed offsets.
+//
+// The handlers translate: what a group does is the coordinator's part. JoinGroup, SyncGroup and OffsetCommit
+// are answered when the coordinator calls back, from whatever goroutine; the connection meanwhile reads on.
+package groups
+
+import (
+	"context"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/coordinator"
+	"github.com/gregor-mq/gregor/broker/coordinator/group"
+	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Handlers serve the APIs of the package. All fields are required.
+type Handlers struct {
+	Groups   *coordinator.Coordinator
+	Metadata *metadata.Cache
+	// Old keeps the offsets of version 0 of OffsetCommit and OffsetFetch.
+	Old         OldOffsets
+	MaxMetadata int             // offset.metadata.max.bytes
+	Context     context.Context // ends when the broker stops
+	Logger      logrus.FieldLogger
+}
+
+// OldOffsets are the offsets that consumers before Kafka 0.9 keep in ZooKeeper.
+type OldOffsets interface {
+	// ConsumerOffset returns the offset; ok is false if there is none.
+	ConsumerOffset(ctx context.Context, group string, p topic.Partition) (offset int64, ok bool, err error)
+	SetConsumerOffset(ctx context.Context, group string, p topic.Partition, offset int64) error
+}
+
+// decode decodes r into req, or drops r and reports false.
+func decode(r *request.Request, req kmsg.Request) bool {
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return false
+	}
+	return true
+}
+
+// JoinGroup lets a member take part in the group's next generation, versions 0 to 9.
+func (h *Handlers) JoinGroup(r *request.Request) {
+	req := kmsg.NewPtrJoinGroupRequest()
+	if !decode(r, req) {
+		return
+	}
+	j := &group.Join{
+		MemberID: req.MemberID, InstanceID: req.InstanceID,
+		ClientID: r.ClientID, ClientHost: "/" + r.Conn.Remote.Addr().Unmap().String(),
+		SessionTimeoutMs: req.SessionTimeoutMillis, RebalanceTimeoutMs: req.RebalanceTimeoutMillis,
+		ProtocolType:      req.ProtocolType,
+		RequireKnownID:    req.Version >= 4 && req.InstanceID == nil,
+		MaySkipAssignment: req.Version >= 9,
+	}
+	if req.Version == 0 {
+		j.RebalanceTimeoutMs = req.SessionTimeoutMillis
+	}
+	for i := range req.Protocols {
+		j.Protocols = append(j.Protocols, group.Protocol{Name: req.Protocols[i].Name, Metadata: req.Protocols[i].Metadata})
+	}
+	h.Groups.Join(req.Group, j, func(a group.Joined) { r.Reply(joined(req, a)) })
+}
+
+func joined(req *kmsg.JoinGroupRequest, a group.Joined) request.Body {
+	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
+	resp.ErrorCode, resp.MemberID, resp.Generation = a.Code, a.MemberID, a.Generation
+	resp.ProtocolType, resp.Protocol, resp.LeaderID, resp.SkipAssignment = a.ProtocolType, a.Protocol, a.Leader, a.Skip
+	if resp.Protocol == nil && req.Version < 7 {
+		resp.Protocol = new(string)
+	}
+	for _, m := range a.Members {
+		out := kmsg.NewJoinGroupResponseMember()
+		out.MemberID, out.InstanceID, out.ProtocolMetadata = m.ID, m.InstanceID, m.Metadata
+		resp.Members = append(resp.Members, out)
+	}
+	return resp
+}
+
+// SyncGroup gives a member its assignment, versions 0 to 5.
+func (h *Handlers) SyncGroup(r *request.Request) {
+	req := kmsg.NewPtrSyncGroupRequest()
+	if !decode(r, req) {
+		return
+	}
+	reply := func(a group.Synced) {
+		resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
+		resp.ErrorCode, resp.ProtocolType, resp.Protocol, resp.MemberAssignment = a.Code, a.ProtocolType, a.Protocol, a.Assignment
+		if resp.MemberAssignment == nil {
+			resp.MemberAssignment = []byte{}
+		}
+		r.Reply(resp)
+	}
+	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
+		reply(group.Synced{Code: kerr.InconsistentGroupProtocol.Code})
+		return
+	}
+	s := &group.Sync{
+		MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
+		ProtocolType: req.ProtocolType, Protocol: req.Protocol,
+		Assignments: make(map[string][]byte, len(req.GroupAssignment)),
+	}
+	for i := range req.GroupAssignment {
+		s.Assignments[req.GroupAssignment[i].MemberID] = req.GroupAssignment[i].MemberAssignment
+	}
+	h.Groups.Sync(req.Group, s, reply)
+}
+
+// Heartbeat keeps a member alive and tells it of a rebalance, versions 0 to 4.
+func (h *Handlers) Heartbeat(r *request.Request) {
+	req := kmsg.NewPtrHeartbeatRequest()
+	if !decode(r, req) {
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+	resp.ErrorCode = h.Groups.Heartbeat(req.Group, group.Identity{MemberID: req.MemberID, InstanceID: req.InstanceID}, req.Generation)
+	r.Reply(resp)
+}
+
+// LeaveGroup ends memberships, versions 0 to 5. Before version 3 it is about one member, whose error is that of
+// the whole.
+func (h *Handlers) LeaveGroup(r *request.Request) {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	if !decode(r, req) {
+		return
+	}
+	var who []group.Identity
+	if req.Version < 3 {
+		who = append(who, group.Identity{MemberID: req.MemberID})
+	}
+	for i := range req.Members {
+		who = append(who, group.Identity{MemberID: req.Members[i].MemberID, InstanceID: req.Members[i].InstanceID})
+	}
+	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
+	var codes []int16
+	resp.ErrorCode, codes = h.Groups.Leave(req.Group, who)
+	if req.Version < 3 && len(codes) > 0 {
+		resp.ErrorCode = codes[0]
+		r.Reply(resp)
+		return
+	}
+	for i, code := range codes {
+		m := kmsg.NewLeaveGroupResponseMember()
+		m.MemberID, m.InstanceID, m.ErrorCode = who[i].MemberID, who[i].InstanceID, code
+		resp.Members = append(resp.Members, m)
+	}
+	r.Reply(resp)
+}

@@ -1,0 +1,204 @@
+package groups
+
+import (
+	"time"
+	"unicode/utf16"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/coordinator/group"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// OffsetCommit commits offsets, versions 0 to 9; those of version 0 go to ZooKeeper.
+func (h *Handlers) OffsetCommit(r *request.Request) {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	if !decode(r, req) {
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	c := &group.Commit{
+		Identity:   group.Identity{MemberID: req.MemberID, InstanceID: req.InstanceID},
+		Generation: req.Generation,
+	}
+	out := h.lay(req, resp, c)
+	switch {
+	case len(out) == 0:
+		r.Reply(resp)
+	case req.Version == 0:
+		for i := range c.Offsets {
+			*out[i] = h.commitOld(req.Group, &c.Offsets[i])
+		}
+		r.Reply(resp)
+	default:
+		h.Groups.Commit(req.Group, c, func(codes []int16) {
+			for i, code := range codes {
+				*out[i] = code
+			}
+			r.Reply(resp)
+		})
+	}
+}
+
+// lay puts the request's offsets into c, and a place for each into resp. The places of those in c are returned; the
+// others are of partitions that do not exist.
+func (h *Handlers) lay(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, c *group.Commit) (out []*int16) {
+	cluster := h.Metadata.Load()
+	now := time.Now().UnixMilli()
+	expires := int64(-1)
+	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis != -1 {
+		expires = now + req.RetentionTimeMillis
+	}
+	resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		in := &req.Topics[i]
+		t := &resp.Topics[i]
+		t.Topic, t.Partitions = in.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, len(in.Partitions))
+		for j := range in.Partitions {
+			p := &in.Partitions[j]
+			at := topic.Partition{Topic: in.Topic, Index: p.Partition}
+			if t.Partitions[j].Partition = p.Partition; cluster.Partition(at) == nil {
+				t.Partitions[j].ErrorCode = kerr.UnknownTopicOrPartition.Code
+				continue
+			}
+			o := group.Offset{Offset: p.Offset, LeaderEpoch: -1, CommitTimestamp: now, ExpireTimestamp: expires}
+			if req.Version >= 6 {
+				o.LeaderEpoch = p.LeaderEpoch
+			}
+			if req.Version == 1 && p.Timestamp != -1 {
+				o.CommitTimestamp = p.Timestamp
+			}
+			if p.Metadata != nil {
+				o.Metadata = *p.Metadata
+			}
+			c.Offsets = append(c.Offsets, group.PartitionOffset{Partition: at, Offset: o})
+			out = append(out, &t.Partitions[j].ErrorCode)
+		}
+	}
+	return out
+}
+
+func (h *Handlers) commitOld(groupID string, o *group.PartitionOffset) int16 {
+	if len(utf16.Encode([]rune(o.Metadata))) > h.MaxMetadata {
+		return kerr.OffsetMetadataTooLarge.Code
+	}
+	if err := h.Old.SetConsumerOffset(h.Context, groupID, o.Partition, o.Offset.Offset); err != nil {
+		h.Logger.WithField("group", groupID).WithError(err).Warn("cannot keep an offset in ZooKeeper")
+		return status.Code(err)
+	}
+	return 0
+}
+
+// OffsetFetch returns committed offsets, versions 0 to 9, since version 8 of several groups; those of version 0 come
+// from ZooKeeper.
+func (h *Handlers) OffsetFetch(r *request.Request) {
+	req := kmsg.NewPtrOffsetFetchRequest()
+	if !decode(r, req) {
+		return
+	}
+	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+	if req.Version >= 8 {
+		for i := range req.Groups {
+			resp.Groups = append(resp.Groups, h.fetchGroup(&req.Groups[i], req.RequireStable))
+		}
+		r.Reply(resp)
+		return
+	}
+	var asked []topic.Partition
+	if req.Topics != nil || req.Version < 2 { // later, null is all
+		asked = []topic.Partition{}
+	}
+	for i := range req.Topics {
+		for _, p := range req.Topics[i].Partitions {
+			asked = append(asked, topic.Partition{Topic: req.Topics[i].Topic, Index: p})
+		}
+	}
+	var found []group.FetchedOffset
+	if req.Version == 0 {
+		found = h.fetchOld(req.Group, asked)
+	} else {
+		var code int16
+		if code, found = h.Groups.Fetch(req.Group, asked, req.RequireStable); code != 0 {
+			found = refused(asked, code)
+			if resp.ErrorCode = code; req.Version >= 2 {
+				found = nil
+			}
+		}
+	}
+	for _, o := range found {
+		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].Topic != o.Topic {
+			t := kmsg.NewOffsetFetchResponseTopic()
+			t.Topic = o.Topic
+			resp.Topics = append(resp.Topics, t)
+		}
+		p := kmsg.NewOffsetFetchResponseTopicPartition()
+		p.Partition, p.Offset, p.LeaderEpoch, p.Metadata, p.ErrorCode = o.Index, o.Offset, o.LeaderEpoch, &o.Metadata, o.Code
+		t := &resp.Topics[len(resp.Topics)-1]
+		t.Partitions = append(t.Partitions, p)
+	}
+	r.Reply(resp)
+}
+
+// refused repeats an error for each partition: version 1 has no other place for it.
+func refused(asked []topic.Partition, code int16) (list []group.FetchedOffset) {
+	for _, p := range asked {
+		o := group.NoOffset(p)
+		o.Code = code
+		list = append(list, o)
+	}
+	return list
+}
+
+func (h *Handlers) fetchGroup(req *kmsg.OffsetFetchRequestGroup, requireStable bool) kmsg.OffsetFetchResponseGroup {
+	resp := kmsg.NewOffsetFetchResponseGroup()
+	resp.Group = req.Group
+	var asked []topic.Partition
+	if req.Topics != nil {
+		asked = []topic.Partition{}
+	}
+	for i := range req.Topics {
+		for _, p := range req.Topics[i].Partitions {
+			asked = append(asked, topic.Partition{Topic: req.Topics[i].Topic, Index: p})
+		}
+	}
+	var found []group.FetchedOffset
+	resp.ErrorCode, found = h.Groups.Fetch(req.Group, asked, requireStable)
+	for _, o := range found {
+		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].Topic != o.Topic {
+			t := kmsg.NewOffsetFetchResponseGroupTopic()
+			t.Topic = o.Topic
+			resp.Topics = append(resp.Topics, t)
+		}
+		p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		p.Partition, p.Offset, p.LeaderEpoch, p.Metadata, p.ErrorCode = o.Index, o.Offset, o.LeaderEpoch, &o.Metadata, o.Code
+		t := &resp.Topics[len(resp.Topics)-1]
+		t.Partitions = append(t.Partitions, p)
+	}
+	return resp
+}
+
+func (h *Handlers) fetchOld(groupID string, asked []topic.Partition) []group.FetchedOffset {
+	cluster := h.Metadata.Load()
+	list := make([]group.FetchedOffset, len(asked))
+	for i, p := range asked {
+		list[i] = group.NoOffset(p)
+		if cluster.Partition(p) == nil {
+			list[i].Code = kerr.UnknownTopicOrPartition.Code
+			continue
+		}
+		offset, ok, err := h.Old.ConsumerOffset(h.Context, groupID, p)
+		switch {
+		case err != nil:
+			h.Logger.WithField("group", groupID).WithError(err).Warn("cannot read an offset from ZooKeeper")
+			list[i].Code = status.Code(err)
+		case !ok:
+			list[i].Code = kerr.UnknownTopicOrPartition.Code
+		default:
+			list[i].Offset = offset
+		}
+	}
+	return list
+}

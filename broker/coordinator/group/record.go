@@ -1,0 +1,176 @@
+package group
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Versions that are written, as by Kafka with inter.broker.protocol.version 3.9. An offset with an expiry of
+// its own goes into a version that has a field for it, and loses its leader epoch.
+const (
+	offsetKeyVersion        = 1
+	metadataKeyVersion      = 2
+	offsetValueVersion      = 3
+	offsetValueExpiring     = 1
+	metadataValueVersion    = 3
+	offsetValueVersionMax   = 4
+	metadataValueVersionMax = 4
+)
+
+// ErrUnknownRecord reports a key of a version that is not ours: the group protocol of KRaft, or a later one.
+var ErrUnknownRecord = errors.New("record of an unknown version")
+
+// OffsetKey returns the key of the record with the offset of p.
+func OffsetKey(group string, p topic.Partition) []byte {
+	k := kmsg.OffsetCommitKey{Version: offsetKeyVersion, Group: group, Topic: p.Topic, Partition: p.Index}
+	return k.AppendTo(nil)
+}
+
+// MetadataKey returns the key of the record with the metadata of group.
+func MetadataKey(group string) []byte {
+	k := kmsg.GroupMetadataKey{Version: metadataKeyVersion, Group: group}
+	return k.AppendTo(nil)
+}
+
+// OffsetValue returns the value of the record with o.
+func OffsetValue(o *Offset) []byte {
+	v := kmsg.NewOffsetCommitValue()
+	v.Version = offsetValueVersion
+	if o.ExpireTimestamp >= 0 {
+		v.Version, v.ExpireTimestamp = offsetValueExpiring, o.ExpireTimestamp
+	}
+	v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp = o.Offset, o.LeaderEpoch, o.Metadata, o.CommitTimestamp
+	return v.AppendTo(nil)
+}
+
+// value returns the value of the record with g's metadata, with assignments or, if nil, those of the members.
+func (g *Group) value(assignments map[string][]byte) []byte {
+	v := kmsg.NewGroupMetadataValue()
+	v.Version = metadataValueVersion
+	v.ProtocolType, v.Generation, v.Protocol, v.CurrentStateTimestamp = g.typed(), g.generation, g.protocol, g.since
+	if g.leader != "" {
+		v.Leader = &g.leader
+	}
+	for _, m := range g.order {
+		o := kmsg.NewGroupMetadataValueMember()
+		o.MemberID, o.InstanceID, o.ClientID, o.ClientHost = m.id, m.instance, m.clientID, m.clientHost
+		o.RebalanceTimeoutMillis, o.SessionTimeoutMillis = int32(m.rebalanceTimeout.Milliseconds()), int32(m.sessionTimeout.Milliseconds())
+		o.Subscription, o.Assignment = m.metadata(deref(g.protocol)), m.assignment
+		if assignments != nil {
+			o.Assignment = assignments[m.id]
+		}
+		v.Members = append(v.Members, o)
+	}
+	return v.AppendTo(nil)
+}
+
+// Key is a decoded key of __consumer_offsets: of an offset if Offset is set, else of a group's metadata.
+type Key struct {
+	Group     string
+	Offset    bool
+	Partition topic.Partition
+}
+
+// DecodeKey decodes a key. ErrUnknownRecord: it is of a version that is skipped.
+func DecodeKey(b []byte) (Key, error) {
+	if len(b) < 2 {
+		return Key{}, fmt.Errorf("key of %d bytes", len(b))
+	}
+	switch version := int16(binary.BigEndian.Uint16(b)); {
+	case version == 0 || version == offsetKeyVersion:
+		var k kmsg.OffsetCommitKey
+		if err := k.ReadFrom(b); err != nil {
+			return Key{}, fmt.Errorf("key of an offset: %w", err)
+		}
+		return Key{Group: k.Group, Offset: true, Partition: topic.Partition{Topic: k.Topic, Index: k.Partition}}, nil
+	case version == metadataKeyVersion:
+		var k kmsg.GroupMetadataKey
+		if err := k.ReadFrom(b); err != nil {
+			return Key{}, fmt.Errorf("key of a group: %w", err)
+		}
+		return Key{Group: k.Group}, nil
+	default:
+		return Key{}, fmt.Errorf("key version %d: %w", version, ErrUnknownRecord)
+	}
+}
+
+// DecodeOffset decodes the value of an offset.
+func DecodeOffset(b []byte) (Offset, error) {
+	if err := checkVersion(b, offsetValueVersionMax); err != nil {
+		return Offset{}, fmt.Errorf("value of an offset: %w", err)
+	}
+	v := kmsg.NewOffsetCommitValue()
+	v.LeaderEpoch, v.ExpireTimestamp = -1, -1
+	if err := v.ReadFrom(b); err != nil {
+		return Offset{}, fmt.Errorf("value of an offset: %w", err)
+	}
+	o := Offset{
+		Offset: v.Offset, LeaderEpoch: -1, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp, ExpireTimestamp: -1,
+	}
+	switch {
+	case v.Version == offsetValueExpiring:
+		o.ExpireTimestamp = v.ExpireTimestamp
+	case v.Version >= offsetValueVersion:
+		o.LeaderEpoch = v.LeaderEpoch
+	}
+	return o, nil
+}
+
+func checkVersion(b []byte, newest int16) error {
+	if len(b) < 2 {
+		return fmt.Errorf("%d bytes", len(b))
+	}
+	if version := int16(binary.BigEndian.Uint16(b)); version < 0 || version > newest {
+		return fmt.Errorf("version %d: %w", version, ErrUnknownRecord)
+	}
+	return nil
+}
+
+// Decode makes a group of the value of its metadata: Stable, or Empty if it has no members. Each member
+// knows the one protocol that the group had chosen.
+func Decode(id string, b []byte, config *Config, now time.Time) (*Group, error) {
+	if err := checkVersion(b, metadataValueVersionMax); err != nil {
+		return nil, fmt.Errorf("metadata of group %s: %w", id, err)
+	}
+	v := kmsg.NewGroupMetadataValue()
+	if err := v.ReadFrom(b); err != nil {
+		return nil, fmt.Errorf("metadata of group %s: %w", id, err)
+	}
+	g := New(id, config, now)
+	if g.generation, g.protocol, g.since = v.Generation, v.Protocol, -1; v.ProtocolType != "" {
+		g.protocolType = &v.ProtocolType
+	}
+	if v.Version >= 2 {
+		g.since = v.CurrentStateTimestamp
+	}
+	for i := range v.Members {
+		o := &v.Members[i]
+		if g.members[o.MemberID] != nil {
+			return nil, fmt.Errorf("metadata of group %s: member %s is there twice", id, o.MemberID)
+		}
+		m := &member{
+			id: o.MemberID, instance: o.InstanceID, clientID: o.ClientID, clientHost: o.ClientHost,
+			sessionTimeout: millis(o.SessionTimeoutMillis), rebalanceTimeout: millis(o.RebalanceTimeoutMillis),
+			protocols:  []Protocol{{deref(v.Protocol), bytes.Clone(o.Subscription)}},
+			assignment: bytes.Clone(o.Assignment),
+		}
+		if v.Version == 0 {
+			m.rebalanceTimeout = m.sessionTimeout
+		}
+		g.add(m, v.ProtocolType)
+		g.state = Stable
+	}
+	if v.Leader != nil && g.members[*v.Leader] != nil {
+		g.leader = *v.Leader
+	}
+	g.subscribe()
+	g.fx = Effects{}
+	return g, nil
+}

@@ -1,0 +1,240 @@
+package coordinator
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/coordinator/group"
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+// Elected makes this broker the coordinator of a partition's groups, under a leader epoch. It returns at once: until
+// the partition is loaded, requests are told so. An epoch that is not news is ignored.
+func (c *Coordinator) Elected(index, epoch int32) {
+	p := c.partition(index)
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if epoch <= p.epoch || c.ctx.Err() != nil {
+		return
+	}
+	if p.epoch = epoch; p.owner != elsewhere {
+		return // it went on leading
+	}
+	p.owner, p.groups = loading, nil
+	c.wg.Go(func() { c.load(p) })
+}
+
+// Resigned ends the groups of a partition here, in a leader epoch; -1: in any, since the topic is deleted. If it is
+// made anew, its epochs begin anew.
+func (c *Coordinator) Resigned(index, epoch int32) {
+	p := c.partition(index)
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	if epoch >= 0 && epoch < p.epoch {
+		p.mu.Unlock()
+		return
+	}
+	p.epoch = epoch
+	p.mu.Unlock()
+	c.resign(p)
+}
+
+func (c *Coordinator) partition(index int32) *partition {
+	if index < 0 || int(index) >= len(c.partitions) {
+		c.opts.Logger.WithField("partition", index).Warnf("%s has more partitions than when this broker started; no group is looked for there", topic.ConsumerOffsets)
+		return nil
+	}
+	return c.partitions[index]
+}
+
+// resign ends p's groups.
+func (c *Coordinator) resign(p *partition) {
+	now := time.Now()
+	p.mu.Lock()
+	groups := p.groups
+	p.owner, p.groups = elsewhere, nil
+	ended := make(map[*entry]work, len(groups))
+	for _, e := range groups {
+		e.Unload(now)
+		ended[e] = c.settleLocked(p, e)
+	}
+	p.mu.Unlock()
+	for e, w := range ended {
+		c.act(p, e, w)
+	}
+	if len(groups) > 0 {
+		c.opts.Logger.WithField("partition", p.Index).WithField("groups", len(groups)).Info("unloaded groups")
+	}
+}
+
+// errGivenUp ends a load that nobody waits for any more.
+var errGivenUp = errors.New("given up")
+
+// load reads p's groups, and owns them then. A partition that cannot be read stays unowned: its log directory has
+// failed, and another replica will lead.
+func (c *Coordinator) load(p *partition) {
+	select {
+	case c.loads <- struct{}{}:
+		defer func() { <-c.loads }()
+	case <-c.ctx.Done():
+		return
+	}
+	log := c.opts.Logger.WithField("partition", p.Index)
+	started := time.Now()
+	for {
+		p.mu.Lock()
+		epoch := p.epoch
+		p.mu.Unlock()
+		groups, records, err := c.read(p)
+		switch {
+		case c.ctx.Err() != nil || errors.Is(err, errGivenUp):
+			return
+		case err != nil:
+			log.WithError(err).Error("cannot load offsets and group metadata")
+		}
+		if c.loaded(p, epoch, groups, err) {
+			log.WithField("groups", len(groups)).WithField("records", records).WithField("epoch", epoch).
+				WithField("took", time.Since(started).Round(time.Millisecond)).Info("loaded offsets and group metadata")
+			return
+		}
+	}
+}
+
+// loaded takes what was read over, unless the partition was lost meanwhile, or lost and won again: then it must be
+// read anew, and loaded reports false.
+func (c *Coordinator) loaded(p *partition, epoch int32, groups map[string]*group.Group, err error) bool {
+	now := time.Now()
+	p.mu.Lock()
+	if p.owner != loading {
+		p.mu.Unlock()
+		return true
+	}
+	if p.epoch != epoch {
+		p.mu.Unlock()
+		return false
+	}
+	if err != nil {
+		p.owner = elsewhere
+		p.mu.Unlock()
+		return true
+	}
+	p.owner, p.groups = owned, make(map[string]*entry, len(groups))
+	begun := make(map[*entry]work, len(groups))
+	for id, g := range groups {
+		e := &entry{Group: g}
+		p.groups[id] = e
+		g.Begin(now)
+		begun[e] = c.settleLocked(p, e)
+	}
+	p.mu.Unlock()
+	for e, w := range begun {
+		c.act(p, e, w)
+	}
+	return true
+}
+
+// read makes the groups of p's log.
+func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, records int, err error) {
+	r, err := c.opts.Replicas.Partition(p.Partition)
+	if err != nil {
+		return nil, 0, err
+	}
+	reader := &reader{loading: group.NewLoading(&c.opts.Groups), coordinator: c, partition: p, now: time.Now()}
+	log := r.Log()
+	for offset := log.StartOffset(); offset < log.EndOffset(); {
+		if c.ctx.Err() != nil || !p.isLoading() {
+			return nil, 0, errGivenUp
+		}
+		next, err := reader.chunk(r, offset)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read from offset %d: %w", offset, err)
+		}
+		if next <= offset {
+			break
+		}
+		offset = next
+	}
+	return reader.loading.Groups(time.Now()), reader.records, nil
+}
+
+func (p *partition) isLoading() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owner == loading
+}
+
+// reader reads a log's batches into a group.Loading.
+type reader struct {
+	coordinator *Coordinator
+	partition   *partition
+	loading     *group.Loading
+	now         time.Time
+	buf         []byte
+	records     int
+}
+
+// chunk takes in the batches from offset on, as many as fit the buffer, one at least, and returns where to go on.
+func (r *reader) chunk(p *replica.Partition, offset int64) (int64, error) {
+	log := p.Log()
+	read, err := log.Read(offset, r.coordinator.opts.LoadBufferBytes, log.EndOffset(), true)
+	if err != nil || read.Section == nil {
+		return offset, err
+	}
+	defer read.Section.Release()
+	n := int(read.Section.Size())
+	if cap(r.buf) < n {
+		r.buf = make([]byte, max(n, min(r.coordinator.opts.LoadBufferBytes, 1<<20)))
+	}
+	data := r.buf[:n]
+	if _, err := read.Section.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+		return offset, err
+	}
+	for {
+		b, rest, err := record.Next(data)
+		if errors.Is(err, record.ErrShort) {
+			return offset, nil
+		}
+		if err != nil {
+			return offset, err
+		}
+		if err := r.batch(b); err != nil {
+			return offset, err
+		}
+		data, offset = rest, max(offset, b.NextOffset())
+	}
+}
+
+func (r *reader) batch(b record.Batch) error {
+	if b.IsControl() {
+		m, ok, err := b.Marker()
+		if ok {
+			r.loading.EndTransaction(b.ProducerID(), m.Commit)
+		}
+		return err
+	}
+	at := group.Place{Batch: -1, ProducerID: b.ProducerID(), Transactional: b.IsTransactional()}
+	for rec, err := range b.Records() {
+		if err != nil {
+			return err
+		}
+		if at.Batch < 0 {
+			at.Batch = rec.Offset
+		}
+		r.records++
+		// What cannot be understood is left out. Kafka gives the whole partition up, and serves it as if it were empty.
+		if err := r.loading.Add(rec.Key, rec.Value, at, r.now); err != nil {
+			level := r.coordinator.opts.Logger.WithField("partition", r.partition.Index).WithField("offset", rec.Offset)
+			level.WithError(err).Warn("a record is left out while loading groups")
+		}
+	}
+	return nil
+}

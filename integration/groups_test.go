@@ -1,0 +1,275 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// groupProps make a small cluster's groups quick.
+var groupProps = cluster.Props{
+	"offsets.topic.num.partitions":        "5",
+	"offsets.topic.replication.factor":    "1",
+	"group.initial.rebalance.delay.ms":    "200",
+	"group.min.session.timeout.ms":        "1000",
+	"offsets.topic.compression.codec":     "3",
+	"offsets.retention.check.interval.ms": "1000",
+}
+
+// consumed counts how often each value was processed.
+type consumed struct {
+	mu    sync.Mutex
+	times map[string]int
+}
+
+func (c *consumed) add(value string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.times == nil {
+		c.times = map[string]int{}
+	}
+	c.times[value]++
+}
+
+func (c *consumed) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.times)
+}
+
+// produceValues produces first, first+1, ... as values.
+func produceValues(t *testing.T, c *cluster.Cluster, topic string, first, n int) {
+	t.Helper()
+	client := c.Client()
+	defer client.Close()
+	for i := first; i < first+n; i++ {
+		value := fmt.Sprint(i)
+		client.Produce(deadline(t), &kgo.Record{Topic: topic, Key: []byte(value), Value: []byte(value)}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Errorf("produce: %v", err)
+			}
+		})
+	}
+	if err := client.Flush(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// member is a franz-go consumer that commits after each poll.
+type member struct {
+	client *kgo.Client
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func startMember(t *testing.T, c *cluster.Cluster, topic, group string, seen *consumed, opts ...kgo.Opt) *member {
+	t.Helper()
+	opts = append([]kgo.Opt{
+		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.FetchMaxWait(100 * time.Millisecond),
+		kgo.SessionTimeout(6 * time.Second), kgo.HeartbeatInterval(300 * time.Millisecond),
+	}, opts...)
+	ctx, cancel := context.WithCancel(t.Context())
+	m := &member{client: c.Client(opts...), cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(m.done)
+		for ctx.Err() == nil {
+			fetches := m.client.PollFetches(ctx)
+			fetches.EachRecord(func(r *kgo.Record) { seen.add(string(r.Value)) })
+			_ = m.client.CommitUncommittedOffsets(ctx) // what is not committed is processed again
+			m.client.AllowRebalance()
+		}
+	}()
+	t.Cleanup(m.stop)
+	return m
+}
+
+// stop leaves the group, unless the member is static.
+func (m *member) stop() {
+	m.cancel()
+	<-m.done
+	m.client.Close()
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("gave up waiting until %s", what)
+		}
+	}
+}
+
+// TestGroupMembersComeAndGo lets members of each kind share a topic under load: each record is processed.
+func TestGroupMembersComeAndGo(t *testing.T) {
+	c := cluster.Start(t, 1, groupProps)
+	for name, opts := range map[string]func(i int) []kgo.Opt{
+		"eager":       func(int) []kgo.Opt { return []kgo.Opt{kgo.Balancers(kgo.RangeBalancer())} },
+		"cooperative": func(int) []kgo.Opt { return []kgo.Opt{kgo.Balancers(kgo.CooperativeStickyBalancer())} },
+		"static": func(i int) []kgo.Opt {
+			return []kgo.Opt{kgo.InstanceID(fmt.Sprint("instance-", i)), kgo.Balancers(kgo.RangeBalancer())}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.CreateTopic(name, 6, 1, nil)
+			seen := &consumed{}
+			produceValues(t, c, name, 0, 500)
+			startMember(t, c, name, "g-"+name, seen, opts(0)...)
+			await(t, "the first member has all", func() bool { return seen.len() == 500 })
+			second := startMember(t, c, name, "g-"+name, seen, opts(1)...)
+			startMember(t, c, name, "g-"+name, seen, opts(2)...)
+			produceValues(t, c, name, 500, 500)
+			await(t, "three members have all", func() bool { return seen.len() == 1000 })
+			second.stop()
+			produceValues(t, c, name, 1000, 500)
+			await(t, "the others have all", func() bool { return seen.len() == 1500 })
+			requireCommitted(t, c, "g-"+name, name, 1500)
+		})
+	}
+}
+
+// requireCommitted waits until the offsets that a group has committed for a topic add up to n.
+func requireCommitted(t *testing.T, c *cluster.Cluster, group, topic string, n int64) {
+	t.Helper()
+	client := c.Client()
+	defer client.Close()
+	sum := int64(-1)
+	await(t, fmt.Sprintf("group %s has committed %d", group, n), func() bool {
+		offsets, err := kadm.NewClient(client).FetchOffsets(deadline(t), group)
+		if err != nil {
+			return false
+		}
+		sum = 0
+		offsets.Each(func(o kadm.OffsetResponse) {
+			if o.Topic == topic {
+				sum += o.At
+			}
+		})
+		return sum == n
+	})
+}
+
+// TestGroupKafkaGo consumes with kafka-go's Reader, which goes on where another one has stopped.
+func TestGroupKafkaGo(t *testing.T) {
+	c := cluster.Start(t, 1, groupProps)
+	c.CreateTopic("orders", 3, 1, nil)
+	for round := range 2 {
+		produceValues(t, c, "orders", round*50, 50)
+		r := kafkago.NewReader(kafkago.ReaderConfig{
+			Brokers: c.Addrs(), GroupID: "kafka-go", Topic: "orders", MaxWait: 100 * time.Millisecond,
+			StartOffset: kafkago.FirstOffset, SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second,
+		})
+		seen := &consumed{}
+		for range 50 {
+			m, err := r.ReadMessage(deadline(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen.add(string(m.Value))
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		for i := round * 50; i < round*50+50; i++ {
+			if seen.times[fmt.Sprint(i)] != 1 {
+				t.Errorf("round %d: record %d came %d times", round, i, seen.times[fmt.Sprint(i)])
+			}
+		}
+	}
+	requireCommitted(t, c, "kafka-go", "orders", 100)
+}
+
+// TestGroupTools consumes with librdkafka and with Java's consumer in one group after the other, and looks at the
+// groups with Kafka's tool.
+func TestGroupTools(t *testing.T) {
+	c := cluster.Start(t, 1, groupProps)
+	c.CreateTopic("orders", 2, 1, nil)
+	produceValues(t, c, "orders", 0, 20)
+	got := cluster.Kcat(t, nil, "-b", c.Bootstrap(), "-q", "-c", "20", "-o", "earliest", "-X", "auto.offset.reset=earliest",
+		"-f", "%s\n", "-G", "rdkafka", "orders")
+	if n := len(strings.Fields(string(got))); n != 20 {
+		t.Errorf("kcat consumed %d records, want 20: %q", n, got)
+	}
+	requireCommitted(t, c, "rdkafka", "orders", 20)
+	server := []string{"--bootstrap-server", c.Bootstrap()}
+	run := func(tool string, args ...string) string {
+		t.Helper()
+		return string(cluster.MustTool(t, nil, tool, append(server, args...)...))
+	}
+	out := run("kafka-console-consumer", "--topic", "orders", "--group", "java", "--from-beginning", "--max-messages", "20")
+	if n := len(strings.Fields(out)); n != 20 {
+		t.Errorf("the console consumer printed %d records, want 20: %q", n, out)
+	}
+	requireCommitted(t, c, "java", "orders", 20)
+	if out := run("kafka-consumer-groups", "--list"); !strings.Contains(out, "java") || !strings.Contains(out, "rdkafka") {
+		t.Errorf("list printed %q", out)
+	}
+	out = run("kafka-consumer-groups", "--describe", "--group", "java")
+	if strings.Count(out, "orders") != 2 || !strings.Contains(out, "java") {
+		t.Errorf("describe printed %q", out)
+	}
+	if out := run("kafka-consumer-groups", "--describe", "--group", "java", "--state"); !strings.Contains(out, "Empty") {
+		t.Errorf("describe --state printed %q", out)
+	}
+	if out := run("kafka-consumer-groups", "--delete-offsets", "--group", "java", "--topic", "orders:0"); !strings.Contains(out, "Successful") {
+		t.Errorf("delete-offsets printed %q", out)
+	}
+	if out := run("kafka-consumer-groups", "--delete", "--group", "rdkafka"); !strings.Contains(out, "was successful") {
+		t.Errorf("delete printed %q", out)
+	}
+	if out := run("kafka-consumer-groups", "--list"); strings.Contains(out, "rdkafka") {
+		t.Errorf("the deleted group is still listed: %q", out)
+	}
+}
+
+// TestGroupSurvivesItsCoordinator kills the coordinator while members consume and commit: they go on with another
+// one, no committed offset goes back, and each record is processed.
+func TestGroupSurvivesItsCoordinator(t *testing.T) {
+	props := cluster.Props{}
+	for k, v := range groupProps {
+		props[k] = v
+	}
+	props["offsets.topic.replication.factor"] = "3"
+	props["min.insync.replicas"] = "2"
+	c := cluster.Start(t, 3, props)
+	c.CreateTopic("orders", 6, 3, nil)
+	seen := &consumed{}
+	produceValues(t, c, "orders", 0, 500)
+	startMember(t, c, "orders", "g", seen)
+	startMember(t, c, "orders", "g", seen)
+	await(t, "all is consumed", func() bool { return seen.len() == 500 })
+	requireCommitted(t, c, "g", "orders", 500)
+	client := c.Client()
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	var victim int32 = -1
+	for _, d := range admin.FindGroupCoordinators(deadline(t), "g") {
+		victim = d.NodeID
+	}
+	if victim < 0 {
+		t.Fatal("the group has no coordinator")
+	}
+	c.Kill(victim)
+	produceValues(t, c, "orders", 500, 500)
+	await(t, "the rest is consumed", func() bool {
+		offsets, err := admin.FetchOffsets(deadline(t), "g")
+		if err == nil {
+			sum := int64(0)
+			offsets.Each(func(o kadm.OffsetResponse) { sum += o.At })
+			if sum < 500 {
+				t.Fatalf("committed offsets went back: %v", offsets)
+			}
+		}
+		return seen.len() == 1000
+	})
+	requireCommitted(t, c, "g", "orders", 1000)
+}
