@@ -80,6 +80,14 @@ var rowsOther = script{
 	"DescribeConfigs: topic, one unknown key asked":           request(describeConfigs(topicResource, "e1", "no.such")),
 	"DescribeConfigs: broker 1, two keys":                     request(describeConfigs(brokerResource, "1", "num.io.threads", "log.retention.ms")),
 
+	"AlterReplicaLogDirs: directory not in log.dirs": request(alterLogDirs("/no/such/dir")),
+	"AlterReplicaLogDirs: relative directory":        request(alterLogDirs("data")),
+	"DescribeLogDirs: unknown topic (left out of the answer)": func(*world) call {
+		r := kmsg.NewPtrDescribeLogDirsRequest()
+		r.Topics = []kmsg.DescribeLogDirsRequestTopic{{Topic: "nope", Partitions: []int32{0}}}
+		return call{req: r}
+	},
+
 	"DescribeCluster: endpoint type 2 (controllers)": request(describeCluster(2)),
 	"DescribeCluster: endpoint type 9":               request(describeCluster(9)),
 
@@ -207,4 +215,13 @@ func checkAdvertised(content []byte) error {
 		return fmt.Errorf("error %d, %d APIs", versions.ErrorCode, len(versions.ApiKeys))
 	}
 	return nil
+}
+
+// alterLogDirs moves the first partition of e1 to a directory.
+func alterLogDirs(dir string) *kmsg.AlterReplicaLogDirsRequest {
+	r := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	r.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{
+		Dir: dir, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: "e1", Partitions: []int32{0}}},
+	}}
+	return r
 }
