@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
@@ -41,14 +42,16 @@ type unsavedLogs struct {
 	sched *scheduler
 	flush *flusher
 
+	firsts atomic.Int64 // first segments made: what takes its time, too, and is waited for
+
 	mu    sync.Mutex
 	logs  []*Log
-	seen  int // logs when the task last ran
-	waits int // how often it has waited since
+	seen  int64 // logs and firsts when the task last ran
+	waits int   // how often it has waited since
 }
 
 const (
-	quietTime = time.Second // how long no log must have been added before the files are written,
+	quietTime = time.Second // how long no log must have been added or begun before the files are written,
 	mostWaits = 10          // unless that has been waited for so often
 )
 
@@ -58,15 +61,16 @@ func (u *unsavedLogs) add(l *Log) {
 	defer u.mu.Unlock()
 	u.logs = append(u.logs, l)
 	if len(u.logs) == 1 {
-		u.seen, u.waits = 1, 0
+		u.seen, u.waits = u.firsts.Load()+1, 0
 		u.sched.after(quietTime, u.saveIfQuiet)
 	}
 }
 
 func (u *unsavedLogs) saveIfQuiet() {
 	u.mu.Lock()
-	wait := len(u.logs) != u.seen && u.waits < mostWaits
-	u.seen = len(u.logs)
+	now := u.firsts.Load() + int64(len(u.logs))
+	wait := now != u.seen && u.waits < mostWaits
+	u.seen = now
 	u.waits++
 	u.mu.Unlock()
 	if wait {
@@ -196,6 +200,7 @@ func (l *Log) createFirstLocked() error {
 	}
 	l.segments.Store(&[]*segment.Segment{s})
 	l.mu.unnamed = true
+	l.env.unsaved.firsts.Add(1)
 	return nil
 }
 

@@ -383,6 +383,11 @@ func TestSmallFilesAreWrittenWhenNoMoreChange(t *testing.T) {
 	if got := files(t, fsys, logDir, ""); len(got) != 0 {
 		t.Errorf("files while logs are being created: %v", got)
 	}
+	appendRecords(t, m.Log(partition(2)), 4, 1)
+	save()
+	if got := files(t, fsys, logDir, ""); len(got) != 0 {
+		t.Errorf("files while logs get their first records: %v", got)
+	}
 	save()
 	want := []string{"00000000000000000000.index", "00000000000000000000.log", "00000000000000000000.timeindex", "leader-epoch-checkpoint"}
 	if got := files(t, fsys, logDir, ""); !slices.Equal(got, want) {
