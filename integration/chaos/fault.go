@@ -85,6 +85,9 @@ func (w *world) hit(f fault) (whom string, undo func() error, err error) {
 		return w.operator.reassign(f, len(w.brokers)), nothing, nil
 	case elect:
 		return w.operator.elect(), nothing, nil
+	case moveReplica:
+		dirs := w.logDirs(n, n)
+		return w.operator.move(f, int32(n), dirs[f.other%len(dirs)]), nothing, nil
 	case topicLife:
 		name, tag, outcome := w.operator.create(f)
 		return name + outcome, func() error { return w.operator.delete(name, tag) }, nil

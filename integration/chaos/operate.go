@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
@@ -72,6 +73,24 @@ func (o *operator) elect() string {
 	defer cancel()
 	_, err := o.admin.ElectLeaders(ctx, kadm.ElectPreferredReplica, nil)
 	return "preferred" + outcome(err)
+}
+
+// move has a broker copy a replica into another of its log directories.
+func (o *operator) move(f fault, broker int32, dir string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), operatorTimeout)
+	defer cancel()
+	name, partition := partitionOf(f.pick)
+	t := kmsg.NewAlterReplicaLogDirsRequestDirTopic()
+	t.Topic, t.Partitions = name, []int32{partition}
+	d := kmsg.NewAlterReplicaLogDirsRequestDir()
+	d.Dir, d.Topics = dir, []kmsg.AlterReplicaLogDirsRequestDirTopic{t}
+	req := kmsg.NewPtrAlterReplicaLogDirsRequest()
+	req.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{d}
+	answer, err := o.client.Broker(int(broker)).Request(ctx, req)
+	if resp, ok := answer.(*kmsg.AlterReplicaLogDirsResponse); ok && len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 {
+		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+	}
+	return fmt.Sprintf("%s-%d of broker %d to %s%s", name, partition, broker, dir, outcome(err))
 }
 
 // names is the number of topics that come and go: they are soon created again under the same name, while a

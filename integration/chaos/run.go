@@ -254,6 +254,9 @@ func (c *chaos) calm(ctx context.Context) error {
 	if err := c.world.await(ctx, "deletion of topics", c.world.operator.left); err != nil {
 		return err
 	}
+	if err := c.world.await(ctx, "one replica for each broker and partition", c.world.misplaced); err != nil {
+		return err
+	}
 	err := c.world.await(ctx, "producers served", func() string {
 		for _, p := range c.producers {
 			if s := p.stalled(begun); s != "" {

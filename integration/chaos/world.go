@@ -231,6 +231,20 @@ func (w *world) places() (all []place, missing string) {
 	return all, ""
 }
 
+// misplaced says which replicas are not where they should be, and only there, or are still being moved; nothing
+// is all right.
+func (w *world) misplaced() string {
+	_, missing := w.places()
+	for i := range w.brokers {
+		for _, dir := range w.logDirs(i+1, len(w.brokers)) {
+			if moving, _ := filepath.Glob(filepath.Join(dir, "*-future")); len(moving) > 0 {
+				return "still being moved: " + strings.Join(moving, ", ")
+			}
+		}
+	}
+	return missing
+}
+
 // unequal says which partitions' replicas are not of one size; nothing is all right.
 func (w *world) unequal() string {
 	places, missing := w.places()
