@@ -42,7 +42,8 @@ import (
 // # When nothing is done
 //
 // Besides what package vigil does not count: for a broker that is in its controlled shutdown, which has handed over what it
-// led and is about to end its session; with gregor.process.watch.enable=false; and, since only a registration
+// led and is about to end its session; for one that died together with the controller, which the next controller has never
+// reached; with gregor.process.watch.enable=false; and, since only a registration
 // with the session of what was watched is looked at, for a broker that has registered anew.
 
 // lookout tells of registered brokers whose process is gone.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,60 @@ func TestRoundTripEnds(t *testing.T) {
 		end2()
 		end3()
 	})
+}
+
+func TestAwaitEnd(t *testing.T) {
+	// over returns a connection to a peer that does what it is told, once the connection stands, and closes it.
+	over := func(do func(peer net.Conn)) *Conn {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stands, done := make(chan struct{}), make(chan struct{})
+		t.Cleanup(func() { <-done })
+		go func() {
+			defer close(done)
+			defer l.Close()
+			peer, err := l.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			<-stands
+			do(peer)
+			peer.Close()
+		}()
+		c, err := Dial(t.Context(), l.Addr().String(), "1")
+		close(stands)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	c := over(func(net.Conn) {})
+	if err := c.AwaitEnd(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("closed by the peer: %v, want EOF", err)
+	}
+	if err := c.AwaitEnd(t.Context()); !errors.Is(err, ErrBroken) {
+		t.Errorf("once more: %v, want ErrBroken", err)
+	}
+	c = over(func(peer net.Conn) { peer.(*net.TCPConn).SetLinger(0) })
+	if err := c.AwaitEnd(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("reset by the peer: %v, want ECONNRESET", err)
+	}
+	c = over(func(peer net.Conn) { peer.Write([]byte{1}) })
+	if err := c.AwaitEnd(t.Context()); !errors.Is(err, errUnasked) {
+		t.Errorf("a peer that speaks unasked: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c = over(func(peer net.Conn) {
+		cancel()
+		io.Copy(io.Discard, peer) // until our side is closed
+	})
+	if err := c.AwaitEnd(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v, want the context's error", err)
+	}
 }
 
 func TestDialRefused(t *testing.T) {
