@@ -126,9 +126,15 @@ func TestMove(t *testing.T) {
 	fsys := vfs.NewMem()
 	m := mustMovable(t, fsys)
 	old := m.Log(orders)
+	if err := m.Prefer(orders, absolute(t, "b")); err != nil {
+		t.Fatal(err)
+	}
 	future, err := m.CreateFuture(orders, absolute(t, "b"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(m.mu.preferred) > 0 {
+		t.Errorf("still preferred: %v", m.mu.preferred)
 	}
 	if !future.IsFuture() || m.Future(orders) != future || m.Log(orders) != old || old.IsFuture() {
 		t.Error("the future log is not beside the current one")
