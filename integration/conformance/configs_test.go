@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -173,3 +175,54 @@ func describedAs(t *testing.T, b *cluster.Broker, kind int8, name, key string) s
 	}
 	return strings.Join(text, " ")
 }
+
+// TestConfigZnodes: what changes of configurations leave in ZooKeeper, as it was recorded (steps 04 to 06 of the
+// scenario of TestZnodes): data, version and cversion.
+func TestConfigZnodes(t *testing.T) {
+	t.Parallel()
+	c := start(t, 1, cluster.Props{"password.encoder.secret": "encoder-secret"})
+	b := c.Broker(1)
+	z := openZooKeeper(t, c.ZooKeeper(), 30*time.Second)
+	c.CreateTopic("plain", 1, 1, nil)
+	const password = "listener.name.sasl_plaintext.ssl.keystore.password"
+	for _, step := range []struct {
+		kind int8
+		name string
+		ops  []kmsg.IncrementalAlterConfigsRequestResourceConfig
+		want map[string]string
+	}{
+		{topicResource, "plain", []kmsg.IncrementalAlterConfigsRequestResourceConfig{sets("retention.ms", "3600000"), sets("segment.bytes", "1048576")}, map[string]string{
+			"/config/topics/plain":                     `{"version":1,"config":{"retention.ms":"3600000","segment.bytes":"1048576"}} 1 0`,
+			"/config/changes":                          `null 0 1`,
+			"/config/changes/config_change_0000000000": `{"version":2,"entity_path":"topics/plain"} 0 0`,
+		}},
+		{brokerResource, "1", []kmsg.IncrementalAlterConfigsRequestResourceConfig{sets("leader.replication.throttled.rate", "1000000"), sets(password, "secret-password")}, map[string]string{
+			"/config/brokers":                          `null 0 1`,
+			"/config/brokers/1":                        `{"version":1,"config":{"leader.replication.throttled.rate":"1000000","` + password + `":"PASSWORD"}} 0 0`,
+			"/config/changes":                          `null 0 2`,
+			"/config/changes/config_change_0000000001": `{"version":2,"entity_path":"brokers/1"} 0 0`,
+		}},
+		{brokerResource, "", []kmsg.IncrementalAlterConfigsRequestResourceConfig{sets("log.retention.ms", "86400000"), sets("num.io.threads", "9")}, map[string]string{
+			"/config/brokers":                          `null 0 2`,
+			"/config/brokers/<default>":                `{"version":1,"config":{"log.retention.ms":"86400000","num.io.threads":"9"}} 0 0`,
+			"/config/changes":                          `null 0 3`,
+			"/config/changes/config_change_0000000002": `{"version":2,"entity_path":"brokers/<default>"} 0 0`,
+		}},
+	} {
+		resp := ask[*kmsg.IncrementalAlterConfigsResponse](t, b.Addr(), withVersion(incrementally(step.kind, step.name, step.ops...), 1))
+		if list := errorsIn(resp); len(list) > 0 {
+			t.Fatal(list)
+		}
+		nodes := z.tree(t).nodes
+		for path, want := range step.want {
+			n := nodes[path]
+			data := encodedPassword.ReplaceAllString(n.Data, `$1:"PASSWORD"`)
+			if got := fmt.Sprintf("%s %d %d", data, n.Version, n.CVersion); got != want {
+				t.Errorf("%s is %s, want %s", path, got, want)
+			}
+		}
+	}
+}
+
+// encodedPassword is one as it is kept in ZooKeeper, in any order of its parts.
+var encodedPassword = regexp.MustCompile(`("listener[^"]*password"):"[^"]*salt:[^"]*"`)
