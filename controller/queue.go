@@ -18,7 +18,8 @@ type event struct {
 }
 
 // queue holds the events that wait, first in, first out. Its length is bounded: one event for each
-// watched znode, and one for each response to a request that an earlier event has sent.
+// watched znode, one for each response to a request that an earlier event has sent, and one for each
+// request that is asked of the controller, of which handlers let only so many wait.
 type queue struct {
 	signal chan struct{} // has a token if an event may wait
 

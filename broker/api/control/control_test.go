@@ -267,3 +267,40 @@ func TestAllocateProducerIDsIsAsked(t *testing.T) {
 		t.Errorf("answer %+v", resp)
 	}
 }
+
+// keeper is a controller that does not answer yet.
+type keeper struct{ answers []func() }
+
+func (k *keeper) AlterPartition(req *kmsg.AlterPartitionRequest, answer func(*kmsg.AlterPartitionResponse)) {
+	k.answers = append(k.answers, func() { answer(req.ResponseKind().(*kmsg.AlterPartitionResponse)) })
+}
+
+func (k *keeper) AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest, answer func(*kmsg.AllocateProducerIDsResponse)) {
+	k.answers = append(k.answers, func() { answer(req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)) })
+}
+
+func TestAskedRequestsAreBounded(t *testing.T) {
+	k := &keeper{}
+	h := &Asked{Controller: func() Controller { return k }}
+	alter, allocate := kmsg.NewPtrAlterPartitionRequest(), kmsg.NewPtrAllocateProducerIDsRequest()
+	alter.Version = 3
+	for i := range askedMax {
+		if i%2 == 0 {
+			fixture.SendBody(request.HandlerFunc(h.AlterPartition), 56, 3, alter.AppendTo(nil))
+		} else {
+			fixture.SendBody(request.HandlerFunc(h.AllocateProducerIDs), 67, 0, allocate.AppendTo(nil))
+		}
+	}
+	altered, allocated := kmsg.NewPtrAlterPartitionResponse(), kmsg.NewPtrAllocateProducerIDsResponse()
+	fixture.Do(t, request.HandlerFunc(h.AlterPartition), alter, altered)
+	fixture.Do(t, request.HandlerFunc(h.AllocateProducerIDs), allocate, allocated)
+	if len(k.answers) != askedMax || altered.ErrorCode != 41 || allocated.ErrorCode != 41 {
+		t.Errorf("%d wait, one more is told %d and %d", len(k.answers), altered.ErrorCode, allocated.ErrorCode)
+	}
+	for _, answer := range k.answers {
+		answer()
+	}
+	if n := h.waiting.Load(); n != 0 {
+		t.Errorf("%d wait after all are answered", n)
+	}
+}
