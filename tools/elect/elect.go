@@ -132,15 +132,14 @@ func elect(ctx context.Context, admin *client.Admin, election string, partitions
 	req.ElectionType = int8(slices.Index(elections, election))
 	req.TimeoutMillis = admin.TimeoutMillis()
 	req.Topics = nil // all
-	for _, p := range partitions {
-		i := slices.IndexFunc(req.Topics, func(t kmsg.ElectLeadersRequestTopic) bool { return t.Topic == p.Topic })
-		if i < 0 {
-			t := kmsg.NewElectLeadersRequestTopic()
-			t.Topic = p.Topic
-			i, req.Topics = len(req.Topics), append(req.Topics, t)
-		}
-		req.Topics[i].Partitions = append(req.Topics[i].Partitions, p.Index)
+	if partitions != nil {
+		req.Topics = []kmsg.ElectLeadersRequestTopic{}
 	}
+	client.ByTopic(partitions, func(name string, indexes []int32) {
+		t := kmsg.NewElectLeadersRequestTopic()
+		t.Topic, t.Partitions = name, indexes
+		req.Topics = append(req.Topics, t)
+	})
 	answer, err := admin.Call(ctx, "electLeaders", req)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package elect
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -59,15 +58,17 @@ func parsePartitions(data []byte) ([]topic.Partition, error) {
 	if err != nil {
 		return nil, inRuntime(err)
 	}
-	var partitions, duplicates []topic.Partition
+	partitions, duplicates := []topic.Partition{}, []topic.Partition(nil) // not nil: none, rather than all
+	seen := map[topic.Partition]int{}
 	for _, element := range elements {
 		p, err := parsePartition(element)
 		if err != nil {
 			return nil, inRuntime(err)
 		}
-		if !slices.Contains(partitions, p) {
+		switch seen[p]++; seen[p] {
+		case 1:
 			partitions = append(partitions, p)
-		} else if !slices.Contains(duplicates, p) {
+		case 2:
 			duplicates = append(duplicates, p)
 		}
 	}
@@ -78,9 +79,6 @@ func parsePartitions(data []byte) ([]topic.Partition, error) {
 			names = append(names, p.String())
 		}
 		return nil, throwable.Newf(throwable.AdminOperation, "Replica election data contains duplicate partitions: [%s]", strings.Join(names, ", "))
-	}
-	if partitions == nil {
-		partitions = []topic.Partition{} // none, rather than all
 	}
 	return partitions, nil
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,21 +205,18 @@ func list(ctx context.Context, admin *client.Admin, partitions []topic.Partition
 }
 
 func newListOffsets(partitions []topic.Partition, timestamp int64) *kmsg.ListOffsetsRequest {
-	byTopic := map[string][]int32{}
-	for _, p := range partitions {
-		byTopic[p.Topic] = append(byTopic[p.Topic], p.Index)
-	}
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
-	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
+	byName := func(a, b topic.Partition) int { return strings.Compare(a.Topic, b.Topic) }
+	client.ByTopic(slices.SortedStableFunc(slices.Values(partitions), byName), func(name string, indexes []int32) {
 		t := kmsg.NewListOffsetsRequestTopic()
 		t.Topic = name
-		for _, index := range byTopic[name] {
+		for _, index := range indexes {
 			p := kmsg.NewListOffsetsRequestTopicPartition()
 			p.Partition, p.Timestamp, p.CurrentLeaderEpoch, p.MaxNumOffsets = index, timestamp, -1, 1
 			t.Partitions = append(t.Partitions, p)
 		}
 		req.Topics = append(req.Topics, t)
-	}
+	})
 	return req
 }

@@ -50,8 +50,10 @@ func (p *plan) replicas() map[topic.Partition][]int32 {
 // topics returns the topics of the plan in the order in which Kafka names them.
 func (p *plan) topics() []string {
 	var names []string
+	seen := map[string]bool{}
 	for _, t := range p.targets {
-		if !slices.Contains(names, t.partition.Topic) {
+		if !seen[t.partition.Topic] {
+			seen[t.partition.Topic] = true
 			names = append(names, t.partition.Topic)
 		}
 	}
@@ -208,8 +210,9 @@ func parseExecutable(data []byte) (*plan, error) {
 // duplicates returns the elements that are there more than once, in the order of a hash set.
 func duplicates[T comparable](elements []T, hash func(T) int32) []T {
 	var twice []T
-	for i, element := range elements {
-		if slices.Contains(elements[:i], element) && !slices.Contains(twice, element) {
+	seen := map[T]int{}
+	for _, element := range elements {
+		if seen[element]++; seen[element] == 2 {
 			twice = append(twice, element)
 		}
 	}

@@ -75,8 +75,10 @@ func (c *command) describeMoves(ctx context.Context, p *plan, moving map[topic.P
 func (c *command) settled(ctx context.Context, p *plan, moving map[topic.Partition]client.Reassignment) (map[topic.Partition][]int32, error) {
 	current := map[topic.Partition][]int32{}
 	var names []string
+	seen := map[string]bool{}
 	for _, t := range p.targets {
-		if _, isMoving := moving[t.partition]; !isMoving && !slices.Contains(names, t.partition.Topic) {
+		if _, isMoving := moving[t.partition]; !isMoving && !seen[t.partition.Topic] {
+			seen[t.partition.Topic] = true
 			names = append(names, t.partition.Topic)
 		}
 	}

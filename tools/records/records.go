@@ -5,8 +5,8 @@ package records
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -112,21 +112,18 @@ func logFailure(env *tool.Env, partition topic.Partition, code int16) {
 }
 
 func newRequest(offsets map[topic.Partition]int64, partitions []topic.Partition) *kmsg.DeleteRecordsRequest {
-	byTopic := map[string][]topic.Partition{}
-	for _, p := range partitions {
-		byTopic[p.Topic] = append(byTopic[p.Topic], p)
-	}
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.TimeoutMillis = requestTimeout
-	for _, name := range slices.Sorted(maps.Keys(byTopic)) {
+	byName := func(a, b topic.Partition) int { return strings.Compare(a.Topic, b.Topic) }
+	client.ByTopic(slices.SortedStableFunc(slices.Values(partitions), byName), func(name string, indexes []int32) {
 		t := kmsg.NewDeleteRecordsRequestTopic()
 		t.Topic = name
-		for _, partition := range byTopic[name] {
+		for _, index := range indexes {
 			p := kmsg.NewDeleteRecordsRequestTopicPartition()
-			p.Partition, p.Offset = partition.Index, offsets[partition]
+			p.Partition, p.Offset = index, offsets[topic.Partition{Topic: name, Index: index}]
 			t.Partitions = append(t.Partitions, p)
 		}
 		req.Topics = append(req.Topics, t)
-	}
+	})
 	return req
 }

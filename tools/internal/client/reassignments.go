@@ -29,7 +29,7 @@ func (a *Admin) Reassignments(ctx context.Context, partitions []topic.Partition)
 	if partitions != nil {
 		req.Topics = []kmsg.ListPartitionReassignmentsRequestTopic{}
 	}
-	byTopic(partitions, func(name string, indexes []int32) {
+	ByTopic(partitions, func(name string, indexes []int32) {
 		t := kmsg.NewListPartitionReassignmentsRequestTopic()
 		t.Topic, t.Partitions = name, indexes
 		req.Topics = append(req.Topics, t)
@@ -66,7 +66,7 @@ func (a *Admin) Reassign(ctx context.Context, partitions []topic.Partition, repl
 	}
 	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
 	req.TimeoutMillis = a.TimeoutMillis()
-	byTopic(asked, func(name string, indexes []int32) {
+	ByTopic(asked, func(name string, indexes []int32) {
 		t := kmsg.NewAlterPartitionAssignmentsRequestTopic()
 		t.Topic = name
 		for _, index := range indexes {
@@ -111,8 +111,8 @@ func unrepresentableTopic(name string) error {
 	return throwable.Newf(throwable.InvalidTopic, "The given topic name '%s' cannot be represented in a request.", name)
 }
 
-// byTopic calls do for each topic of partitions with the indexes of its partitions, in the order given.
-func byTopic(partitions []topic.Partition, do func(name string, indexes []int32)) {
+// ByTopic calls do for each topic of partitions with the indexes of its partitions, in the order given.
+func ByTopic(partitions []topic.Partition, do func(name string, indexes []int32)) {
 	indexes := map[string][]int32{}
 	var names []string
 	for _, p := range partitions {

@@ -35,7 +35,7 @@ func (a *Admin) Places(ctx context.Context, replicas []Replica) (map[Replica]Pla
 	places := map[Replica]Place{}
 	for broker, partitions := range byBroker(replicas) {
 		var asked []kmsg.DescribeLogDirsRequestTopic
-		byTopic(partitions, func(name string, indexes []int32) {
+		ByTopic(partitions, func(name string, indexes []int32) {
 			asked = append(asked, kmsg.DescribeLogDirsRequestTopic{Topic: name, Partitions: indexes})
 		})
 		req := kmsg.NewPtrDescribeLogDirsRequest()
@@ -89,7 +89,7 @@ func (a *Admin) Move(ctx context.Context, targets map[Replica]string) map[Replic
 		for _, dir := range slices.Sorted(maps.Keys(byDir)) {
 			d := kmsg.NewAlterReplicaLogDirsRequestDir()
 			d.Dir = dir
-			byTopic(byDir[dir], func(name string, indexes []int32) {
+			ByTopic(byDir[dir], func(name string, indexes []int32) {
 				d.Topics = append(d.Topics, kmsg.AlterReplicaLogDirsRequestDirTopic{Topic: name, Partitions: indexes})
 			})
 			req.Dirs = append(req.Dirs, d)

@@ -87,6 +87,18 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// TestLargeText checks that a plan for very many partitions is read in one go: the time grows with its size only.
+func TestLargeText(t *testing.T) {
+	const n = 200_000
+	v, err := Parse([]byte("[" + strings.Repeat(`{"topic":"a","partition":0,"replicas":[1,2,3]},`, n-1) + "{}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if elements, err := v.Array(); len(elements) != n || err != nil {
+		t.Errorf("%d elements, %v", len(elements), err)
+	}
+}
+
 // FuzzParse checks that every text is read or refused, and that what was read is read again as the same.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-2.5e3,"x\u00e9\n",true,null,{}]}`))

@@ -135,20 +135,24 @@ func (p *parser) misplaced(r rune) {
 	p.fail(parseException, p.at+1, "Unexpected close marker '%c': expected '%c' (for %s starting at %s)", r, inner.closing, inner.name, start)
 }
 
-// next skips spaces inside an array or object, where the text must not end.
+// next skips spaces inside an array or object, where the text must not end; "" for problem is that the array
+// or object is not closed.
 func (p *parser) next(class, problem string) rune {
-	if p.spaces(); p.ended() {
-		p.fail(class, p.at, "Unexpected end-of-input%s", problem)
+	if p.spaces(); !p.ended() {
+		return p.text[p.at]
 	}
-	return p.text[p.at]
+	if problem == "" {
+		inner := p.open[len(p.open)-1]
+		problem = ": expected close marker for " + inner.name + " (start marker at " + p.location(inner.at) + ")"
+	}
+	p.fail(class, p.at, "Unexpected end-of-input%s", problem)
+	return 0
 }
 
 // enter notes that an array or object begins here.
-func (p *parser) enter(closing rune, name string) (unclosed string) {
+func (p *parser) enter(closing rune, name string) {
 	p.open = append(p.open, mark{closing, name, p.at})
-	unclosed = ": expected close marker for " + name + " (start marker at " + p.location(p.at) + ")"
 	p.at++
-	return unclosed
 }
 
 func (p *parser) leave() {
@@ -158,9 +162,9 @@ func (p *parser) leave() {
 
 func (p *parser) array(depth int) Value {
 	v := Value{kind: array}
-	unclosed := p.enter(']', "Array")
+	p.enter(']', "Array")
 	for first := true; ; first = false {
-		switch r := p.next(eofException, unclosed); {
+		switch r := p.next(eofException, ""); {
 		case r == ']':
 			p.leave()
 			return v
@@ -179,9 +183,9 @@ func (p *parser) array(depth int) Value {
 func (p *parser) object(depth int) Value {
 	const between = " within/between Object entries"
 	v := Value{kind: object}
-	unclosed := p.enter('}', "Object")
+	p.enter('}', "Object")
 	for first := true; ; first = false {
-		switch r := p.next(eofException, unclosed); {
+		switch r := p.next(eofException, ""); {
 		case r == '}':
 			p.leave()
 			return v
