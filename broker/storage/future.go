@@ -121,6 +121,7 @@ func (m *Manager) CreateFuture(p topic.Partition, path string) (*Log, error) {
 	d.reserve(1)
 	m.publish(l)
 	l.SetConfig(*current.Config()) // which may have been changed before Reconfigure could see l
+	m.preferredDir(p)              // satisfied
 	l.logger().Info("Created future log")
 	return l, nil
 }
