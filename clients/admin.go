@@ -223,24 +223,11 @@ func (a *Admin) CommittedOffsets(ctx context.Context, group string, topics ...st
 	if err != nil {
 		return nil, err
 	}
-	req := &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{}}
+	partitions := map[string][]int{}
 	for _, t := range known {
 		for _, p := range t.Partitions {
-			req.Topics[t.Name] = append(req.Topics[t.Name], p.Partition)
+			partitions[t.Name] = append(partitions[t.Name], p.Partition)
 		}
 	}
-	resp, err := a.client.OffsetFetch(ctx, req)
-	if err == nil {
-		err = resp.Error
-	}
-	if err != nil {
-		return nil, fmt.Errorf("committed offsets of group %s: %w", group, err)
-	}
-	offsets := map[TopicPartition]int64{}
-	for name, partitions := range resp.Topics {
-		for _, p := range partitions {
-			offsets[TopicPartition{name, p.Partition}] = p.CommittedOffset
-		}
-	}
-	return offsets, nil
+	return committed(ctx, a.client, group, partitions)
 }

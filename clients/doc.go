@@ -1,4 +1,4 @@
-// Package clients has a Producer and an Admin for programs in Go. They are kafka-go
+// Package clients has a Producer, a Consumer and an Admin for programs in Go. They are kafka-go
 // (github.com/segmentio/kafka-go) underneath, and are set up by the names of properties that Kafka's own
 // clients have, so that what stands in a Java application's configuration can be taken over:
 //
@@ -24,4 +24,16 @@
 //   - A batch has at most 1000 records.
 //   - A record that is larger than batch.size is refused. Its default is 1 MiB, not 16 KiB.
 //   - retries is 10 by default: there is no delivery.timeout.ms that would end a larger number.
+//   - Groups rebalance eagerly, with the assignors range and roundrobin, without static members. A group that
+//     Java clients with the default assignors are in takes these consumers, by range.
+//   - Consumer.Poll returns what has come, and not all partitions' records at once; there is no pause, and a group's
+//     consumer cannot seek.
+//   - Nobody is told of a rebalance. What was polled of a partition before another member got it may be committed
+//     after, and take back what that member has committed: records are then read again, and none is skipped.
+//   - auto.offset.reset=none is checked when the consumer is made, and for offsets that retention has deleted.
+//
+// # Delivery
+//
+// At most once is to commit before a record is processed, at least once to commit after; the examples
+// of Consumer show both.
 package clients

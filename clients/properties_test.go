@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -12,6 +13,10 @@ import (
 func TestWrongPropertiesAreRefused(t *testing.T) {
 	producer := func(p clients.Properties) error {
 		_, err := clients.NewProducer(p)
+		return err
+	}
+	consumer := func(p clients.Properties) error {
+		_, err := clients.NewConsumer(context.Background(), p, "orders")
 		return err
 	}
 	admin := func(p clients.Properties) error {
@@ -30,6 +35,13 @@ func TestWrongPropertiesAreRefused(t *testing.T) {
 			[]string{"linger.ms=-1: must be a whole number from 0", "compression.type=zip: must be one of none, gzip, snappy, lz4, zstd"}},
 		{"idempotence", producer, clients.Properties{"enable.idempotence": "true"}, []string{"kafka-go has no idempotent producer"}},
 		{"unknown", producer, clients.Properties{"transactional.id": "t"}, []string{"transactional.id: not a property of this producer"}},
+		{"no group", consumer, nil, []string{"group.id=: must be the name of a group"}},
+		{"reset", consumer, clients.Properties{"group.id": "g", "auto.offset.reset": "smallest"},
+			[]string{"auto.offset.reset=smallest: must be one of earliest, latest, none"}},
+		{"heartbeat", consumer, clients.Properties{"group.id": "g", "session.timeout.ms": "3000"},
+			[]string{"heartbeat.interval.ms=3000: must be below session.timeout.ms"}},
+		{"assignor", consumer, clients.Properties{"group.id": "g", "partition.assignment.strategy": "cooperative-sticky"},
+			[]string{"partition.assignment.strategy=cooperative-sticky: must be one of range, roundrobin"}},
 		{"admin", admin, clients.Properties{"group.id": "g"}, []string{"group.id: not a property of this admin"}},
 	}
 	for _, tt := range tests {

@@ -53,3 +53,11 @@ func (r *Record) headers() []kafka.Header {
 	}
 	return headers
 }
+func recordOf(m *kafka.Message) Record {
+	partition := m.Partition
+	r := Record{Topic: m.Topic, Partition: &partition, Offset: m.Offset, Key: m.Key, Value: m.Value, Timestamp: m.Time}
+	for _, h := range m.Headers {
+		r.Headers = append(r.Headers, Header(h))
+	}
+	return r
+}
