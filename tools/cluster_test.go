@@ -68,11 +68,11 @@ func fillTopic(t *testing.T, c *cluster.Cluster, topic string, records, size int
 	}
 }
 
-// awaitReplicas waits until all brokers know n replicas of each partition of a topic.
-func awaitReplicas(t *testing.T, c *cluster.Cluster, topic string, n int) {
+// awaitReplicas waits until all brokers know so many replicas of each partition of a topic.
+func awaitReplicas(t *testing.T, c *cluster.Cluster, topic string, counts ...int) {
 	t.Helper()
 	client := c.Client()
-	c.Await(fmt.Sprintf("%d replicas of %s", n, topic), func() bool {
+	c.Await(fmt.Sprintf("%d replicas of %s", counts, topic), func() bool {
 		for _, b := range c.Brokers() {
 			req := kmsg.NewPtrMetadataRequest()
 			req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &topic})
@@ -81,7 +81,7 @@ func awaitReplicas(t *testing.T, c *cluster.Cluster, topic string, n int) {
 				return false
 			}
 			for _, p := range resp.(*kmsg.MetadataResponse).Topics[0].Partitions {
-				if len(p.Replicas) != n {
+				if len(p.Replicas) != counts[p.Partition] {
 					return false
 				}
 			}
@@ -93,10 +93,14 @@ func awaitReplicas(t *testing.T, c *cluster.Cluster, topic string, n int) {
 // TestReassignSession replays moves of replicas between brokers and between directories.
 func TestReassignSession(t *testing.T) {
 	c := startThree(t)
-	grown := func(t *testing.T) { awaitReplicas(t, c, "moving", 3) }
+	known := func(counts ...int) func(*testing.T) {
+		return func(t *testing.T) { awaitReplicas(t, c, "moving", counts...) }
+	}
 	rules := []rule{
 		{contains: "--generate", random: true},
-		{contains: "--additional", before: grown},
+		{contains: "--additional", before: known(3, 3)},
+		{contains: "--execute --throttle 1000", before: known(2, 2)},
+		{contains: "dirs.json --execute", before: known(3, 2)},
 		{contains: "--list", eventual: true},
 		{contains: "--verify", eventual: true},
 		{contains: "--describe", eventual: true},
