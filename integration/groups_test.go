@@ -11,6 +11,8 @@ import (
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
@@ -140,13 +142,19 @@ func TestGroupMembersComeAndGo(t *testing.T) {
 // requireCommitted waits until the offsets that a group has committed for a topic add up to n.
 func requireCommitted(t *testing.T, c *cluster.Cluster, group, topic string, n int64) {
 	t.Helper()
-	client := c.Client()
-	defer client.Close()
-	sum := int64(-1)
-	await(t, fmt.Sprintf("group %s has committed %d", group, n), func() bool {
-		offsets, err := kadm.NewClient(client).FetchOffsets(deadline(t), group)
+	sum, err := int64(-1), error(nil)
+	for end := time.Now().Add(patience); sum != n; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("group %s has committed %d, want %d; last error: %v", group, sum, n, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		var offsets kadm.OffsetResponses
+		client := c.Client() // one that has asked a dead coordinator asks it again and again
+		offsets, err = kadm.NewClient(client).FetchOffsets(ctx, group)
+		client.Close()
+		cancel()
 		if err != nil {
-			return false
+			continue
 		}
 		sum = 0
 		offsets.Each(func(o kadm.OffsetResponse) {
@@ -154,8 +162,7 @@ func requireCommitted(t *testing.T, c *cluster.Cluster, group, topic string, n i
 				sum += o.At
 			}
 		})
-		return sum == n
-	})
+	}
 }
 
 // TestGroupKafkaGo consumes with kafka-go's Reader, which goes on where another one has stopped.
@@ -272,4 +279,108 @@ func TestGroupSurvivesItsCoordinator(t *testing.T) {
 		return seen.len() == 1000
 	})
 	requireCommitted(t, c, "g", "orders", 1000)
+}
+
+// TestGroupsWithKafka lets Gregor and Kafka coordinate the same groups in turn: each reads what the other has written,
+// offsets and members, and goes on from there.
+func TestGroupsWithKafka(t *testing.T) {
+	props := cluster.Props{}
+	for k, v := range groupProps {
+		props[k] = v
+	}
+	props["offsets.topic.replication.factor"] = "2"
+	c := cluster.Start(t, 0, props)
+	kafka := c.AddKafka(nil)
+	gregor := c.Add(nil)
+	c.AwaitBrokers()
+	c.CreateTopic("orders", 4, 2, nil)
+	seen := &consumed{}
+	startMember(t, c, "orders", "members", seen, kgo.InstanceID("one"))
+	groups := []string{"a", "b", "c", "d", "e", "f"} // of several partitions
+	committed := int64(0)
+	commitAll := func() {
+		t.Helper()
+		committed += 10
+		for _, group := range groups {
+			var offsets kadm.Offsets
+			offsets.Add(kadm.Offset{Topic: "orders", Partition: 0, At: committed, LeaderEpoch: -1, Metadata: "from " + group})
+			await(t, "group "+group+" commits", func() bool {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				client := c.Client()
+				defer client.Close()
+				return kadm.NewClient(client).CommitAllOffsets(ctx, group, offsets) == nil
+			})
+		}
+		produceValues(t, c, "orders", int(committed)*10, 100)
+		await(t, "the member has all", func() bool { return seen.len() == int(committed)*10 })
+	}
+	check := func() {
+		t.Helper()
+		for _, group := range groups {
+			requireCommitted(t, c, group, "orders", committed)
+		}
+		requireCommitted(t, c, "members", "orders", committed*10)
+	}
+	commitAll()
+	for _, b := range []*cluster.Broker{kafka, gregor, kafka} {
+		await(t, "both replicas are in sync", func() bool {
+			for p := range int32(5) {
+				if len(c.ISR("__consumer_offsets", p)) != 2 || p < 4 && len(c.ISR("orders", p)) != 2 {
+					return false
+				}
+			}
+			return true
+		})
+		c.Kill(b.ID())
+		check()
+		commitAll()
+		check()
+		c.Restart(b.ID())
+	}
+}
+
+// TestOldOffsets keeps the offsets of consumers before Kafka 0.9 in ZooKeeper, where Kafka's brokers find them.
+func TestOldOffsets(t *testing.T) {
+	c := cluster.Start(t, 0, groupProps)
+	brokers := []*cluster.Broker{c.Add(nil), c.AddKafka(nil)}
+	c.AwaitBrokers()
+	c.CreateTopic("orders", 1, 2, nil)
+	c.AwaitTopic("orders")
+	for i, b := range brokers {
+		other := brokers[1-i]
+		for _, offset := range []int64{5, 7} { // made, then changed
+			commit := kmsg.NewPtrOffsetCommitRequest()
+			part, topic := kmsg.NewOffsetCommitRequestTopicPartition(), kmsg.NewOffsetCommitRequestTopic()
+			part.Offset, part.Metadata = offset, kmsg.StringPtr("")
+			topic.Topic, topic.Partitions = "orders", append(topic.Partitions, part)
+			commit.Group, commit.Topics = fmt.Sprint("old-", i), append(commit.Topics, topic)
+			if resp := askBroker(t, b, commit, 0).(*kmsg.OffsetCommitResponse); resp.Topics[0].Partitions[0].ErrorCode != 0 {
+				t.Fatalf("broker %d: commit: error %d", b.ID(), resp.Topics[0].Partitions[0].ErrorCode)
+			}
+			fetch := kmsg.NewPtrOffsetFetchRequest()
+			fetch.Group, fetch.Topics = commit.Group, []kmsg.OffsetFetchRequestTopic{{Topic: "orders", Partitions: []int32{0}}}
+			p := askBroker(t, other, fetch, 0).(*kmsg.OffsetFetchResponse).Topics[0].Partitions[0]
+			if p.ErrorCode != 0 || p.Offset != offset {
+				t.Errorf("broker %d found offset %d, error %d, want %d", other.ID(), p.Offset, p.ErrorCode, offset)
+			}
+		}
+	}
+}
+
+// askBroker sends a broker a request in the given version of its API.
+func askBroker(t *testing.T, b *cluster.Broker, req kmsg.Request, version int16) kmsg.Response {
+	t.Helper()
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(req.Key(), version)
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.MaxVersions(versions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	resp, err := client.SeedBrokers()[0].RetriableRequest(deadline(t), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
 }

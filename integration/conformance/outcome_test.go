@@ -136,7 +136,7 @@ func extraOf(resp kmsg.Response) string {
 	case *kmsg.MetadataResponse:
 		return metadataExtra(r)
 	}
-	return ""
+	return groupExtra(resp)
 }
 
 func fetchExtra(r *kmsg.FetchResponse) string {

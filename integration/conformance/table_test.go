@@ -39,10 +39,12 @@ func readTable(t testing.TB, name string) [][]string {
 // errorName is the name of an error behind its code.
 var errorName = regexp.MustCompile(`(^|; )(-?\d+) [A-Z_]+`)
 
-func readErrors(t testing.TB) []row {
+func readErrors(t testing.TB) []row { return readErrorsOf(t, "errors.tsv") }
+
+func readErrorsOf(t testing.TB, name string) []row {
 	t.Helper()
 	var rows []row
-	for _, f := range readTable(t, "errors.tsv") {
+	for _, f := range readTable(t, name) {
 		if strings.HasPrefix(f[4], "(no answer") {
 			f[4] = noAnswer
 		}

@@ -1,0 +1,277 @@
+package coordinator
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"go.uber.org/goleak"
+
+	"github.com/gregor-mq/gregor/broker/coordinator/group"
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/topic"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestHash(t *testing.T) {
+	for id, want := range map[string]int32{"g": 3, "tx": 16, "my-group": 12, "polygenelubricants": 0, "": 0, "\U0001F600": (31*0xd83d + 0xde00) % 50} {
+		if got := hash(id) % 50; got != want {
+			t.Errorf("group %q belongs to partition %d, want %d", id, got, want)
+		}
+	}
+}
+
+// world is a coordinator with partition 0 of its topic.
+type world struct {
+	*Coordinator
+	t        testing.TB
+	replicas *replica.Manager
+	epoch    int32
+}
+
+func newWorld(t testing.TB, change func(*Options)) *world {
+	t.Helper()
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	disk, err := storage.Open(storage.Options{Dirs: []string{t.TempDir()}, Logger: log, InitialTaskDelay: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := storage.DefaultLogConfig()
+	c.SegmentBytes = 1 << 20
+	c.Delete, c.Compact, c.Policy.Compacted = false, true, true
+	replicas, err := replica.New(replica.Options{
+		BrokerID: 1, Storage: disk, Logger: log,
+		TopicConfig: func(string) (storage.LogConfig, error) { return c, nil },
+		BrokerEpoch: func() int64 { return 1 },
+		Known:       func(topic.Partition) bool { return true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids atomic.Int64
+	opts := Options{
+		Replicas: replicas, Partitions: 1, Logger: log, RequiredAcks: -1, LoadBufferBytes: 10_000,
+		Groups: group.Config{
+			MaxSize: 10, MinSessionTimeoutMs: 10, MaxSessionTimeoutMs: 60000, MaxMetadata: 10,
+			NewID: func() string { return fmt.Sprint(ids.Add(1)) },
+		},
+	}
+	if change != nil {
+		change(&opts)
+	}
+	coordinator, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		coordinator.Close()
+		replicas.Close()
+		if err := disk.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &world{Coordinator: coordinator, t: t, replicas: replicas}
+}
+
+// become makes this broker, or broker 2, the leader.
+func (w *world) become(leader int32, isr ...int32) {
+	w.t.Helper()
+	w.epoch++
+	_, err := w.replicas.Apply(replica.Command{ControllerID: 1, ControllerEpoch: 1, BrokerEpoch: -1}, []replica.PartitionState{{
+		Partition: topic.Partition{Topic: topic.ConsumerOffsets}, ControllerEpoch: 1, Leader: leader, LeaderEpoch: w.epoch,
+		PartitionEpoch: w.epoch, ISR: isr, Replicas: []int32{1, 2}, IsNew: true,
+	}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if leader == 1 {
+		w.Elected(0, w.epoch)
+	} else {
+		w.Resigned(0, w.epoch)
+	}
+}
+
+func (w *world) await(what string, done func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("gave up waiting until %s", what)
+		}
+	}
+}
+
+func (w *world) awaitLoaded() {
+	w.t.Helper()
+	w.await("the partition is loaded", func() bool { code, _ := w.Fetch("g", nil, false); return code == 0 })
+}
+
+func (w *world) commit(groupID string, partition int32, offset int64) int16 {
+	w.t.Helper()
+	done := make(chan int16, 1)
+	w.Commit(groupID, &group.Commit{Generation: -1, Offsets: []group.PartitionOffset{{
+		Partition: topic.Partition{Topic: "t", Index: partition},
+		Offset:    group.Offset{Offset: offset, LeaderEpoch: -1, CommitTimestamp: time.Now().UnixMilli(), ExpireTimestamp: -1},
+	}}}, func(codes []int16) { done <- codes[0] })
+	return <-done
+}
+
+func (w *world) offset(groupID string, partition int32) int64 {
+	w.t.Helper()
+	code, list := w.Fetch(groupID, []topic.Partition{{Topic: "t", Index: partition}}, false)
+	if code != 0 {
+		w.t.Fatalf("fetch: error %d", code)
+	}
+	return list[0].Offset
+}
+
+// TestOwnership: a partition is owned from when it is loaded until it is lost, and its offsets are there again with the
+// next election, from many segments and more chunks.
+func TestOwnership(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Codec = record.LZ4 })
+	if code := w.commit("g", 0, 1); code != 16 {
+		t.Errorf("commit before the election: error %d, want 16", code)
+	}
+	w.become(1, 1)
+	w.awaitLoaded()
+	for i := range 5000 {
+		if code := w.commit(fmt.Sprint("g", i%7), int32(i%3), int64(i)); code != 0 {
+			t.Fatalf("commit %d: error %d", i, code)
+		}
+	}
+	for range 3 {
+		w.become(2, 2)
+		if code := w.commit("g0", 0, 1); code != 16 {
+			t.Errorf("commit after the resignation: error %d, want 16", code)
+		}
+		w.become(1, 1)
+		w.awaitLoaded()
+		for i := 5000 - 21; i < 5000; i++ {
+			if got := w.offset(fmt.Sprint("g", i%7), int32(i%3)); got != int64(i) {
+				t.Fatalf("offset %d of g%d, want %d", got, i%7, i)
+			}
+		}
+	}
+	w.Elected(0, w.epoch) // no news
+	w.Resigned(0, w.epoch-1)
+	if got := w.offset("g0", 0); got < 0 {
+		t.Error("a stale resignation was obeyed")
+	}
+}
+
+// TestCommitsWaitForReplicas: a commit counts when it is on all in-sync replicas, and fails when that takes too long or
+// leadership is lost.
+func TestCommitsWaitForReplicas(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.CommitTimeout = 200 * time.Millisecond })
+	w.become(1, 1, 2)
+	w.awaitLoaded()
+	if code := w.commit("g", 0, 1); code != 7 {
+		t.Errorf("commit that broker 2 does not copy: error %d, want 7", code)
+	}
+	if got := w.offset("g", 0); got != -1 {
+		t.Errorf("offset %d counts although its record is not committed", got)
+	}
+	code := make(chan int16)
+	go func() { code <- w.commit("g", 0, 2) }()
+	w.await("the commit waits", func() bool { return w.replicas.Produces.Len() > 0 })
+	w.become(2, 2)
+	if got := <-code; got != 16 && got != 7 {
+		t.Errorf("commit whose leader has resigned: error %d, want 16", got)
+	}
+}
+
+// TestSessionsEnd: members that are not heard of are removed, those that wait are answered when the partition is lost.
+func TestSessionsEnd(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Groups.InitialRebalanceDelay = 500 * time.Millisecond })
+	w.become(1, 1)
+	w.awaitLoaded()
+	joined := make(chan group.Joined, 2)
+	j := &group.Join{
+		ClientID: "c", SessionTimeoutMs: 50, RebalanceTimeoutMs: 60000, ProtocolType: "consumer", Protocols: []group.Protocol{{Name: "range"}},
+	}
+	w.Join("g", j, func(a group.Joined) { joined <- a })
+	a := <-joined
+	if a.Code != 0 || a.Generation != 1 {
+		t.Fatalf("join: %+v", a)
+	}
+	w.await("the silent member is gone", func() bool {
+		_, s := w.Describe("g")
+		return s.State == group.Empty && len(s.Members) == 0
+	})
+	if code := w.Heartbeat("g", group.Identity{MemberID: a.MemberID}, 1); code != 25 {
+		t.Errorf("heartbeat of a member that is gone: error %d, want 25", code)
+	}
+	// Another one has joined and waits for its leader, which never comes.
+	j.SessionTimeoutMs = 30000
+	for range 2 {
+		w.Join("h", j, func(a group.Joined) { joined <- a })
+	}
+	follower, other := <-joined, <-joined
+	if follower.MemberID == follower.Leader {
+		follower = other
+	}
+	synced := make(chan group.Synced, 1)
+	w.Sync("h", &group.Sync{MemberID: follower.MemberID, Generation: follower.Generation}, func(a group.Synced) { synced <- a })
+	w.become(2, 2)
+	if got := <-synced; got.Code != 16 {
+		t.Errorf("sync of a group that is elsewhere: error %d, want 16", got.Code)
+	}
+}
+
+// TestExpiry removes offsets, and the group with its last one, here and in the log.
+func TestExpiry(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Retention, o.RetentionCheckInterval = 50*time.Millisecond, 10*time.Millisecond })
+	w.become(1, 1)
+	w.awaitLoaded()
+	if code := w.commit("g", 0, 1); code != 0 {
+		t.Fatalf("commit: error %d", code)
+	}
+	gone := func() bool { _, s := w.Describe("g"); return s.State == group.Dead }
+	w.await("the group has expired", gone)
+	w.become(2, 2)
+	w.become(1, 1)
+	w.awaitLoaded()
+	if !gone() {
+		t.Error("the expired group is there again")
+	}
+}
+
+// TestDeletedTopics removes the offsets of partitions that are no more.
+func TestDeletedTopics(t *testing.T) {
+	w := newWorld(t, nil)
+	w.become(1, 1)
+	w.awaitLoaded()
+	for p := range int32(2) {
+		if code := w.commit("g", p, 5); code != 0 {
+			t.Fatalf("commit: error %d", code)
+		}
+	}
+	w.Deleted([]topic.Partition{{Topic: "t", Index: 1}})
+	if a, b := w.offset("g", 0), w.offset("g", 1); a != 5 || b != -1 {
+		t.Errorf("offsets %d and %d, want 5 and -1", a, b)
+	}
+}
+
+// BenchmarkLoad loads a partition with commits of 1,000 groups.
+func BenchmarkLoad(b *testing.B) {
+	const commits = 200_000
+	w := newWorld(b, func(o *Options) { o.LoadBufferBytes, o.RequiredAcks = 5<<20, 0 })
+	w.become(1, 1)
+	w.awaitLoaded()
+	for i := range commits {
+		w.commit(fmt.Sprint("group-", i%1000), int32(i%10), int64(i))
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		w.become(2, 2)
+		w.become(1, 1)
+		w.awaitLoaded()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/commits, "ns/record")
+}
