@@ -7,6 +7,8 @@
 // controller are aimed at. Every few faults all must recover: replicas in sync, every producer served by
 // every partition. In the end package history compares what clients were told with the logs.
 //
+// Ctrl-C ends the faults, and the verdict follows.
+//
 // A seed is a sequence of faults (plan); whom they hit depends on who leads then. What fails leaves its
 // directory behind, with the brokers' logs and data, faults.log, producers.log and
 // history.log.
@@ -38,8 +40,8 @@ func main() {
 	}
 	if err == nil {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		context.AfterFunc(ctx, stop) // a second signal ends it at once
 		err = run(ctx, o)
-		stop()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)

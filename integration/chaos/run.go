@@ -103,11 +103,14 @@ func (c *chaos) all(ctx context.Context) error {
 		c.consume.Wait()
 	}()
 	err = c.harm(ctx)
+	if ctx.Err() != nil {
+		c.tell("no more faults: %v", context.Cause(ctx))
+	}
 	var replicas []history.Replica
 	if err == nil {
-		replicas, err = c.settle(ctx)
+		replicas, err = c.settle(context.WithoutCancel(ctx))
 	}
-	return c.verdict(ctx, replicas, err)
+	return c.verdict(replicas, err)
 }
 
 // tell says something on the output and in faults.log, with the time.
@@ -177,23 +180,22 @@ func (c *chaos) startLoad() error {
 	return nil
 }
 
-// harm goes through the plan until the time is up. It returns an error if the cluster did not recover.
+// harm goes through the plan until the time is up, or ctx ends. It returns an error if the cluster did not
+// recover.
 func (c *chaos) harm(ctx context.Context) error {
 	p := newPlan(c.seed, c.only)
 	progress := time.NewTicker(10 * time.Second)
 	defer progress.Stop()
-	for end := time.Now().Add(c.time); time.Now().Before(end); {
+	for end := time.Now().Add(c.time); time.Now().Before(end) && ctx.Err() == nil; {
 		s := p.next()
 		if s.calm {
-			if err := c.calm(ctx); err != nil {
+			if err := c.calm(ctx); err != nil && ctx.Err() == nil {
 				return err
 			}
 			continue
 		}
 		c.step(s)
-		if !rest(ctx, s.rest) {
-			return context.Cause(ctx)
-		}
+		rest(ctx, s.rest)
 		select {
 		case <-progress.C:
 			c.progress()
@@ -208,13 +210,11 @@ func (c *chaos) progress() {
 	c.tell("%d faults; %d records acknowledged, %d of unknown outcome, %d read", c.faults, n.Acked, n.Unknown, n.Polled)
 }
 
-// rest waits, and reports false if ctx ends first.
-func rest(ctx context.Context, d time.Duration) bool {
+// rest waits, until ctx ends at the latest.
+func rest(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
-		return false
 	case <-time.After(d):
-		return true
 	}
 }
 
@@ -322,7 +322,7 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 
 // verdict judges the history, whatever has become of the run; without replicas it looks for contradictions
 // alone.
-func (c *chaos) verdict(ctx context.Context, replicas []history.Replica, err error) error {
+func (c *chaos) verdict(replicas []history.Replica, err error) error {
 	if err != nil {
 		c.problem("%v", err)
 	}
@@ -335,9 +335,6 @@ func (c *chaos) verdict(ctx context.Context, replicas []history.Replica, err err
 	}
 	for _, crash := range c.world.crashes() {
 		c.problem("%s", crash)
-	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		c.tell("interrupted")
 	}
 	violations := history.Check(c.recorder.Events(), replicas, idempotent)
 	for _, v := range violations {

@@ -46,7 +46,7 @@ func (p *process) launch(timeout time.Duration, ready func() bool) error {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = lifeline()
 	if err := startAt(p.node, cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
@@ -62,6 +62,12 @@ func (p *process) launch(timeout time.Duration, ready func() bool) error {
 	}
 	p.mu.cmd, p.mu.exit = cmd, exit
 	return nil
+}
+
+// lifeline ties a server to this process: one that is killed takes its servers with it. Ctrl-C is for this
+// process alone, which ends its servers in the order that it wants.
+func lifeline() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
 func (p *process) await(exit <-chan struct{}, timeout time.Duration, ready func() bool) error {

@@ -221,8 +221,7 @@ func (z *ZooKeeper) exec() (<-chan struct{}, error) {
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true",
 		"-cp", z.dir+":"+classPath, main, filepath.Join(z.dir, "zoo.cfg"))
 	cmd.Stdout, cmd.Stderr = log, log
-	// A test binary that is killed takes its servers with it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = lifeline()
 
 	z.mu.Lock()
 	defer z.mu.Unlock()
