@@ -145,3 +145,31 @@ func checkMany(t *testing.T, fsys vfs.FS, id topic.ID, least int64) {
 		}
 	}
 }
+
+// What is trimmed while the epochs are being written is written at the stop.
+func TestTrimWhileEpochsAreSaved(t *testing.T) {
+	fsys := vfs.NewMem()
+	m, err := open(testOptions(fsys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustCreate(t, m, orders, DefaultLogConfig())
+	appendRecords(t, l, 3, 10)
+	l.SetHighWatermark(10)
+	l.filesMu.Lock()
+	s, contents, err := l.collect(nil)
+	if err != nil || len(contents) != 1 {
+		t.Fatalf("collected %d files, %v", len(contents), err)
+	}
+	if _, err := l.IncrementStartOffset(7); err != nil {
+		t.Fatal(err)
+	}
+	l.filesMu.Unlock()
+	s.done()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(read(t, fsys, logDir+"/leader-epoch-checkpoint")); got != "0\n1\n3 7\n" {
+		t.Errorf("epochs: %q", got)
+	}
+}

@@ -216,7 +216,7 @@ func (l *Log) settle() error {
 	if err := l.usableLocked(); err != nil {
 		return err
 	}
-	if l.mu.epochsTrimmed {
+	if l.trimmedLocked() {
 		l.mu.changes++
 	}
 	err := l.snapshotLocked()

@@ -30,9 +30,11 @@ import (
 type smallFiles struct {
 	idUnsaved      bool   // partition.metadata does not durably hold the topic's id
 	changes, saved uint64 // of the leader epochs: all, and those that leader-epoch-checkpoint durably holds
-	epochsTrimmed  bool   // leader-epoch-checkpoint begins before the log does; a load would trim it, too
-	queued         bool   // the log is in env.unsaved
-	unnamed        bool   // the name of the first segment's file may not be durable
+	// trims counts how often the epochs' beginning followed the log's, and trimsSaved those that the checkpoint
+	// shows. It need not: a load would trim it, too.
+	trims, trimsSaved uint64
+	queued            bool // the log is in env.unsaved
+	unnamed           bool // the name of the first segment's file may not be durable
 }
 
 func (f *smallFiles) unsaved() bool { return f.idUnsaved || f.changes != f.saved }
@@ -137,6 +139,7 @@ func (d *dir) saveSmallFiles(logs []*Log) error {
 type saving struct {
 	log     *Log
 	changes uint64
+	trims   uint64 // 0: the epochs are durable as they are
 	id      bool
 }
 
@@ -161,6 +164,7 @@ func (l *Log) collect(contents []vfs.Content) (saving, []vfs.Content, error) {
 		})
 	}
 	if l.mu.changes != l.mu.saved {
+		s.trims = l.mu.trims
 		contents = append(contents, vfs.Content{
 			Path: l.file(checkpoint.LeaderEpochs), Data: checkpoint.AppendEpochs(nil, l.epochs.Entries()),
 		})
@@ -175,11 +179,14 @@ func (s *saving) done() {
 	defer l.mu.Unlock()
 	l.mu.saved = max(l.mu.saved, s.changes)
 	l.mu.idUnsaved = l.mu.idUnsaved && !s.id
-	l.mu.epochsTrimmed = l.mu.epochsTrimmed && l.mu.changes != s.changes
+	l.mu.trimsSaved = max(l.mu.trimsSaved, s.trims)
 }
 
 // saveFiles makes the small files durable, if they are not.
 func (l *Log) saveFiles() error { return l.dir.saveSmallFiles([]*Log{l}) }
+
+// trimmedLocked reports whether the checkpoint has what lies before the log. It requires mu.
+func (l *Log) trimmedLocked() bool { return l.mu.trims != l.mu.trimsSaved }
 
 // queueLocked has the small files written soon, if they are not durable. It requires mu.
 func (l *Log) queueLocked() {

@@ -14,7 +14,7 @@ import (
 func (l *Log) deleteOldSegments(now int64) (int, error) {
 	l.mu.Lock()
 	n, err := l.deleteOldLocked(now)
-	if n > 0 && l.mu.epochsTrimmed {
+	if n > 0 && l.trimmedLocked() {
 		l.mu.changes++
 		l.queueLocked()
 	}

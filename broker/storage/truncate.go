@@ -176,7 +176,7 @@ func (l *Log) incrementStartLocked(offset int64) bool {
 	}
 	l.start.Store(offset)
 	if l.epochs.TruncateFromStart(offset) {
-		l.mu.epochsTrimmed = true
+		l.mu.trims++
 	}
 	l.mu.producers.SetLogStart(offset)
 	l.updateUnstableLocked()
