@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -426,4 +427,85 @@ func askBroker(t *testing.T, b *cluster.Broker, req kmsg.Request, version int16)
 		t.Fatal(err)
 	}
 	return resp
+}
+
+// saramaHandler marks what it sees; sarama commits it.
+type saramaHandler struct{ seen *consumed }
+
+func (saramaHandler) Setup(sarama.ConsumerGroupSession) error   { return nil }
+func (saramaHandler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
+func (h saramaHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for m := range claim.Messages() {
+		h.seen.add(string(m.Value))
+		s.MarkMessage(m, "")
+	}
+	return nil
+}
+
+// TestGroupSarama shares a topic between two members of sarama's, of which one leaves.
+func TestGroupSarama(t *testing.T) {
+	c := cluster.Start(t, 1, groupProps)
+	c.CreateTopic("orders", 4, 1, nil)
+	cfg := sarama.NewConfig()
+	cfg.Version = sarama.V3_6_0_0
+	cfg.Consumer.Offsets.Initial = sarama.OffsetOldest
+	cfg.Consumer.Offsets.AutoCommit.Interval = 100 * time.Millisecond
+	seen := &consumed{}
+	start := func() (stop func()) {
+		g, err := sarama.NewConsumerGroup(c.Addrs(), "sarama", cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() {
+			for ctx.Err() == nil {
+				if err := g.Consume(ctx, []string{"orders"}, saramaHandler{seen}); err != nil {
+					return // the group is closed
+				}
+			}
+		})
+		return sync.OnceFunc(func() {
+			cancel()
+			running.Wait()
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	first := start()
+	defer first()
+	second := start()
+	defer second()
+	produceValues(t, c, "orders", 0, 500)
+	await(t, "two members have all", func() bool { return seen.len() == 500 })
+	first()
+	produceValues(t, c, "orders", 500, 500)
+	await(t, "the other has all", func() bool { return seen.len() == 1000 })
+	requireCommitted(t, c, "sarama", "orders", 1000)
+}
+
+// TestGroupJavaCooperative shares a topic between two consumers of Java's that rebalance cooperatively.
+func TestGroupJavaCooperative(t *testing.T) {
+	c := cluster.Start(t, 1, groupProps)
+	c.CreateTopic("orders", 4, 1, nil)
+	produceValues(t, c, "orders", 0, 200)
+	args := []string{
+		"--bootstrap-server", c.Bootstrap(), "--topic", "orders", "--group", "java", "--from-beginning", "--timeout-ms", "8000",
+		"--consumer-property", "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+	}
+	var outputs [2]string
+	var running sync.WaitGroup
+	for i := range outputs {
+		running.Go(func() { outputs[i] = string(cluster.Tool(t, nil, "kafka-console-consumer", args...).Stdout) })
+	}
+	running.Wait()
+	values := map[string]bool{}
+	for _, v := range strings.Fields(outputs[0] + outputs[1]) {
+		values[v] = true
+	}
+	if len(values) != 200 {
+		t.Errorf("two consumers printed %d of 200 records", len(values))
+	}
+	requireCommitted(t, c, "java", "orders", 200)
 }

@@ -275,3 +275,57 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/commits, "ns/record")
 }
+
+// BenchmarkCommit commits one offset after the other, on a leader without followers.
+func BenchmarkCommit(b *testing.B) {
+	w := newWorld(b, nil)
+	w.become(1, 1)
+	w.awaitLoaded()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if code := w.commit("g", int32(i%10), int64(i)); code != 0 {
+			b.Fatalf("commit: error %d", code)
+		}
+	}
+}
+
+// BenchmarkRebalance lets 1,000 members join one group, sync and leave.
+func BenchmarkRebalance(b *testing.B) {
+	const members = 1000
+	w := newWorld(b, func(o *Options) {
+		o.Groups.MaxSize, o.Groups.InitialRebalanceDelay = members, 100*time.Millisecond
+	})
+	w.become(1, 1)
+	w.awaitLoaded()
+	for b.Loop() {
+		joined, synced := make(chan group.Joined, members), make(chan group.Synced, members)
+		for range members {
+			j := &group.Join{
+				ClientID: "c", SessionTimeoutMs: 60000, RebalanceTimeoutMs: 60000, ProtocolType: "consumer",
+				Protocols: []group.Protocol{{Name: "range", Metadata: make([]byte, 100)}},
+			}
+			w.Join("g", j, func(a group.Joined) { joined <- a })
+		}
+		var ids []group.Identity
+		for range members {
+			a := <-joined
+			if a.Code != 0 {
+				b.Fatalf("join: error %d", a.Code)
+			}
+			ids = append(ids, group.Identity{MemberID: a.MemberID})
+			s := &group.Sync{MemberID: a.MemberID, Generation: a.Generation, Assignments: map[string][]byte{}}
+			for _, m := range a.Members {
+				s.Assignments[m.ID] = make([]byte, 100)
+			}
+			w.Sync("g", s, func(a group.Synced) { synced <- a })
+		}
+		for range members {
+			if a := <-synced; a.Code != 0 {
+				b.Fatalf("sync: error %d", a.Code)
+			}
+		}
+		if code, _ := w.Leave("g", ids); code != 0 {
+			b.Fatalf("leave: error %d", code)
+		}
+	}
+}
