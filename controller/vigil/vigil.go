@@ -72,9 +72,9 @@ func New(opts Options) *Vigil {
 
 // Close ends all watches and returns when no goroutine is left.
 func (v *Vigil) Close() {
-	v.Watch(nil)
 	v.mu.Lock()
-	v.mu.closed = true
+	v.mu.closed = true // at once: nobody would end a watch that begins after the others have been ended
+	v.watchLocked(nil)
 	v.mu.Unlock()
 	v.wg.Wait()
 }
@@ -83,9 +83,13 @@ func (v *Vigil) Close() {
 func (v *Vigil) Watch(subjects []Subject) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mu.closed {
-		return
+	if !v.mu.closed {
+		v.watchLocked(subjects)
 	}
+}
+
+// watchLocked is Watch. It requires mu.
+func (v *Vigil) watchLocked(subjects []Subject) {
 	wanted := map[int32]*Subject{}
 	for i := range subjects {
 		wanted[subjects[i].Broker] = &subjects[i]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -247,4 +248,39 @@ func TestWhatIsNoEnd(t *testing.T) {
 		other.end()
 		await(t, "notice of its end", func() bool { return v.Gone(7, 1) })
 	})
+}
+
+// TestCloseAmidWatch closes Vigils that are told at this moment whom to watch: every watch ends.
+func TestCloseAmidWatch(t *testing.T) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	unreachable := func(context.Context, string) (*interbroker.Conn, error) { return nil, syscall.EHOSTUNREACH }
+	for range 50 {
+		v := New(Options{Dial: unreachable, Noticed: func(int32) {}, Logger: log})
+		closed := make(chan struct{})
+		var telling sync.WaitGroup
+		for broker := range int32(4) {
+			telling.Go(func() {
+				for session := int64(1); ; session++ {
+					v.Watch([]Subject{{Broker: broker, Session: session, Addr: "127.0.0.1:1"}})
+					select {
+					case <-closed:
+						return
+					default:
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond) // any moment will do
+		go func() {
+			v.Close()
+			close(closed)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("Close waits for a watch that nobody ends")
+		}
+		telling.Wait()
+	}
 }
