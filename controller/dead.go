@@ -180,6 +180,9 @@ func (c *core) setDeadApart(registered map[int32]*zkutil.Broker, isDead func(*zk
 	for id, b := range registered {
 		if isDead(b) {
 			dead[id] = b
+			if known := c.dead[id]; known != nil {
+				dead[id] = known // that it has moved since, brokerModification has to see
+			}
 			delete(registered, id)
 		}
 	}
