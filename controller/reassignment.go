@@ -313,6 +313,9 @@ func (c *core) splitComplete(ctx context.Context, moves []*move) (complete, inco
 
 // beginCopying is phase A.
 func (c *core) beginCopying(ctx context.Context, moves []*move) error {
+	if err := c.replaceRemovedLeaders(ctx, moves); err != nil {
+		return err
+	}
 	// A partition that never had a leader fails here, though not its new replicas: one may be its first leader.
 	if err := c.raiseLeaderEpochs(ctx, moves); err != nil {
 		return err
@@ -325,6 +328,17 @@ func (c *core) beginCopying(ctx context.Context, moves []*move) error {
 		c.startReplicas(fresh)
 	}
 	return nil
+}
+
+// replaceRemovedLeaders elects for partitions whose leader was a replica of the reassignment before, and went with
+// it. Kafka leaves them without one, from whom the new replicas could copy, until some broker dies.
+func (c *core) replaceRemovedLeaders(ctx context.Context, moves []*move) error {
+	ps := slices.DeleteFunc(partitionsIn(moves), func(p *partition) bool {
+		return p.state != onlinePartition || p.leadership == nil || p.leadership.Leader != zkutil.NoLeader
+	})
+	c.markPartitions(ps, offlinePartition)
+	_, err := c.bringOnline(ctx, ps, nil)
+	return err
 }
 
 // raiseLeaderEpochs raises the leader epochs of partitions, whoever leads, and tells all replicas of their assignments.
