@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gregor-mq/gregor/zkutil"
 )
@@ -168,12 +169,20 @@ func (c *core) completeDeletion(ctx context.Context, topics []*topicState) error
 	if _, err := c.zk.Write(ctx, c.fence, last); err != nil {
 		return err
 	}
+	overtaken := map[string]bool{}
 	for _, t := range gone {
+		if slices.ContainsFunc(t.partitions, func(p *partition) bool { return c.reassigning[p] }) {
+			overtaken[t.name] = true
+		}
 		c.forgetReplicas(t.replicasIn(replicaDeletionSuccessful))
 		c.removeTopic(t)
 	}
 	c.log.WithField("count", len(gone)).Infof("Deletion of topics successfully completed: %s", some(gone))
-	return nil
+	if len(overtaken) == 0 {
+		return nil
+	}
+	// Nothing else would take these wishes out of their znode, which has to go before there can be others.
+	return c.withdrawWishes(ctx, func(w zkutil.Reassignment) bool { return overtaken[w.Partition.Topic] })
 }
 
 func deletion(path string) write {
