@@ -374,7 +374,7 @@ func TestSessions(t *testing.T) {
 	}
 	bootstrap := os.Getenv("GREGORCTL_BOOTSTRAP")
 	if bootstrap == "" {
-		bootstrap = cluster.Start(t, 1, nil).Bootstrap()
+		bootstrap = cluster.Start(t, 1, cluster.Props{"offsets.topic.replication.factor": "1"}).Bootstrap()
 	}
 	closed := closedAddress(t)
 	replay := func(t *testing.T, name string) {
