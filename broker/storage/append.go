@@ -92,10 +92,10 @@ func (l *Log) appendGroupLocked(c *LogConfig, appends []Append) int {
 		if !a.written() {
 			continue
 		}
+		a.valid.Assign(end, a.Options.Epoch) // first: whether it may join depends on its offsets
 		if len(appends) > 1 && !l.mayJoinLocked(c, &g, a) {
 			break
 		}
-		a.valid.Assign(end, a.Options.Epoch)
 		first, dup, err := addAll(pending, a)
 		if err == nil && !dup {
 			end = a.valid.LastOffset + 1
@@ -177,7 +177,7 @@ func (g *group) add(a *Append) {
 }
 
 // mayJoinLocked reports whether a can be written together with the group before it: nothing in between
-// may begin a new segment. It requires mu.
+// may begin a new segment. Its offsets are assigned. It requires mu.
 func (l *Log) mayJoinLocked(c *LogConfig, g *group, a *Append) bool {
 	if g.alone {
 		return false

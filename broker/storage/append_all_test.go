@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,50 @@ func TestAppendsTogetherAreAsIfAlone(t *testing.T) {
 				t.Errorf("files %v, alone %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 			}
 		})
+	}
+}
+
+// What is appended together is written at once in every segment, not only in the one that begins at 0; and
+// the offset that no index of the segment can express begins another one, whichever append it is in.
+func TestAppendsTogetherBehindTheFirstSegment(t *testing.T) {
+	writes := 0
+	fsys := vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && strings.HasSuffix(op.Path, ".log") {
+			writes++
+		}
+		return nil
+	})
+	l := mustCreate(t, mustOpen(t, testOptions(fsys)), orders, DefaultLogConfig())
+	few := func() []Append {
+		appends := make([]Append, 4)
+		for i := range appends {
+			appends[i] = Append{Records: batch(t, batchOpts{timestamp: testNow, count: 2}), Options: AppendOptions{Now: testNow}}
+		}
+		return appends
+	}
+	const last = math.MaxInt32 // that a segment that begins at 0 can hold
+	if _, err := l.AppendFollower(batch(t, batchOpts{base: last - 4, timestamp: testNow})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		first    int64
+		writes   int
+		segments int
+	}{
+		{last - 3, 3, 2}, // last-3 to last; what begins the new segment is alone; the rest
+		{last + 5, 1, 2},
+	} {
+		writes = 0
+		appends := few()
+		l.AppendLeaderAll(appends)
+		for i, a := range appends {
+			if a.Err != nil || a.Done.First != want.first+2*int64(i) {
+				t.Fatalf("append %d is at %d: %v", i, a.Done.First, a.Err)
+			}
+		}
+		if n := len(*l.segments.Load()); writes != want.writes || n != want.segments {
+			t.Errorf("from offset %d on: %d writes, %d segments, want %+v", want.first, writes, n, want)
+		}
 	}
 }
 

@@ -190,8 +190,19 @@ func (m *Manager) PreparePromotion(p topic.Partition) error {
 	if err != nil {
 		return err
 	}
-	if err := vfs.WriteFile(m.env.fs, future.file(promotionMark), nil); err != nil {
-		return future.failed("mark for promotion", err)
+	return future.markForPromotion()
+}
+
+// markForPromotion gives the log its mark, unless the move was given up: filesMu keeps its directory from being
+// renamed meanwhile, which would look like a failure of the disk.
+func (l *Log) markForPromotion() error {
+	l.filesMu.Lock()
+	defer l.filesMu.Unlock()
+	if err := l.readable(); err != nil {
+		return err
+	}
+	if err := vfs.WriteFile(l.env.fs, l.file(promotionMark), nil); err != nil {
+		return l.failed("mark for promotion", err)
 	}
 	return nil
 }

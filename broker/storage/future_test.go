@@ -397,3 +397,30 @@ func TestMarkWaitsForOfflineDirectory(t *testing.T) {
 		}
 	}
 }
+
+// A move that is given up while its future log gets its mark does not look like a failure of the disk.
+func TestGivenUpWhileMarked(t *testing.T) {
+	var m *Manager
+	var future *Log
+	fsys := vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpRename && strings.HasSuffix(op.To, promotionMark) && future.filesMu.TryLock() {
+			future.filesMu.Unlock()
+			return m.DeleteFuture(orders) // which need not wait
+		}
+		return nil
+	})
+	m = mustMovable(t, fsys)
+	var err error
+	if future, err = m.CreateFuture(orders, absolute(t, "b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(copyAll(m, orders), m.PreparePromotion(orders), m.DeleteFuture(orders)); err != nil {
+		t.Fatal(err)
+	}
+	if err := future.markForPromotion(); !errors.Is(err, ErrClosed) {
+		t.Errorf("marked after it was given up: %v", err)
+	}
+	if m.Dirs()[1].Offline {
+		t.Error("the directory is offline")
+	}
+}
