@@ -149,8 +149,7 @@ func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, record
 		return nil, 0, err
 	}
 	reader := &reader{loading: group.NewLoading(&c.opts.Groups), coordinator: c, partition: p, now: time.Now()}
-	log := r.Log()
-	for offset := log.StartOffset(); offset < log.EndOffset(); {
+	for offset := r.Log().StartOffset(); offset < r.Log().EndOffset(); { // the log may move to another directory
 		if c.ctx.Err() != nil || !p.isLoading() {
 			return nil, 0, errGivenUp
 		}
@@ -184,8 +183,7 @@ type reader struct {
 
 // chunk takes in the batches from offset on, as many as fit the buffer, one at least, and returns where to go on.
 func (r *reader) chunk(p *replica.Partition, offset int64) (int64, error) {
-	log := p.Log()
-	read, err := log.Read(offset, r.coordinator.opts.LoadBufferBytes, log.EndOffset(), true)
+	read, err := p.ReadAll(offset, r.coordinator.opts.LoadBufferBytes)
 	if err != nil || read.Section == nil {
 		return offset, err
 	}

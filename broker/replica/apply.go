@@ -123,7 +123,7 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
 			return err
 		}
 	}
-	if err := p.Log().Err(); err != nil {
+	if err := p.logErr(); err != nil {
 		return err
 	}
 	had := p.Log().TopicID()
@@ -188,7 +188,7 @@ func (m *Manager) StopReplicas(c Command, stops []Stop) (errs []error, err error
 
 func (m *Manager) stopReplica(s Stop) error {
 	if p := m.hosted(s.Partition); p != nil {
-		if err := p.Log().Err(); err != nil {
+		if err := p.logErr(); err != nil {
 			return err
 		}
 		if _, epoch := p.LeaderAndEpoch(); s.LeaderEpoch >= 0 && s.LeaderEpoch < epoch {

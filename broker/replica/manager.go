@@ -103,7 +103,7 @@ func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
 	found := m.hosted(p)
 	switch {
 	case found != nil:
-		if err := found.Log().Err(); err != nil {
+		if err := found.logErr(); err != nil {
 			return nil, err
 		}
 		return found, nil

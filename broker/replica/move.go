@@ -261,6 +261,7 @@ func (p *Partition) Promote(buf *[]byte) (bool, error) {
 func (p *Partition) prepareAndPromote(buf *[]byte) (bool, error) {
 	p.promoting.Lock() // a move that was ended may be here still when the next one comes
 	defer p.promoting.Unlock()
+	prepared := p.manager.opts.Storage.Future(p.Partition)
 	if err := p.manager.opts.Storage.PreparePromotion(p.Partition); err != nil {
 		return false, err
 	}
@@ -271,17 +272,22 @@ func (p *Partition) prepareAndPromote(buf *[]byte) (bool, error) {
 			break
 		}
 	}
-	return p.promote(buf)
+	return p.promote(prepared, buf)
 }
 
-func (p *Partition) promote(buf *[]byte) (bool, error) {
+// promote promotes prepared. If the move was ended meanwhile and another one has begun, that has a future log that
+// is not prepared, and false is returned.
+func (p *Partition) promote(prepared *storage.Log, buf *[]byte) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.moving.Lock()
 	defer p.moving.Unlock()
 	future := p.manager.opts.Storage.Future(p.Partition)
-	if future == nil {
+	switch {
+	case future == nil:
 		return false, ErrNotMoving
+	case future != prepared:
+		return false, nil
 	}
 	current := p.Log()
 	if left := current.Available(future.EndOffset(), current.EndOffset()); left > copyChunk {

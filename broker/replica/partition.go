@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,18 @@ func (p *Partition) leadsLocked() bool { return p.mu.lead != nil }
 
 // Log returns the replica's log.
 func (p *Partition) Log() *storage.Log { return p.log.Load() }
+
+// logErr returns why the replica's log can be neither read nor written. A log that another one takes the place of
+// just then is no reason: that is waited for. It must not be called with mu held.
+func (p *Partition) logErr() error {
+	err := p.Log().Err()
+	if errors.Is(err, storage.ErrClosed) {
+		p.mu.RLock()
+		defer p.mu.RUnlock()
+		err = p.Log().Err()
+	}
+	return err
+}
 
 // LeaderAndEpoch returns who leads the partition, as far as this replica was told.
 func (p *Partition) LeaderAndEpoch() (leader, epoch int32) {

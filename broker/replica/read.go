@@ -65,6 +65,15 @@ func (p *Partition) Read(o *ReadOptions) (ReadResult, error) {
 	return res, err
 }
 
+// ReadAll reads up to the log's end, whoever leads. Unlike Log's Read it does not meet a log that another one takes
+// the place of just then.
+func (p *Partition) ReadAll(offset int64, maxBytes int) (storage.ReadResult, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	log := p.Log()
+	return log.Read(offset, maxBytes, log.EndOffset(), true)
+}
+
 // NoReplica stands for none in Nearest's answer.
 const NoReplica = -1
 

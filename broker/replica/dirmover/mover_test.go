@@ -182,7 +182,8 @@ func (e *env) requireAll(l *storage.Log, n int) {
 	}
 }
 
-// TestMoveUnderLoad moves a partition to and fro while records are appended: none is lost or twice.
+// TestMoveUnderLoad moves a partition to and fro while records are appended and read: none is lost or twice, and
+// nobody notices.
 func TestMoveUnderLoad(t *testing.T) {
 	e := newEnv(t)
 	p := e.lead(orders, 1, 0)
@@ -201,6 +202,24 @@ func TestMoveUnderLoad(t *testing.T) {
 				return
 			}
 			n++
+		}
+	})
+	wg.Go(func() {
+		for i := int64(0); !stop.Load(); i++ {
+			read, err := p.ReadAll(i%500, 1000)
+			if err != nil || read.Section == nil {
+				t.Errorf("cannot read: %v", err)
+				return
+			}
+			read.Section.Release()
+		}
+	})
+	wg.Go(func() {
+		for !stop.Load() {
+			if _, err := e.replicas.Partition(orders); err != nil {
+				t.Errorf("not served: %v", err)
+				return
+			}
 		}
 	})
 	for range 4 {
