@@ -245,6 +245,17 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+// What cannot be a password's key is not derived: with these figures that would take days, while the broker starts.
+func TestPasswordsKeyIsBounded(t *testing.T) {
+	c := withDynamic(t, map[string]string{"password.encoder.secret": "s"}, Dynamic{})
+	const name = "listener.name.internal.ssl.key.password"
+	stored := c.FromStore(map[string]string{name: "keyLength:2147483640,salt:AA==,iterations:4194304,keyFactoryAlgorithm:PBKDF2WithHmacSHA1," +
+		"cipherAlgorithm:AES/CBC/PKCS5Padding,encryptedPassword:AAAAAAAAAAAAAAAAAAAAAA==,passwordLength:1,initializationVector:AAAAAAAAAAAAAAAAAAAAAA=="}, true)
+	if _, counts := stored.Set[name]; counts || len(stored.Ignored) != 1 {
+		t.Errorf("%+v", stored)
+	}
+}
+
 // FuzzFromStore: whatever stands in ZooKeeper, what counts of it makes no configuration panic.
 func FuzzFromStore(f *testing.F) {
 	f.Add("num.io.threads", "8", true)

@@ -71,6 +71,8 @@ func (e *encoder) block(salt []byte) (cipher.Block, error) {
 		return nil, fmt.Errorf("cipher %s is not supported", e.cipher)
 	case e.iterations < 1 || e.iterations > maxIterations:
 		return nil, fmt.Errorf("%d iterations", e.iterations)
+	case e.keyLength != 128 && e.keyLength != 192 && e.keyLength != 256: // or deriving the key would not end
+		return nil, fmt.Errorf("a key of %d bits", e.keyLength)
 	}
 	key, err := pbkdf2.Key(newHash, e.secret, salt, e.iterations, e.keyLength/8)
 	if err != nil {
