@@ -79,7 +79,9 @@ func readConsumer(p Properties) (consumerSettings, error) {
 type Consumer struct {
 	settings consumerSettings
 	reader   *kafka.Reader
-	async    sync.WaitGroup
+	async    sync.WaitGroup  // CommitAsync's
+	patience context.Context // theirs; ends with Close's
+	giveUp   context.CancelFunc
 
 	polled     map[TopicPartition]kafka.Message // the last record returned of each partition and not yet committed
 	lastCommit time.Time
@@ -138,12 +140,16 @@ func NewConsumer(ctx context.Context, p Properties, topics ...string) (*Consumer
 		// Topics may get partitions while the group runs.
 		WatchPartitionChanges: true,
 	})
-	return &Consumer{settings: s, reader: reader, polled: map[TopicPartition]kafka.Message{}, lastCommit: time.Now()}, nil
+	c := &Consumer{settings: s, reader: reader, polled: map[TopicPartition]kafka.Message{}, lastCommit: time.Now()}
+	c.patience, c.giveUp = context.WithCancel(context.Background())
+	return c, nil
 }
 
 // requireOffsets makes sure that the group has committed an offset for every partition.
 func (s *consumerSettings) requireOffsets(ctx context.Context, topics []string) error {
-	client := &kafka.Client{Addr: kafka.TCP(s.servers...), Transport: &kafka.Transport{ClientID: s.clientID}}
+	transport := &kafka.Transport{ClientID: s.clientID}
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: kafka.TCP(s.servers...), Transport: transport}
 	metadata, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
 	if err != nil {
 		return err
@@ -178,7 +184,7 @@ const gatherTime = 5 * time.Millisecond
 func (c *Consumer) Poll(ctx context.Context) ([]Record, error) {
 	if c.settings.autoCommit && time.Since(c.lastCommit) >= c.settings.autoInterval {
 		if err := c.CommitSync(ctx); err != nil {
-			return nil, err
+			return nil, c.pollError(ctx, err)
 		}
 	}
 	first, err := c.reader.FetchMessage(ctx)
@@ -247,7 +253,11 @@ func (c *Consumer) CommitSync(ctx context.Context) error {
 func (c *Consumer) CommitAsync(ctx context.Context, done func(error)) {
 	messages := c.toCommit()
 	c.lastCommit = time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.patience, cancel)
 	c.async.Go(func() { // Close waits for it
+		defer cancel()
+		defer stop()
 		var err error
 		if len(messages) > 0 {
 			err = c.reader.CommitMessages(ctx, messages...)
@@ -267,13 +277,16 @@ func (c *Consumer) toCommit() []kafka.Message {
 	return messages
 }
 
-// Close commits, with enable.auto.commit, what Poll has returned, and leaves the group. The goroutine that
-// polls must have ended, or be stopped by its ctx.
+// Close commits, with enable.auto.commit, what Poll has returned, waits for what CommitAsync has begun, both as far as
+// ctx allows, and leaves the group. The goroutine that polls must have ended, or be stopped by its ctx.
 func (c *Consumer) Close(ctx context.Context) error {
 	var err error
 	if c.settings.autoCommit {
 		err = c.CommitSync(ctx)
 	}
+	stop := context.AfterFunc(ctx, c.giveUp)
+	defer stop()
 	c.async.Wait()
+	c.giveUp()
 	return errors.Join(err, c.reader.Close())
 }

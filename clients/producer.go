@@ -69,9 +69,10 @@ func readProducer(p Properties) (producerSettings, error) {
 // Records wait in buffer.memory until they are delivered or given up; when that is full, Send blocks, at
 // most for max.block.ms.
 type Producer struct {
-	settings producerSettings
-	writer   *kafka.Writer
-	buffer   *semaphore.Weighted // bytes of records that are not delivered
+	settings  producerSettings
+	writer    *kafka.Writer
+	transport *kafka.Transport    // the writer's, which leaves it open
+	buffer    *semaphore.Weighted // bytes of records that are not delivered
 
 	mu struct {
 		sync.Mutex
@@ -103,7 +104,9 @@ func NewProducer(p Properties) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	producer := &Producer{settings: s, buffer: semaphore.NewWeighted(s.bufferMemory)}
+	producer := &Producer{
+		settings: s, transport: &kafka.Transport{ClientID: s.clientID}, buffer: semaphore.NewWeighted(s.bufferMemory),
+	}
 	producer.writer = &kafka.Writer{
 		Addr:                   kafka.TCP(s.servers...),
 		Balancer:               partitioner{},
@@ -119,7 +122,7 @@ func NewProducer(p Properties) (*Producer, error) {
 		Async:                  true,
 		Completion:             producer.completed,
 		Compression:            s.compression,
-		Transport:              &kafka.Transport{ClientID: s.clientID},
+		Transport:              producer.transport,
 		AllowAutoTopicCreation: true,
 	}
 	return producer, nil
@@ -300,7 +303,11 @@ func (p *Producer) Close(ctx context.Context) error {
 	p.mu.closed = true
 	p.mu.Unlock()
 	closed := make(chan error, 1)
-	go func() { closed <- p.writer.Close() }() // delivers what it holds, with all its retries
+	go func() {
+		err := p.writer.Close() // delivers what it holds, with all its retries
+		p.transport.CloseIdleConnections()
+		closed <- err
+	}()
 	select {
 	case err := <-closed:
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +204,15 @@ func TestRecordsAreSentAgain(t *testing.T) {
 	}
 	if err := p.Send(ctx, clients.Record{Topic: "orders"}, nil); !errors.Is(err, clients.ErrClosed) {
 		t.Errorf("Send after Close: %v", err)
+	}
+	for goroutines := new(bytes.Buffer); ; goroutines.Reset() {
+		if pprof.Lookup("goroutine").WriteTo(goroutines, 1); !strings.Contains(goroutines.String(), "kafka-go.(*connPool)") {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("connections outlive Close")
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
