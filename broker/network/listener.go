@@ -31,7 +31,7 @@ type listener struct {
 }
 
 // open binds l's port.
-func (s *Server) open(l Listener) (*listener, error) {
+func (s *Server) open(ctx context.Context, l Listener) (*listener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		controlErr := raw.Control(func(fd uintptr) {
@@ -47,7 +47,7 @@ func (s *Server) open(l Listener) (*listener, error) {
 	if host == "0.0.0.0" || host == "::" {
 		host = ""
 	}
-	ln, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(l.Port)))
+	ln, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(l.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}

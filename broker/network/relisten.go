@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,13 +10,13 @@ import (
 // SetListeners makes listeners those that the server listens on: others are closed, and new ones are opened. One
 // whose name stays keeps its address, too, as in Kafka: its connections would be lost. The connections of a listener
 // that is closed are answered what was read from them, and end. An error says which listeners could not be opened;
-// the others are.
-func (s *Server) SetListeners(listeners []Listener) error {
+// the others are. It must not be called again before it returns; ctx ends the looking up of hosts.
+func (s *Server) SetListeners(ctx context.Context, listeners []Listener) error {
 	if err := checkListeners(listeners); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	if s.mu.stopped || len(s.mu.listeners) == 0 {
+	if s.mu.stopped || !s.mu.bound {
 		s.mu.Unlock()
 		return errors.New("network: SetListeners before Bind or after Shutdown")
 	}
@@ -28,23 +29,10 @@ func (s *Server) SetListeners(listeners []Listener) error {
 		}
 		return !stays
 	})
+	missing := slices.DeleteFunc(slices.Clone(listeners), func(wanted Listener) bool {
+		return slices.ContainsFunc(s.mu.listeners, func(l *listener) bool { return l.Name == wanted.Name })
+	})
 	s.admission.listen(listeners)
-	var errs []error
-	for _, wanted := range listeners {
-		if slices.ContainsFunc(s.mu.listeners, func(l *listener) bool { return l.Name == wanted.Name }) {
-			continue
-		}
-		l, err := s.open(wanted)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.mu.listeners = append(s.mu.listeners, l)
-		if s.mu.started {
-			s.acceptors.Go(l.accept)
-		}
-		s.opts.Logger.WithField("listener", wanted.Name).WithField("address", l.tcp.Addr()).Info("Listening")
-	}
 	s.mu.Unlock()
 	for _, c := range s.opened() {
 		if slices.Contains(gone, c.lst) {
@@ -54,7 +42,31 @@ func (s *Server) SetListeners(listeners []Listener) error {
 	for _, l := range gone {
 		s.opts.Logger.WithField("listener", l.Name).WithField("address", l.tcp.Addr()).Info("Stopped listening")
 	}
+	var errs []error
+	for _, wanted := range missing {
+		errs = append(errs, s.listen(ctx, wanted))
+	}
 	return errors.Join(errs...)
+}
+
+// listen adds a listener. It does not hold mu while the port is opened: its host is looked up.
+func (s *Server) listen(ctx context.Context, wanted Listener) error {
+	l, err := s.open(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.stopped {
+		l.closeLocked()
+		return fmt.Errorf("listener %s: %w", wanted.Name, errStopped)
+	}
+	s.mu.listeners = append(s.mu.listeners, l)
+	if s.mu.started {
+		s.acceptors.Go(l.accept)
+	}
+	s.opts.Logger.WithField("listener", wanted.Name).WithField("address", l.tcp.Addr()).Info("Listening")
+	return nil
 }
 
 // closeLocked ends the listener's accepting; no connection that it has accepted is served from now on. It requires

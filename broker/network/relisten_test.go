@@ -1,6 +1,8 @@
 package network
 
 import (
+	"context"
+	"errors"
 	"net"
 	"strconv"
 	"testing"
@@ -14,7 +16,7 @@ func TestListenersChange(t *testing.T) {
 	first := Listener{Name: s.opts.Listeners[0].Name, Protocol: "PLAINTEXT", Host: "127.0.0.1", InterBroker: true}
 	second := Listener{Name: "SECOND", Protocol: "PLAINTEXT", Host: "127.0.0.1"}
 	stays := s.dial()
-	if err := s.SetListeners([]Listener{first, second}); err != nil {
+	if err := s.SetListeners(t.Context(), []Listener{first, second}); err != nil {
 		t.Fatal(err)
 	}
 	endpoints := s.Endpoints()
@@ -32,7 +34,7 @@ func TestListenersChange(t *testing.T) {
 	}
 
 	// The new listener goes while a request of it is in work: that is answered before the connection ends.
-	if err := s.SetListeners([]Listener{first}); err != nil {
+	if err := s.SetListeners(t.Context(), []Listener{first}); err != nil {
 		t.Fatal(err)
 	}
 	if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
@@ -51,14 +53,23 @@ func TestListenersChange(t *testing.T) {
 	}
 	defer taken.Close()
 	second.Port = taken.Addr().(*net.TCPAddr).Port
-	if err := s.SetListeners([]Listener{first, second}); err == nil {
+	if err := s.SetListeners(t.Context(), []Listener{first, second}); err == nil {
 		t.Error("a port in use is not reported")
 	}
-	if err := s.SetListeners([]Listener{first, first}); err == nil {
+	if err := s.SetListeners(t.Context(), []Listener{first, first}); err == nil {
 		t.Error("two listeners of a name are accepted")
 	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := s.SetListeners(ended, []Listener{first, {Name: "THIRD", Protocol: "PLAINTEXT", Host: "name.invalid"}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a host is looked up after the end of the context: %v", err)
+	}
+	// A change that leaves no listener open can be followed by another one.
+	if err := s.SetListeners(t.Context(), []Listener{second}); err == nil || len(s.Endpoints()) > 0 {
+		t.Errorf("a port in use is opened as %+v", s.Endpoints())
+	}
 	taken.Close()
-	if err := s.SetListeners([]Listener{second}); err != nil {
+	if err := s.SetListeners(t.Context(), []Listener{second}); err != nil {
 		t.Fatal(err)
 	}
 	stays.expectClosed()

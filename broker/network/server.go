@@ -27,6 +27,7 @@ type Server struct {
 		listeners []*listener
 		conns     map[*conn]struct{}
 		parked    []parked
+		bound     bool
 		started   bool
 		stopped   bool
 	}
@@ -62,11 +63,11 @@ func New(opts Options) (*Server, error) {
 func (s *Server) Bind() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped || len(s.mu.listeners) > 0 {
+	if s.mu.stopped || s.mu.bound {
 		return errors.New("network: Bind after Bind or Shutdown")
 	}
 	for _, l := range s.opts.Listeners {
-		ln, err := s.open(l)
+		ln, err := s.open(context.Background(), l)
 		if err != nil {
 			for _, opened := range s.mu.listeners {
 				opened.tcp.Close()
@@ -76,6 +77,7 @@ func (s *Server) Bind() error {
 		}
 		s.mu.listeners = append(s.mu.listeners, ln)
 	}
+	s.mu.bound = true
 	return nil
 }
 
@@ -94,7 +96,7 @@ func (s *Server) Endpoints() []Endpoint {
 func (s *Server) Start() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped || s.mu.started || len(s.mu.listeners) == 0 {
+	if s.mu.stopped || s.mu.started || !s.mu.bound {
 		return errors.New("network: Start without Bind, after Start or after Shutdown")
 	}
 	s.mu.started = true

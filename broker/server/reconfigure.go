@@ -78,7 +78,7 @@ func (s *Server) changeLimits(_, now *config.Config) error {
 // changeListeners listens on what is to be listened on now, and registers what is advertised.
 func (s *Server) changeListeners(before, now *config.Config) error {
 	if !slices.Equal(before.Listeners(), now.Listeners()) {
-		if err := s.network.SetListeners(listeners(now)); err != nil {
+		if err := s.network.SetListeners(s.ctx, listeners(now)); err != nil {
 			return err
 		}
 	}
