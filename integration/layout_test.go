@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},
 	{"broker/replica", "broker/metadata", "broker/wire", "broker/config"},
 	{"broker/storage", "zkutil", "broker/logger"},
+	{"broker/storage/compact"},
 	{"broker/storage/segment", "broker/storage/checkpoint", "broker/storage/producer"},
 	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request",
 		"broker/replica/isr", "broker/quota", "broker/coordinator/group"},
