@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/config"
@@ -75,15 +76,16 @@ func (s *Server) changeLimits(_, now *config.Config) error {
 	return nil
 }
 
-// changeListeners listens on what is to be listened on now, and registers what is advertised.
+// changeListeners listens on what is to be listened on now, and registers what is advertised of it. A listener that
+// cannot be opened keeps none of the others from clients.
 func (s *Server) changeListeners(before, now *config.Config) error {
-	if !slices.Equal(before.Listeners(), now.Listeners()) {
-		if err := s.network.SetListeners(s.ctx, listeners(now)); err != nil {
-			return err
-		}
-	}
-	if slices.Equal(before.Listeners(), now.Listeners()) && slices.Equal(before.AdvertisedListeners(), now.AdvertisedListeners()) {
+	others := !slices.Equal(before.Listeners(), now.Listeners())
+	if !others && slices.Equal(before.AdvertisedListeners(), now.AdvertisedListeners()) {
 		return nil
 	}
-	return s.registration.advertise(s.ctx, now, s.network.Endpoints())
+	var opening error
+	if others {
+		opening = s.network.SetListeners(s.ctx, listeners(now))
+	}
+	return errors.Join(opening, s.registration.advertise(s.ctx, now, s.network.Endpoints()))
 }

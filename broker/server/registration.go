@@ -73,20 +73,20 @@ func (r *registration) advertise(ctx context.Context, cfg *config.Config, bound 
 	return r.zk.UpdateBrokerInfo(ctx, &b)
 }
 
-// advertised lists where clients are told to connect. A listener on port 0 is advertised with the
-// port that it got, one without a host with this machine's name (KafkaServer.createBrokerInfo); if
+// advertised lists where clients are told to connect: at the listeners that are bound. One on port 0 is advertised with
+// the port that it got, one without a host with this machine's name (KafkaServer.createBrokerInfo); if
 // advertised.listeners is not set, with what it is bound to, which a change of listeners leaves as it is.
 func advertised(cfg *config.Config, bound []network.Endpoint, hostName func() (string, error)) ([]zkutil.Endpoint, error) {
 	var list []zkutil.Endpoint
 	for _, e := range cfg.AdvertisedListeners() {
-		for _, b := range bound {
-			switch {
-			case b.Listener != e.Listener:
-			case !cfg.Has("advertised.listeners"):
-				e.Host, e.Port = b.Host, b.Port
-			case e.Port == 0:
-				e.Port = b.Port
-			}
+		i := slices.IndexFunc(bound, func(b network.Endpoint) bool { return b.Listener == e.Listener })
+		switch {
+		case i < 0:
+			continue // it could not be opened
+		case !cfg.Has("advertised.listeners"):
+			e.Host, e.Port = bound[i].Host, bound[i].Port
+		case e.Port == 0:
+			e.Port = bound[i].Port
 		}
 		if strings.TrimSpace(e.Host) == "" {
 			var err error
