@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,11 +13,18 @@ import (
 
 // featureCache keeps the cluster's finalized features, which change rarely and stand in every
 // ApiVersions response.
+//
+// A change, a new session and the start may have it read at once, and these reads may end in any order: the one that has
+// begun last counts. If the node changes after that, its watch makes for a later one.
 type featureCache struct {
 	zk      *zkutil.Client
 	watcher *zkutil.Watcher
 	unhook  func()
 	now     atomic.Pointer[discovery.Features]
+	begun   atomic.Int64 // reads
+
+	mu     sync.Mutex
+	stored int64 // the read that now is of
 }
 
 // featureReadTimeout bounds a read on ZooKeeper's event goroutine, which must not be held up for long.
@@ -42,6 +50,7 @@ func (f *featureCache) features() discovery.Features { return *f.now.Load() }
 
 // read reads the node and arms its watch. While ZooKeeper does not answer, what was read before holds.
 func (f *featureCache) read(ctx context.Context) {
+	turn := f.begun.Add(1)
 	ctx, cancel := context.WithTimeout(ctx, featureReadTimeout)
 	defer cancel()
 	exists, _, err := f.zk.ExistsW(ctx, zkutil.FeaturePath, f.watcher)
@@ -51,7 +60,17 @@ func (f *featureCache) read(ctx context.Context) {
 		data, stat, err = f.zk.Get(ctx, zkutil.FeaturePath)
 	}
 	if err == nil || errors.Is(err, zkutil.ErrNoNode) {
-		f.now.Store(finalized(data, int64(stat.Version)))
+		f.store(turn, finalized(data, int64(stat.Version)))
+	}
+}
+
+// store takes over what a read has found, unless a later one was faster.
+func (f *featureCache) store(turn int64, found *discovery.Features) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if turn > f.stored {
+		f.stored = turn
+		f.now.Store(found)
 	}
 }
 
