@@ -41,16 +41,16 @@ func (s *Server) startGroups(ctx context.Context) error {
 }
 
 // groupPartitions returns how many partitions __consumer_offsets has, or will have: that is looked up once, at the
-// start, because groups belong to partitions by it.
+// start, because groups belong to partitions by it. A topic without any counts as none (KafkaZkClient.getTopicPartitionCount).
 func (s *Server) groupPartitions(ctx context.Context) (int, error) {
 	t, err := s.zk.Topic(ctx, topic.ConsumerOffsets)
-	switch {
-	case errors.Is(err, zkutil.ErrNoNode):
-		return s.cfg.Int("offsets.topic.num.partitions"), nil
-	case err != nil:
+	if err == nil && len(t.Partitions) > 0 {
+		return len(t.Partitions), nil
+	}
+	if err != nil && !errors.Is(err, zkutil.ErrNoNode) {
 		return 0, err
 	}
-	return len(t.Partitions), nil
+	return s.cfg.Int("offsets.topic.num.partitions"), nil
 }
 
 // uuid returns a random UUID in its usual form.
