@@ -68,7 +68,7 @@ func (c *Config) FromStore(stored map[string]string, perBroker bool) Stored {
 		level = "broker"
 	}
 	s.ignore("Dynamic "+level+" config contains invalid values, these configs will be ignored", namesWhere(s.Set, func(name string) bool {
-		return !IsPassword(name) && checkDynamicValue(name, s.Set[name]) != nil
+		return !IsPassword(name) && !readable(name, s.Set[name])
 	}))
 	s.ignore("Non-dynamic configs configured in ZooKeeper will be ignored", readOnlyNames(s.Set))
 	s.ignore("Security configs can be dynamically updated only using listener prefix, base configs will be ignored", bareKeyStores(s.Set))
@@ -85,6 +85,16 @@ func (c *Config) FromStore(stored map[string]string, perBroker bool) Stored {
 	s.ignore("Configs that ask for something that is not supported will be ignored", unsupported)
 	s.ignore("Dynamic password configs could not be decoded, ignoring", c.decodePasswords(s.Set))
 	return s
+}
+
+// readable reports whether a value can be what a listener has of its own, or all have. Kafka has to read what a listener
+// has of a property that is read-only, too, and drops everything for it if it cannot.
+func readable(name, text string) bool {
+	if p, ok := Lookup(name); ok && p.Name != name {
+		_, problem := p.read(text)
+		return problem == nil
+	}
+	return checkDynamicValue(name, text) == nil
 }
 
 func (s *Stored) ignore(reason string, names []string) {

@@ -192,6 +192,23 @@ func TestFromStore(t *testing.T) {
 	}
 }
 
+// What a listener cannot have of its own of a property that is read-only does not cost the rest.
+func TestFromStoreIgnoresWhatIsWrongForAListener(t *testing.T) {
+	c := withDynamic(t, nil, Dynamic{})
+	const wrong, right = "listener.name.internal.connections.max.idle.ms", "listener.name.internal.socket.send.buffer.bytes"
+	stored := c.FromStore(map[string]string{wrong: "long", right: "5", "message.max.bytes": "6"}, true)
+	if len(stored.Ignored) != 1 || !strings.Contains(stored.Ignored[0], wrong) {
+		t.Errorf("ignored: %q", stored.Ignored)
+	}
+	now, err := c.WithDynamic(Dynamic{Broker: stored.Set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own, ok := now.ListenerInt("INTERNAL", "socket.send.buffer.bytes"); !ok || own != 5 || now.Int("message.max.bytes") != 6 {
+		t.Errorf("of its own %d, %v; for all %d", own, ok, now.Int("message.max.bytes"))
+	}
+}
+
 // TestPasswords decodes what Kafka has encoded, and its own.
 func TestPasswords(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("testdata", "passwords.txt"))
