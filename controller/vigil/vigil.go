@@ -12,7 +12,8 @@ import (
 	"github.com/gregor-mq/gregor/broker/interbroker"
 )
 
-// Pauses between attempts: short ones while a process ends, during which its listener may outlive a connection.
+// Pauses between attempts: short ones while a process ends, during which its listener may outlive a connection. A connection
+// that has lasted is followed by none.
 const (
 	firstPause = 2 * time.Millisecond
 	lastPause  = 500 * time.Millisecond
@@ -130,16 +131,19 @@ func (w *watch) run(ctx context.Context) {
 		seen = w.note(ctx, seen, o)
 		if conn != nil {
 			// The next attempt goes where this connection leads, whatever the name means by then.
-			addr, pause = conn.RemoteAddr().String(), 0
+			addr = conn.RemoteAddr().String()
+			began := time.Now()
 			err := conn.AwaitEnd(ctx)
 			if ctx.Err() != nil {
 				return
 			}
 			w.log.WithError(err).Debug("connection to the broker has ended")
 			seen = w.note(ctx, seen, ended(err))
-			continue
-		}
-		if !seen.closed {
+			if time.Since(began) > lastPause {
+				pause = 0
+				continue // at once: if its process has ended, that shows now
+			}
+		} else if !seen.closed {
 			addr = w.Addr
 		}
 		pause = min(max(2*pause, firstPause), lastPause)

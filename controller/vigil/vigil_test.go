@@ -84,6 +84,7 @@ func TestWhatFailuresShow(t *testing.T) {
 type process struct {
 	t       *testing.T
 	addr    string
+	curt    atomic.Bool  // it closes a connection with the first answer
 	tries   atomic.Int64 // connections
 	answers atomic.Int64
 	wg      sync.WaitGroup
@@ -127,6 +128,9 @@ func (p *process) listen() {
 }
 
 func (p *process) serve(c net.Conn) {
+	if p.curt.Load() {
+		defer c.Close()
+	}
 	var size [4]byte
 	for {
 		if _, err := io.ReadFull(c, size[:]); err != nil {
@@ -137,7 +141,9 @@ func (p *process) serve(c net.Conn) {
 			return
 		}
 		c.Write(append([]byte{0, 0, 0, 10}, append(frame[4:8:8], 0, 0, 0, 0, 0, 0)...))
-		p.answers.Add(1)
+		if p.answers.Add(1); p.curt.Load() {
+			return
+		}
 	}
 }
 
@@ -232,6 +238,20 @@ func TestWhatIsNoEnd(t *testing.T) {
 		p.end()
 		v, dials, news := watchFor(t, p.addr)
 		await(t, "attempts", func() bool { return dials.Load() > 5 })
+		if v.Gone(7, 1) || news.Load() > 0 {
+			t.Error("it is gone")
+		}
+	})
+	t.Run("it answers and closes", func(t *testing.T) {
+		p := start(t)
+		p.curt.Store(true)
+		v, _, news := watchFor(t, p.addr)
+		await(t, "connections", func() bool { return p.tries.Load() >= 5 })
+		began, tries := time.Now(), p.tries.Load() // 32 ms, 64, 128, 256 are to pass, or more
+		await(t, "connections", func() bool { return p.tries.Load() >= tries+4 })
+		if took := time.Since(began); took < 200*time.Millisecond {
+			t.Errorf("4 connections in %v", took)
+		}
 		if v.Gone(7, 1) || news.Load() > 0 {
 			t.Error("it is gone")
 		}
