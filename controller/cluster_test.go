@@ -96,6 +96,9 @@ func (b *fakeBroker) serve(c net.Conn, r io.Reader) error {
 	req.SetVersion(int16(binary.BigEndian.Uint16(frame[2:])))
 	if key := req.Key(); key == (*kmsg.ApiVersionsRequest)(nil).Key() { // version 0, from whom watches the process
 		_, err := c.Write(append([]byte{0, 0, 0, 10}, append(frame[4:8:8], 0, 0, 0, 0, 0, 0)...))
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.mu.count[kmsg.NameForKey(key)]++
 		return err
 	}
 	body := frame[10+int(binary.BigEndian.Uint16(frame[8:]))+1:]
@@ -201,6 +204,12 @@ type candidate struct {
 
 func startCandidate(t testing.TB, zkAddr string, id int32, timeout time.Duration) *candidate {
 	t.Helper()
+	return startCandidateWith(t, zkAddr, timeout, Options{BrokerID: id})
+}
+
+func startCandidateWith(t testing.TB, zkAddr string, timeout time.Duration, opts Options) *candidate {
+	t.Helper()
+	id := opts.BrokerID
 	c := &candidate{fakeBroker: startFakeBroker(t, id)}
 	log := logrus.New()
 	log.SetOutput(t.Output())
@@ -221,7 +230,8 @@ func startCandidate(t testing.TB, zkAddr string, id int32, timeout time.Duration
 	if err := register(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c.Controller, err = New(Options{BrokerID: id, ZK: c.zk, InterBrokerListener: "PLAINTEXT", Register: register, Logger: log})
+	opts.ZK, opts.InterBrokerListener, opts.Register, opts.Logger = c.zk, "PLAINTEXT", register, log
+	c.Controller, err = New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,17 +26,19 @@ func (c *Controller) elect(ctx context.Context) error {
 	if taken {
 		c.activeID.Store(node.BrokerID)
 		if c.term != nil || stat.EphemeralOwner != session {
-			c.watchController(ctx, node.BrokerID, stat.EphemeralOwner)
+			c.followController(ctx, node.BrokerID, stat.EphemeralOwner)
 			c.log.Debugf("Broker %d has been elected as the controller, so stopping the election process", node.BrokerID)
 			return nil
 		}
-		// This broker was elected and failed to take office or to leave it: leave it now.
-		if err := zk.Delete(ctx, zkutil.ControllerPath, stat.Version); err != nil && !errors.Is(err, zkutil.ErrNoNode) {
-			return err
-		}
 	}
 	c.activeID.Store(-1)
-	fence, err := zk.ElectController(ctx, c.opts.BrokerID, time.Now().UnixMilli())
+	now := time.Now().UnixMilli()
+	var fence zkutil.Fence
+	if taken { // this broker was elected, and failed to take office or to leave it
+		fence, err = zk.ReplaceController(ctx, session, c.opts.BrokerID, now)
+	} else {
+		fence, err = zk.ElectController(ctx, c.opts.BrokerID, now)
+	}
 	if err != nil {
 		return err // ErrMoved: the loop looks who it is
 	}
@@ -151,7 +153,7 @@ func (c *Controller) maybeResign(ctx context.Context) error {
 		c.resign()
 	}
 	if taken {
-		c.watchController(ctx, id, stat.EphemeralOwner)
+		c.followController(ctx, id, stat.EphemeralOwner)
 	}
 	return nil
 }
