@@ -33,13 +33,8 @@ func (c *core) brokerChange(ctx context.Context) error {
 			dead = append(dead, id)
 		}
 	}
-	if lapsed {
-		if _, err := c.bringElectableOnline(ctx); err != nil {
-			return err
-		}
-	}
 	if len(started)+len(bounced)+len(dead) == 0 {
-		return nil
+		return c.forgetDead(ctx, lapsed)
 	}
 	c.log.WithFields(logrus.Fields{"new": started, "deleted": dead, "bounced": bounced}).
 		Infof("Brokers changed, all live brokers: %v", slices.Sorted(maps.Keys(registered)))
@@ -55,7 +50,10 @@ func (c *core) brokerChange(ctx context.Context) error {
 	if err := c.brokersStarted(ctx, bounced, registered); err != nil {
 		return err
 	}
-	return c.brokersDied(ctx, dead)
+	if err := c.brokersDied(ctx, dead); err != nil {
+		return err
+	}
+	return c.forgetDead(ctx, lapsed)
 }
 
 // readBrokers reads all registrations.

@@ -37,7 +37,8 @@ import (
 //
 // The registration is left alone: were it deleted, a Kafka broker that lives would not register again before its session
 // ends. So every broker, of whatever make, comes back in the same way: once it answers, the controller
-// takes it up as one that has just registered, under the broker epoch that it has, and LeaderAndIsr makes it follow.
+// takes it up as one that has just registered, under the broker epoch that it has, and LeaderAndIsr makes it follow. One that
+// asks for its controlled shutdown meanwhile is not taken up any more.
 //
 // # When nothing is done
 //
@@ -106,6 +107,15 @@ func (c *Controller) noticed(broker int32) {
 	})
 }
 
+// followController is watchController, and has the controller replaced if its process is gone already: the attempt that was
+// made when that was noticed may have ended with this broker's own session.
+func (c *Controller) followController(ctx context.Context, id int32, session int64) {
+	c.watchController(ctx, id, session)
+	if c.vigil != nil && c.term == nil && c.vigil.Gone(id, session) {
+		c.noticed(id)
+	}
+}
+
 // watchController has the process watched of the controller that was elected in session, while this broker is not it.
 func (c *Controller) watchController(ctx context.Context, id int32, session int64) {
 	if c.vigil == nil || c.term != nil || id == c.opts.BrokerID {
@@ -148,7 +158,7 @@ func (c *core) processChange(ctx context.Context, id int32) error {
 	if b := c.brokers[id]; b != nil && c.vigil.Gone(b) && !c.shuttingDown[id] {
 		return c.processGone(ctx, b)
 	}
-	if b := c.dead[id]; b != nil && !c.vigil.Gone(b) {
+	if b := c.dead[id]; b != nil && !c.vigil.Gone(b) && !c.shuttingDown[id] {
 		c.log.WithField("broker", id).Warn("The broker, which was taken for dead, answers again")
 		delete(c.dead, id)
 		return c.brokersStarted(ctx, []int32{id}, map[int32]*zkutil.Broker{id: b})
@@ -173,8 +183,8 @@ func (c *core) processGone(ctx context.Context, b *zkutil.Broker) error {
 }
 
 // setDeadApart takes those out of registered, which is all that is registered now, that are to count as dead, and has all of them
-// watched. It reports whether the session of a dead broker has ended, by which more may be done for what it has led.
-func (c *core) setDeadApart(registered map[int32]*zkutil.Broker, isDead func(*zkutil.Broker) bool) (lapsed bool) {
+// watched. It returns the dead brokers whose sessions have ended; forgetDead is to be called for them once it is known who else lives.
+func (c *core) setDeadApart(registered map[int32]*zkutil.Broker, isDead func(*zkutil.Broker) bool) (lapsed []int32) {
 	c.vigil.Watch(slices.Collect(maps.Values(registered)))
 	dead := map[int32]*zkutil.Broker{}
 	for id, b := range registered {
@@ -186,11 +196,29 @@ func (c *core) setDeadApart(registered map[int32]*zkutil.Broker, isDead func(*zk
 			delete(registered, id)
 		}
 	}
-	for id := range c.dead {
-		lapsed = lapsed || registered[id] == nil && dead[id] == nil
+	for id, b := range c.dead {
+		if registered[id] == nil && dead[id] == nil {
+			dead[id] = b
+			lapsed = append(lapsed, id)
+		}
 	}
 	c.dead = dead
 	return lapsed
+}
+
+// forgetDead ends the waiting for dead brokers whose sessions have ended: what they alone were in the ISR of may be led by others now,
+// if unclean elections are allowed. By then it is known who has started or died in the same moment: one that has just died had
+// been elected otherwise.
+func (c *core) forgetDead(ctx context.Context, lapsed []int32) error {
+	if len(lapsed) == 0 {
+		return nil
+	}
+	for _, id := range lapsed {
+		delete(c.dead, id)
+		delete(c.shuttingDown, id)
+	}
+	_, err := c.bringElectableOnline(ctx)
+	return err
 }
 
 // stillDead reports whether b counts as dead already. What became known of it since is an event of its own.

@@ -59,9 +59,9 @@ func (c *Controller) ControlledShutdown(ctx context.Context, broker int32, epoch
 }
 
 func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64) ([]topic.Partition, error) {
-	registered := c.brokers[broker]
-	if registered == nil && c.dead[broker] != nil {
-		return nil, nil // it leads nothing any more
+	registered, isDead := c.brokers[broker], false
+	if registered == nil {
+		registered, isDead = c.dead[broker], true
 	}
 	switch {
 	case registered == nil:
@@ -71,6 +71,9 @@ func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64
 	}
 	c.log.WithField("broker", broker).Info("Shutting down broker")
 	c.shuttingDown[broker] = true
+	if isDead {
+		return nil, nil // it leads nothing any more
+	}
 	var led []*partition
 	var followed []replica
 	for _, r := range c.replicasOn([]int32{broker}) {
