@@ -3,15 +3,17 @@
 //
 //	make chaos MINUTES=30 SEED=7
 //
-// Processes are killed, ended and frozen, links cut, sessions expired, a disk filled; leaders and the
-// controller are aimed at. Every few faults all must recover: replicas in sync, every producer served by
-// every partition. In the end package history compares what clients were told with the logs.
+// Processes are killed, ended and frozen, links cut, sessions expired, a disk filled; leaders, the
+// controller and the coordinators of consumer groups are aimed at. Consumer groups of several kinds share
+// the load; their members come, leave and are killed. Every few faults all must recover: replicas in sync,
+// every producer served by every partition, every group committing for every partition. In the end package
+// history compares what clients were told with the logs, and package groups what members of groups were told
+// with each other.
 //
 // Ctrl-C ends the faults, and the verdict follows.
 //
 // A seed is a sequence of faults (plan); whom they hit depends on who leads then. What fails leaves its
-// directory behind, with the brokers' logs and data, faults.log, producers.log and
-// history.log.
+// directory behind, with the brokers' logs and data, faults.log, producers.log, history.log and groups.log.
 package main
 
 import (
@@ -22,7 +24,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,11 +74,10 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	for name := range strings.SplitSeq(*only, ",") {
-		k := slices.Index(kindNames[:], name)
-		if k >= 0 {
-			o.only = append(o.only, kind(k))
+		if k, ok := kindNamed(name); ok {
+			o.only = append(o.only, k)
 		} else if name != "" {
-			return o, fmt.Errorf("-only: no kind %q; there are %s", name, strings.Join(kindNames[:], ", "))
+			return o, fmt.Errorf("-only: no kind %q; there are %s", name, strings.Join(kindNames(), ", "))
 		}
 	}
 	o.time = time.Duration(*minutes * float64(time.Minute))

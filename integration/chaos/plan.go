@@ -3,51 +3,10 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
-
-// kind is a kind of fault, or something that an operator does just then.
-type kind int
-
-const (
-	kill        kind = iota // SIGKILL of a broker, which is started again
-	stop                    // SIGTERM of a broker, which is started again
-	pause                   // SIGSTOP of a broker, SIGCONT
-	cut                     // the link between two brokers
-	cutOneWay               // what one broker sends to another is lost
-	isolate                 // a broker's links to everything
-	loseZK                  // a broker's links to all ZooKeeper servers
-	loseOneZK               // a broker's link to one ZooKeeper server
-	loseClient              // the link between a broker and a client
-	expire                  // a broker's ZooKeeper session
-	fillDisk                // of the broker that has a small one; it is restarted once there is space
-	resign                  // /controller is deleted, as operators do
-	killZK                  // SIGKILL of a ZooKeeper server
-	pauseZK                 // SIGSTOP of a ZooKeeper server
-	rollZK                  // the ZooKeeper servers are restarted in turn
-	loseQuorum              // SIGKILL of two of three ZooKeeper servers
-	killTwo                 // SIGKILL of two brokers, one of them the controller
-	killAll                 // SIGKILL of all brokers
-	stopAll                 // SIGTERM of all brokers
-	reassign                // partitions move to other brokers, or their preferred leader changes
-	elect                   // preferred leaders are elected
-	topicLife               // a topic is created, and deleted in the end
-	moveReplica             // a replica moves into the other log directory of its broker (KIP-113)
-	kinds
-)
-
-var kindNames = [kinds]string{"kill", "stop", "pause", "cut", "cut-one-way", "isolate", "lose-zookeeper", "lose-one-zookeeper",
-	"lose-client", "expire-session", "fill-disk", "delete-controller", "kill-zookeeper", "pause-zookeeper", "roll-zookeeper",
-	"lose-quorum", "kill-two", "kill-all", "stop-all", "reassign", "elect-leaders", "create-and-delete-topic",
-	"move-replica"}
-
-func (k kind) String() string { return kindNames[k] }
-
-// weights say how often a kind comes.
-var weights = [kinds]int{kill: 6, stop: 4, pause: 5, cut: 4, cutOneWay: 4, isolate: 4, loseZK: 4, loseOneZK: 1, loseClient: 2,
-	expire: 3, fillDisk: 2, resign: 3, killZK: 3, pauseZK: 2, rollZK: 1, loseQuorum: 2, killTwo: 2, killAll: 2, stopAll: 1,
-	reassign: 6, elect: 3, topicLife: 3, moveReplica: 4}
 
 // aim is how the broker that a fault is for is chosen, once its time has come.
 type aim int
@@ -56,10 +15,11 @@ const (
 	anybody aim = iota
 	theLeader
 	theController
+	theCoordinator // of a consumer group
 	aims
 )
 
-var aimNames = [aims]string{"any", "leader", "controller"}
+var aimNames = [aims]string{"any", "leader", "controller", "coordinator"}
 
 // fault is one fault, as the plan knows it: whom it hits in the end depends on who leads then.
 type fault struct {
@@ -106,11 +66,10 @@ type plan struct {
 
 // newPlan returns the plan of a seed, of the kinds named or, if none is, of all.
 func newPlan(seed uint64, only []kind) *plan {
-	p := &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), weights: weights}
-	if len(only) > 0 {
-		p.weights = [kinds]int{}
-		for _, k := range only {
-			p.weights[k] = weights[k]
+	p := &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))}
+	for k, f := range faults {
+		if len(only) == 0 || slices.Contains(only, kind(k)) {
+			p.weights[k] = f.weight
 		}
 	}
 	return p

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,16 +18,29 @@ import (
 )
 
 // The producers' numbers. A plain one has no idempotence and may leave duplicates when it sends again;
-// the pipelined one never sends again.
+// the pipelined one never sends again. Each session of an idempotent one has a number of its own.
 const (
-	idempotentProducer int32 = iota + 1
-	compressingProducer
-	plainProducer
+	plainProducer int32 = iota + 1
 	pipelinedProducer
+	firstSession int32 = 101
 )
 
-// idempotent reports whether a producer may leave no duplicate.
-func idempotent(producer int32) bool { return producer != plainProducer }
+// guarantee returns what a producer's records may become.
+func guarantee(producer int32) history.Guarantee {
+	switch {
+	case producer >= firstSession:
+		return history.Idempotent
+	case producer == pipelinedProducer:
+		return history.Once
+	}
+	return history.Repeats
+}
+
+// sessions numbers the sessions of idempotent producers.
+type sessions struct{ begun atomic.Int32 }
+
+func (s *sessions) next() int32  { return firstSession - 1 + s.begun.Add(1) }
+func (s *sessions) count() int32 { return s.begun.Load() }
 
 // clientTimeout is what clients wait for an answer; it must be more than what a broker needs to
 // fail over.
@@ -34,7 +48,8 @@ const clientTimeout = 8 * time.Second
 
 // A producer sends records to all partitions of its topics with a franz-go client.
 type producer struct {
-	number   int32
+	number   int32        // of this session
+	numbers  func() int32 // of those to come
 	topics   []string
 	opts     []kgo.Opt
 	client   *kgo.Client // run's and finish's
@@ -51,7 +66,8 @@ type producer struct {
 	}
 }
 
-func newProducer(number int32, topics []string, w *world, r *history.Recorder, log io.Writer, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
+func newProducer(numbers func() int32, topics []string, w *world, r *history.Recorder, log io.Writer, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
+	number := numbers()
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(w.addrs()...),
 		cluster.Dialer(w.clients[int(number)%len(w.clients)]),
@@ -73,7 +89,7 @@ func newProducer(number int32, topics []string, w *world, r *history.Recorder, l
 	if err != nil {
 		return nil, err
 	}
-	p := &producer{number: number, topics: topics, opts: opts, client: client, recorder: r, say: w.say, pace: pace}
+	p := &producer{number: number, numbers: numbers, topics: topics, opts: opts, client: client, recorder: r, say: w.say, pace: pace}
 	p.mu.next = make(map[history.Partition]int32)
 	p.mu.pending = make(map[history.Partition][2][]history.Run)
 	p.mu.acked = make(map[history.Partition]time.Time)
@@ -103,8 +119,8 @@ func (p *producer) run(ctx context.Context) {
 	}
 }
 
-// renew takes a new client, with a new producer id, after a sequence error: the records that had no answer
-// by then have an unknown outcome.
+// renew begins a new session after a sequence error, under a new number, with a new client and so a new producer
+// id: the records that had no answer by then have an unknown outcome.
 func (p *producer) renew() {
 	p.mu.Lock()
 	broken := p.mu.broken
@@ -113,16 +129,19 @@ func (p *producer) renew() {
 	if broken == nil {
 		return
 	}
-	p.say("producer %d begins anew: %v", p.number, broken)
+	p.client.Close() // fails what is left
+	p.note()
 	client, err := kgo.NewClient(p.opts...)
 	if err != nil {
 		panic(err) // the options were good before
 	}
-	p.client.Close()
-	p.client = client
+	number := p.numbers()
+	p.say("producer %d begins anew as %d: %v", p.number, number, broken)
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.client, p.number = client, number
 	p.mu.broken = nil // of what Close has failed
-	p.mu.Unlock()
+	clear(p.mu.next)
 }
 
 // sequenceError reports whether a broker has said that it knows less, or other, than the producer: kgo then

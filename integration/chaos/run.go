@@ -1,20 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/integration/history"
+	"github.com/gregor-mq/gregor/integration/history/groups"
 )
 
 // recovery bounds the time in which everything must be well again once all faults are undone, on a machine
@@ -31,14 +28,8 @@ type chaos struct {
 	world     *world
 	recorder  *history.Recorder
 
-	producers []*producer
-	pipeliner *pipeliner
-	consumers []*consumer
-	readers   []*reader
-	stopLoad  context.CancelFunc
-	produce   sync.WaitGroup
-	consume   sync.WaitGroup
-	stopRead  context.CancelFunc
+	load
+	groupRecorder *groups.Recorder
 
 	mu       sync.Mutex
 	faults   int
@@ -75,7 +66,7 @@ func run(ctx context.Context, o options) (err error) {
 func (c *chaos) all(ctx context.Context) error {
 	disk := int64(96<<20) + int64(c.time.Minutes()*float64(24<<20))
 	var err error
-	c.recorder = history.NewRecorder()
+	c.recorder, c.groupRecorder = history.NewRecorder(), groups.NewRecorder()
 	props := cluster.Props{"gregor.isr.propagation": "zookeeper"}
 	if c.seed%2 == 1 {
 		props["gregor.isr.propagation"] = "controller"
@@ -96,12 +87,7 @@ func (c *chaos) all(ctx context.Context) error {
 	if err := c.startLoad(); err != nil {
 		return err
 	}
-	defer func() {
-		c.stopLoad()
-		c.stopRead()
-		c.produce.Wait()
-		c.consume.Wait()
-	}()
+	defer c.stop()
 	err = c.harm(ctx)
 	if ctx.Err() != nil {
 		c.tell("no more faults: %v", context.Cause(ctx))
@@ -131,55 +117,6 @@ func (c *chaos) problem(format string, args ...any) {
 	c.problems = append(c.problems, text)
 }
 
-// startLoad starts producers and consumers.
-func (c *chaos) startLoad() error {
-	var producing, consuming context.Context
-	producing, c.stopLoad = context.WithCancel(context.Background())
-	consuming, c.stopRead = context.WithCancel(context.Background())
-	kinds := []struct {
-		number int32
-		topics []string
-		opts   []kgo.Opt
-	}{
-		{idempotentProducer, []string{"orders", "events"}, nil},
-		{compressingProducer, []string{"orders"}, []kgo.Opt{kgo.ProducerBatchCompression(kgo.Lz4Compression())}},
-		{plainProducer, []string{"orders", "single"}, []kgo.Opt{kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1),
-			kgo.RecordDeliveryTimeout(15 * time.Second)}},
-	}
-	for _, k := range kinds {
-		p, err := newProducer(k.number, k.topics, c.world, c.recorder, c.clientLog, 50*time.Millisecond, k.opts...)
-		if err != nil {
-			return err
-		}
-		c.producers = append(c.producers, p)
-	}
-	var err error
-	if c.pipeliner, err = newPipeliner(pipelinedProducer, history.Partition{Topic: "single"}, c.world, c.recorder); err != nil {
-		return err
-	}
-	for number, opts := range map[int32][]kgo.Opt{leaderConsumer: nil, nearestConsumer: {kgo.Rack(rackOf(2))}} {
-		consumer, err := newConsumer(number, c.world, c.recorder, opts...)
-		if err != nil {
-			return err
-		}
-		c.consumers = append(c.consumers, consumer)
-		c.consume.Go(func() { consumer.run(consuming) })
-	}
-	for topic := range topics {
-		r, err := newReader(plainConsumer+int32(len(c.readers)), topic, c.world, c.recorder)
-		if err != nil {
-			return err
-		}
-		c.readers = append(c.readers, r)
-		c.consume.Go(func() { r.run(consuming) })
-	}
-	for _, p := range c.producers {
-		c.produce.Go(func() { p.run(producing) })
-	}
-	c.produce.Go(func() { c.pipeliner.run(producing) })
-	return nil
-}
-
 // harm goes through the plan until the time is up, or ctx ends. It returns an error if the cluster did not
 // recover.
 func (c *chaos) harm(ctx context.Context) error {
@@ -206,8 +143,9 @@ func (c *chaos) harm(ctx context.Context) error {
 }
 
 func (c *chaos) progress() {
-	n := c.recorder.Counts()
-	c.tell("%d faults; %d records acknowledged, %d of unknown outcome, %d read", c.faults, n.Acked, n.Unknown, n.Polled)
+	n, g := c.recorder.Counts(), c.groupRecorder.Counts()
+	c.tell("%d faults; %d records acknowledged, %d of unknown outcome, %d read; groups: %d assignments, %d commits acknowledged, %d records processed; %d sessions of idempotent producers",
+		c.faults, n.Acked, n.Unknown, n.Polled, g.Assignments, g.Commits, n.Processed, c.sessions.count())
 }
 
 // rest waits, until ctx ends at the latest.
@@ -226,129 +164,19 @@ func (c *chaos) step(s step) {
 		number := c.faults
 		wg.Go(func() {
 			time.Sleep(f.delay)
-			whom, undo, err := c.world.hit(f)
-			c.tell("#%d %v %s for %v", number, f.kind, whom, f.hold)
+			h, err := c.world.hit(f)
+			c.tell("#%d %v %s for %v", number, f.kind, h.whom, f.hold)
 			if err != nil {
 				c.problem("#%d %v: %v", number, f.kind, err)
 			}
 			time.Sleep(f.hold)
-			if err := undo(); err != nil {
-				c.problem("end of #%d %v: %v", number, f.kind, err)
+			if h.undo != nil {
+				if err := h.undo(); err != nil {
+					c.problem("end of #%d %v: %v", number, f.kind, err)
+				}
 			}
 			c.tell("#%d %v ends", number, f.kind)
 		})
 	}
 	wg.Wait()
-}
-
-// calm waits until everything has recovered: replicas are in sync, and all partitions take records of all
-// producers.
-func (c *chaos) calm(ctx context.Context) error {
-	begun := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
-	defer cancel()
-	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
-		return err
-	}
-	synced := time.Since(begun)
-	if err := c.world.await(ctx, "deletion of topics", c.world.operator.left); err != nil {
-		return err
-	}
-	if err := c.world.await(ctx, "one replica for each broker and partition", c.world.misplaced); err != nil {
-		return err
-	}
-	err := c.world.await(ctx, "producers served", func() string {
-		for _, p := range c.producers {
-			if s := p.stalled(begun); s != "" {
-				return s
-			}
-		}
-		return c.pipeliner.stalled(begun)
-	})
-	if err != nil {
-		return err
-	}
-	c.tell("recovered: replicas in sync after %.1f s, all served after %.1f s", synced.Seconds(), time.Since(begun).Seconds())
-	c.progress()
-	return nil
-}
-
-// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas.
-func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
-	if err := c.calm(ctx); err != nil {
-		return nil, err
-	}
-	c.stopLoad()
-	c.produce.Wait()
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
-	defer cancel()
-	for _, p := range c.producers {
-		if err := p.finish(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
-		return nil, err
-	}
-	if err := c.world.await(ctx, "equally long replicas", c.world.unequal); err != nil {
-		return nil, err
-	}
-	c.tell("producers have ended, replicas are equally long")
-	replicas, err := c.world.replicas()
-	if err != nil {
-		return nil, err
-	}
-	ends := make(map[history.Partition]int64)
-	for _, r := range replicas {
-		ends[r.Partition] = r.End()
-	}
-	return replicas, c.world.await(ctx, "consumers at the end", func() string {
-		var lack string
-		for _, consumer := range c.consumers {
-			lack = cmp.Or(lack, behind(fmt.Sprintf("consumer %d", consumer.number), consumer, ends))
-		}
-		for _, r := range c.readers {
-			of := make(map[history.Partition]int64)
-			for part, end := range ends {
-				if part.Topic == r.topic {
-					of[part] = end
-				}
-			}
-			lack = cmp.Or(lack, behind("the reader of "+r.topic, r, of))
-		}
-		return lack
-	})
-}
-
-// verdict judges the history, whatever has become of the run; without replicas it looks for contradictions
-// alone.
-func (c *chaos) verdict(replicas []history.Replica, err error) error {
-	if err != nil {
-		c.problem("%v", err)
-	}
-	c.stopLoad()
-	c.stopRead()
-	c.produce.Wait()
-	c.consume.Wait()
-	for _, p := range c.producers {
-		p.note()
-	}
-	for _, crash := range c.world.crashes() {
-		c.problem("%s", crash)
-	}
-	violations := history.Check(c.recorder.Events(), replicas, idempotent)
-	for _, v := range violations {
-		c.problem("%v", v)
-	}
-	c.progress()
-	if len(c.problems) == 0 {
-		c.tell("PASSED: seed %d, nothing lost", c.seed)
-		return nil
-	}
-	file, err := os.Create(filepath.Join(c.dir, "history.log"))
-	if err == nil {
-		err = errors.Join(c.recorder.Write(file), file.Close())
-	}
-	c.tell("FAILED: seed %d", c.seed)
-	return errors.Join(fmt.Errorf("seed %d: %s", c.seed, strings.Join(c.problems, "\n")), err)
 }

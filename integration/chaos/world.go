@@ -33,6 +33,19 @@ const replicationFactor = 3
 // topics are the topics and their numbers of partitions. Segments are small, so that they roll.
 var topics = map[string]int32{"orders": 4, "events": 3, "single": 1}
 
+// offsetsTopic has the committed offsets of all groups, in offsetsPartitions.
+const (
+	offsetsTopic      = "__consumer_offsets"
+	offsetsPartitions = 4
+)
+
+// allTopics returns topics and the topic of committed offsets.
+func allTopics() map[string]int32 {
+	all := maps.Clone(topics)
+	all[offsetsTopic] = offsetsPartitions
+	return all
+}
+
 // world is the cluster under test.
 type world struct {
 	dir      string
@@ -45,6 +58,7 @@ type world struct {
 	registry *cluster.Registry
 	operator *operator
 	brokers  []*keeper
+	groups   []*group
 	disk     *cluster.Disk // the second log directory of the last broker
 }
 
@@ -104,16 +118,21 @@ func (w *world) startBrokers(n int, props cluster.Props) error {
 	for i := range n {
 		o := cluster.BrokerOptions{ID: int32(i + 1), Dir: filepath.Join(w.dir, fmt.Sprintf("broker-%d", i+1)),
 			ZooKeeper: w.ensemble.Addr() + chroot, Node: nodes[i], Observer: w.observer, Props: cluster.Props{
-				"zookeeper.session.timeout.ms":    "3000",
-				"zookeeper.connection.timeout.ms": "10000",
-				"replica.lag.time.max.ms":         "3000",
-				"replica.socket.timeout.ms":       "3000",
-				"num.replica.fetchers":            "2",
-				"auto.create.topics.enable":       "false",
-				"controller.socket.timeout.ms":    "3000",
-				"broker.rack":                     rackOf(i + 1),
-				"replica.selector.class":          "org.apache.kafka.common.replica.RackAwareReplicaSelector",
-				"log.dirs":                        strings.Join(w.logDirs(i+1, n), ","),
+				"zookeeper.session.timeout.ms":     "3000",
+				"zookeeper.connection.timeout.ms":  "10000",
+				"replica.lag.time.max.ms":          "3000",
+				"replica.socket.timeout.ms":        "3000",
+				"num.replica.fetchers":             "2",
+				"auto.create.topics.enable":        "false",
+				"min.insync.replicas":              "2",
+				"offsets.topic.num.partitions":     strconv.Itoa(offsetsPartitions),
+				"offsets.topic.segment.bytes":      "262144",
+				"group.min.session.timeout.ms":     "1000",
+				"group.initial.rebalance.delay.ms": "300",
+				"controller.socket.timeout.ms":     "3000",
+				"broker.rack":                      rackOf(i + 1),
+				"replica.selector.class":           "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+				"log.dirs":                         strings.Join(w.logDirs(i+1, n), ","),
 			}}
 		maps.Copy(o.Props, props)
 		wg.Go(func() {
@@ -158,13 +177,22 @@ func (w *world) createTopics(ctx context.Context) error {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
+	err := w.await(ctx, "the topic of committed offsets", func() string {
+		if found := w.operator.admin.FindGroupCoordinators(ctx, "any")["any"]; found.Err != nil {
+			return found.Err.Error()
+		}
+		return ""
+	})
+	if err != nil {
+		return err
+	}
 	return w.await(ctx, "in-sync replicas", w.outOfSync)
 }
 
 // outOfSync says which partitions lack replicas or a leader, or are being reassigned; nothing is all right.
 func (w *world) outOfSync() string {
 	var bad []string
-	for topic, partitions := range topics {
+	for topic, partitions := range allTopics() {
 		a, err := w.registry.Assignment(topic)
 		if err != nil {
 			return err.Error()
@@ -203,9 +231,9 @@ type place struct {
 	part   history.Partition
 }
 
-// places returns where the replicas are on the disks, or says in what they are not those assigned.
-func (w *world) places() (all []place, missing string) {
-	for topic, partitions := range topics {
+// places returns where the replicas of some topics are on the disks, or says in what they are not those assigned.
+func (w *world) places(of map[string]int32) (all []place, missing string) {
+	for topic, partitions := range of {
 		a, err := w.registry.Assignment(topic)
 		if err != nil {
 			return nil, err.Error()
@@ -234,7 +262,7 @@ func (w *world) places() (all []place, missing string) {
 // misplaced says which replicas are not where they should be, and only there, or are still being moved; nothing
 // is all right.
 func (w *world) misplaced() string {
-	_, missing := w.places()
+	_, missing := w.places(allTopics())
 	for i := range w.brokers {
 		for _, dir := range w.logDirs(i+1, len(w.brokers)) {
 			if moving, _ := filepath.Glob(filepath.Join(dir, "*-future")); len(moving) > 0 {
@@ -247,7 +275,7 @@ func (w *world) misplaced() string {
 
 // unequal says which partitions' replicas are not of one size; nothing is all right.
 func (w *world) unequal() string {
-	places, missing := w.places()
+	places, missing := w.places(topics)
 	if missing != "" {
 		return missing
 	}
@@ -275,7 +303,7 @@ func (w *world) unequal() string {
 
 // replicas reads the logs of all brokers.
 func (w *world) replicas() ([]history.Replica, error) {
-	places, missing := w.places()
+	places, missing := w.places(topics)
 	if missing != "" {
 		return nil, errors.New(missing)
 	}

@@ -18,7 +18,7 @@ const (
 	Contents Fault = "two contents of an offset"
 	// Order: acknowledged records lie in another order than they were sent in.
 	Order Fault = "order broken"
-	// Duplicate: an idempotent producer's record lies there twice.
+	// Duplicate: a record lies there twice, of a producer that leaves no duplicates.
 	Duplicate Fault = "duplicate"
 	// Back: what a consumer was told to be committed was taken back.
 	Back Fault = "high watermark went back"
@@ -42,15 +42,32 @@ func (v Violation) String() string { return fmt.Sprintf("%s: %v: %s", v.Fault, v
 // perFault is how many violations of one kind are told of a partition: thousands say no more.
 const perFault = 5
 
-// Check returns everything that is wrong with a history. The producers of which idempotent reports true
-// must have left no duplicates. A partition without replicas, which was not looked at in the end, is
-// checked for contradictions within the history alone.
-func Check(events []Event, replicas []Replica, idempotent func(producer int32) bool) []Violation {
+// Guarantee is what may become of a producer's records in the log of a partition.
+type Guarantee uint8
+
+// The guarantees.
+const (
+	// Repeats: a producer without idempotence that sends again what had no answer. The first of its
+	// acknowledged records of each number lie in order.
+	Repeats Guarantee = iota
+	// Once: one that never sends again. No record lies there twice, acknowledged ones lie in order; what
+	// had no answer may be late.
+	Once
+	// Idempotent: one session of an idempotent producer, with several requests in flight that its client
+	// sends again until they are answered. No record lies there twice, and all of them, acknowledged or
+	// not, lie in order: a broker refuses a sequence that does not follow the one before.
+	Idempotent
+)
+
+// Check returns everything that is wrong with a history, of producers with these guarantees. A partition
+// without replicas, which was not looked at in the end, is checked for contradictions within the history
+// alone.
+func Check(events []Event, replicas []Replica, guarantee func(producer int32) Guarantee) []Violation {
 	checks := make(map[Partition]*check)
 	of := func(p Partition) *check {
 		c := checks[p]
 		if c == nil {
-			c = &check{partition: p, idempotent: idempotent, told: make(map[Fault]int),
+			c = &check{partition: p, guarantee: guarantee, told: make(map[Fault]int),
 				sent: make(map[ID]bool), positions: make(map[int32]int64), marks: make(map[mark]watermark)}
 			checks[p] = c
 		}
@@ -85,10 +102,10 @@ func Check(events []Event, replicas []Replica, idempotent func(producer int32) b
 
 // check looks at one partition.
 type check struct {
-	partition  Partition
-	idempotent func(int32) bool
-	events     []Event
-	replicas   []Replica
+	partition Partition
+	guarantee func(int32) Guarantee
+	events    []Event
+	replicas  []Replica
 
 	violations []Violation
 	told       map[Fault]int
@@ -281,17 +298,17 @@ func (c *check) place(places map[ID]int64, id ID, at int64) {
 	}
 	if before, twice := places[id]; !twice {
 		places[id] = at
-	} else if c.idempotent(id.Producer) {
+	} else if c.guarantee(id.Producer) != Repeats {
 		c.fail(Duplicate, "%d of producer %d at offsets %d and %d", id.Sequence, id.Producer, before, at)
 	}
 }
 
-// order compares the places of acknowledged records with their numbers. The first of a record that lies
-// there several times counts.
+// order compares the places of records with their numbers: those that were acknowledged, and all of an
+// idempotent producer. The first of a record that lies there several times counts.
 func (c *check) order(places map[ID]int64) {
 	producers := make(map[int32][]int32)
 	for id, acked := range c.sent {
-		if _, there := places[id]; acked && there {
+		if _, there := places[id]; there && (acked || c.guarantee(id.Producer) == Idempotent) {
 			producers[id.Producer] = append(producers[id.Producer], id.Sequence)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 
 var orders = Partition{"orders", 0}
 
-// The producers of these histories: 1 is idempotent, 2 is not.
-func idempotent(producer int32) bool { return producer == 1 }
+// The producers of these histories: 1 is idempotent, 2 may leave duplicates, 3 never sends again.
+func guarantee(producer int32) Guarantee { return []Guarantee{0, Idempotent, Repeats, Once}[producer] }
 
 // run is records of a producer from sequence on, at offset.
 func run(producer, sequence int32, count int32, offset int64) Run {
@@ -74,8 +74,13 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name:     "no answer, and late",
-			events:   []Event{unknown(1, 0, 1), acked(run(1, 1, 1, 0))},
-			replicas: []Replica{log(1, run(1, 1, 1, 0), run(1, 0, 1, 1))},
+			events:   []Event{unknown(3, 0, 1), acked(run(3, 1, 1, 0))},
+			replicas: []Replica{log(1, run(3, 1, 1, 0), run(3, 0, 1, 1))},
+		},
+		{
+			name:     "a session ends, and the next begins anew under another number",
+			events:   []Event{acked(run(1, 0, 2, 0)), unknown(1, 2, 4), acked(run(3, 0, 1, 4))},
+			replicas: []Replica{log(1, run(1, 0, 4, 0), run(3, 0, 1, 4))},
 		},
 		{
 			name:     "a producer without idempotence sends twice",
@@ -159,6 +164,24 @@ func TestCheck(t *testing.T) {
 			events:   []Event{acked(run(2, 0, 2, -1))},
 			replicas: []Replica{log(1, run(2, 1, 1, 0), run(2, 0, 1, 1))},
 			want:     []Fault{Order},
+		},
+		{
+			name:     "an idempotent producer's record without an answer, and late",
+			events:   []Event{unknown(1, 0, 1), acked(run(1, 1, 1, 0))},
+			replicas: []Replica{log(1, run(1, 1, 1, 0), run(1, 0, 1, 1))},
+			want:     []Fault{Order},
+		},
+		{
+			name:     "an idempotent producer's records without an answer, swapped",
+			events:   []Event{unknown(1, 0, 2)},
+			replicas: []Replica{log(1, run(1, 1, 1, 0), run(1, 0, 1, 1))},
+			want:     []Fault{Order},
+		},
+		{
+			name:     "a duplicate of one that never sends again",
+			events:   []Event{acked(run(3, 0, 1, 0))},
+			replicas: []Replica{log(1, run(3, 0, 1, 0), run(3, 0, 1, 1))},
+			want:     []Fault{Duplicate},
 		},
 		{
 			name:     "an idempotent producer's duplicate",
@@ -246,7 +269,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			violations := Check(tt.events, tt.replicas, idempotent)
+			violations := Check(tt.events, tt.replicas, guarantee)
 			var got []Fault
 			for _, v := range violations {
 				got = append(got, v.Fault)
@@ -266,7 +289,7 @@ func TestCheck(t *testing.T) {
 
 // TestViolationsAreBounded: a lost log is told once, not a million times.
 func TestViolationsAreBounded(t *testing.T) {
-	violations := Check([]Event{acked(run(1, 0, 1000, -1))}, []Replica{log(1)}, idempotent)
+	violations := Check([]Event{acked(run(1, 0, 1000, -1))}, []Replica{log(1)}, guarantee)
 	if len(violations) != perFault+1 || violations[perFault].Detail != "and 995 more" {
 		t.Errorf("%d violations: %v", len(violations), violations)
 	}

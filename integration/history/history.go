@@ -11,9 +11,10 @@
 //
 //   - An acknowledged record is in the log, at the offset that was told. So is a record that was read.
 //   - An offset has one content, whoever tells it.
-//   - Acknowledged records of one producer lie in the order of their numbers, and an idempotent producer's
-//     records lie there once. A record without an answer may be there or not, and may be late: what waited
-//     in a socket is taken when its broker goes on. A producer without idempotence may have duplicates.
+//   - Acknowledged records of one producer lie in the order of their numbers. A record without an answer may
+//     be there or not, and may be late: what waited in a socket is taken when its broker goes on. A producer
+//     without idempotence may have duplicates; one session of an idempotent producer leaves none, whatever its
+//     client has sent again across changes of leaders, and all its records lie in order (Guarantee).
 //   - A consumer reads offset after offset. The high watermark in the replies to its fetches does not go
 //     back within a leader epoch and one life of the leader: a new leader, or one that was killed with all
 //     the others and still leads, begins with an older one, as in Kafka, and hides what lies above. The
@@ -63,12 +64,15 @@ const (
 	Polled
 	// Latest is the end of a partition as ListOffsets tells it.
 	Latest
+	// Processed are records that a member of a consumer group has processed, which begins anywhere, and
+	// may begin again. Package groups checks what of them must be there.
+	Processed
 	// Restarted is a broker, the Leader, that begins a new life. It is of no partition.
 	Restarted
 )
 
 func (k Kind) String() string {
-	return [...]string{"acked", "unknown", "polled", "latest", "restarted"}[k]
+	return [...]string{"acked", "unknown", "polled", "latest", "processed", "restarted"}[k]
 }
 
 // Event is something that a client was told.
@@ -97,7 +101,7 @@ func (e Event) String() string {
 	}
 	for _, r := range e.Runs {
 		fmt.Fprintf(&b, " %d+%d@%d", r.Sequence, r.Count, r.Offset)
-		if r.Producer != e.Client || e.Kind == Polled {
+		if r.Producer != e.Client || e.Kind == Polled || e.Kind == Processed {
 			fmt.Fprintf(&b, "(producer %d)", r.Producer)
 		}
 	}

@@ -21,7 +21,7 @@ type Recorder struct {
 }
 
 // Counts are records, for a line of progress.
-type Counts struct{ Acked, Unknown, Polled int64 }
+type Counts struct{ Acked, Unknown, Polled, Processed int64 }
 
 // NewRecorder returns a Recorder whose history begins now.
 func NewRecorder() *Recorder { return &Recorder{begun: time.Now()} }
@@ -43,6 +43,8 @@ func (r *Recorder) Add(e Event) {
 		r.mu.counts.Unknown += records
 	case Polled:
 		r.mu.counts.Polled += records
+	case Processed:
+		r.mu.counts.Processed += records
 	}
 }
 

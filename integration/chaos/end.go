@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gregor-mq/gregor/integration/history"
+	"github.com/gregor-mq/gregor/integration/history/groups"
+)
+
+// calm waits until everything has recovered: replicas are in sync, and all partitions take records of all
+// producers.
+func (c *chaos) calm(ctx context.Context) error {
+	begun := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	defer cancel()
+	for _, g := range c.groups {
+		g.hush(true)
+		defer g.hush(false)
+	}
+	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
+		return err
+	}
+	synced := time.Since(begun)
+	if err := c.world.await(ctx, "deletion of topics", c.world.operator.left); err != nil {
+		return err
+	}
+	if err := c.world.await(ctx, "one replica for each broker and partition", c.world.misplaced); err != nil {
+		return err
+	}
+	err := c.world.await(ctx, "producers and groups served", func() string {
+		for _, p := range c.producers {
+			if s := p.stalled(begun); s != "" {
+				return s
+			}
+		}
+		for _, g := range c.groups {
+			if s := g.stalled(begun); s != "" {
+				return s
+			}
+		}
+		return c.pipeliner.stalled(begun)
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.audit(ctx); err != nil {
+		return err
+	}
+	c.tell("recovered: replicas in sync after %.1f s, all served after %.1f s", synced.Seconds(), time.Since(begun).Seconds())
+	c.progress()
+	return nil
+}
+
+// audit asks for the offsets of all groups.
+func (c *chaos) audit(ctx context.Context) error {
+	for _, g := range c.groups {
+		if err := g.audit(ctx, c.world.operator.admin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas.
+func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
+	if err := c.calm(ctx); err != nil {
+		return nil, err
+	}
+	c.stopLoad()
+	c.produce.Wait()
+	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	defer cancel()
+	for _, p := range c.producers {
+		if err := p.finish(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
+		return nil, err
+	}
+	if err := c.world.await(ctx, "equally long replicas", c.world.unequal); err != nil {
+		return nil, err
+	}
+	c.tell("producers have ended, replicas are equally long")
+	replicas, err := c.world.replicas()
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[history.Partition]int64)
+	for _, r := range replicas {
+		ends[r.Partition] = r.End()
+	}
+	if err := c.awaitConsumers(ctx, ends); err != nil {
+		return replicas, err
+	}
+	c.stopGroups()
+	c.consumeGroups.Wait()
+	return replicas, c.audit(ctx)
+}
+
+// awaitConsumers waits until all consumers have read, and all groups have committed, up to the ends.
+func (c *chaos) awaitConsumers(ctx context.Context, ends map[history.Partition]int64) error {
+	for _, g := range c.groups {
+		g.hush(true)
+	}
+	return c.world.await(ctx, "consumers at the end", func() string {
+		var lack string
+		for _, g := range c.groups {
+			lack = cmp.Or(lack, g.behind(ends))
+		}
+		for _, consumer := range c.consumers {
+			lack = cmp.Or(lack, behind(fmt.Sprintf("consumer %d", consumer.number), consumer, ends))
+		}
+		for _, r := range c.readers {
+			of := make(map[history.Partition]int64)
+			for part, end := range ends {
+				if part.Topic == r.topic {
+					of[part] = end
+				}
+			}
+			lack = cmp.Or(lack, behind("the reader of "+r.topic, r, of))
+		}
+		return lack
+	})
+}
+
+// verdict judges the history, whatever has become of the run; without replicas it looks for contradictions
+// alone.
+func (c *chaos) verdict(replicas []history.Replica, err error) error {
+	if err != nil {
+		c.problem("%v", err)
+	}
+	c.stop()
+	for _, p := range c.producers {
+		p.note()
+	}
+	for _, crash := range c.world.crashes() {
+		c.problem("%s", crash)
+	}
+	for _, v := range history.Check(c.recorder.Events(), replicas, guarantee) {
+		c.problem("%v", v)
+	}
+	for _, v := range groups.Check(c.groupRecorder.Events()) {
+		c.problem("%v", v)
+	}
+	c.progress()
+	if len(c.problems) == 0 {
+		c.tell("PASSED: seed %d, nothing lost", c.seed)
+		return nil
+	}
+	c.tell("FAILED: seed %d", c.seed)
+	return errors.Join(fmt.Errorf("seed %d: %s", c.seed, strings.Join(c.problems, "\n")),
+		c.write("history.log", c.recorder.Write), c.write("groups.log", c.groupRecorder.Write))
+}
+
+// write writes a file into the directory that is left behind.
+func (c *chaos) write(name string, write func(io.Writer) error) error {
+	file, err := os.Create(filepath.Join(c.dir, name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
