@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -177,44 +176,6 @@ func (p *plain) writeFailed(fd uintptr, call string, err error) (again, done boo
 		p.writing.err = os.NewSyscallError(call, err)
 	}
 	return false, true
-}
-
-// sendfileMax bounds one system call: a thread copies at least this much in a tenth of a second.
-const sendfileMax = 4 << 20
-
-func (p *plain) sendfile(f *os.File, pos int64, n int, wait bool) (int, error) {
-	w := &p.writing
-	w.src, w.pos, w.left, w.n, w.wait, w.err = int(f.Fd()), pos, n, 0, wait, nil
-	err := p.raw.Write(w.send)
-	runtime.KeepAlive(f)
-	if w.err != nil {
-		err = w.err
-	}
-	return w.n, err
-}
-
-func (p *plain) trySendfile(fd uintptr) bool {
-	w := &p.writing
-	for w.left > 0 {
-		pos := w.pos
-		n, err := unix.Sendfile(int(fd), w.src, &pos, min(w.left, sendfileMax))
-		switch {
-		case n > 0:
-			w.n, w.pos, w.left = w.n+n, w.pos+int64(n), w.left-n
-			p.last.Store(time.Now().UnixNano())
-			continue
-		case err == nil:
-			w.err = io.ErrUnexpectedEOF // the file ends before the section
-			return true
-		case w.n == 0 && (err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOPNOTSUPP):
-			w.err = errNoSendfile
-			return true
-		}
-		if again, done := p.writeFailed(fd, "sendfile", err); !again {
-			return done
-		}
-	}
-	return true
 }
 
 func (p *plain) interrupt() { p.conn.SetReadDeadline(time.Unix(1, 0)) }
