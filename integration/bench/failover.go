@@ -32,39 +32,39 @@ func (b *bench) failover(ctx context.Context, name report.System, partitions, ro
 		row.Add(name, value)
 		b.say("%s, %s, run %d of %d: %s %.3f", workload, name, round+1, b.runs, metric, value)
 	}
-	t, err := b.newTrio(ctx, name)
-	defer t.kill()
+	f, err := b.newTrio(ctx, name)
+	defer f.kill()
 	if err != nil {
 		return err
 	}
 	begin := time.Now()
-	if err := t.create(ctx, partitions); err != nil {
+	if err := f.create(ctx, partitions); err != nil {
 		return err
 	}
 	add("s to create", fractionOfKafka("1/4", 0.25), time.Since(begin).Seconds())
-	took, err := t.probe(ctx, begin, partitions, nil)
+	took, err := f.probe(ctx, begin, partitions, nil)
 	if err != nil {
 		return err
 	}
 	add("s to create, until all have accepted a record", fractionOfKafka("1/4", 0.25), took.Seconds())
-	if err := t.inSync(ctx, partitions); err != nil {
+	if err := f.inSync(ctx, partitions); err != nil {
 		return err
 	}
-	if err := t.stopOne(ctx, partitions, add); err != nil {
+	if err := f.stopOne(ctx, partitions, add); err != nil {
 		return err
 	}
 	for _, controller := range []bool{false, true} {
-		if err := t.killOne(ctx, partitions, controller, add); err != nil {
+		if err := f.killOne(ctx, partitions, controller, add); err != nil {
 			return err
 		}
 	}
-	return t.holdings(add)
+	return f.holdings(add)
 }
 
 // holdings measures what the brokers hold.
-func (t *trio) holdings(add func(string, report.Target, float64)) error {
+func (f *fleet) holdings(add func(string, report.Target, float64)) error {
 	rss, most := int64(0), 0
-	for _, m := range t.members {
+	for _, m := range f.members {
 		own, err := m.RSS()
 		if err != nil {
 			return err
@@ -81,16 +81,16 @@ func (t *trio) holdings(add func(string, report.Target, float64)) error {
 }
 
 // stopOne ends a broker in order and starts it again.
-func (t *trio) stopOne(ctx context.Context, partitions int, add func(string, report.Target, float64)) error {
-	v, led, err := t.victim(ctx, false)
+func (f *fleet) stopOne(ctx context.Context, partitions int, add func(string, report.Target, float64)) error {
+	v, led, err := f.victim(ctx, false)
 	if err != nil {
 		return err
 	}
-	t.say("%s: stopping broker %d, which leads %d partitions", t.system, v.ID(), led)
+	f.say("%s: stopping broker %d, which leads %d partitions", f.system, v.ID(), led)
 	begin := time.Now()
 	stopped := make(chan error, 1)
 	go func() { stopped <- v.Stop() }()
-	err = t.await(ctx, "other leaders", func(c *load.Conn) error {
+	err = f.await(ctx, "other leaders", func(c *load.Conn) error {
 		known, err := c.Describe(ctx, topic)
 		if left := known.Led[int32(v.ID())] + known.Led[-1]; err == nil && left > 0 {
 			err = fmt.Errorf("it leads %d partitions still", left)
@@ -106,7 +106,7 @@ func (t *trio) stopOne(ctx context.Context, partitions int, add func(string, rep
 	if _, err := v.Start(); err != nil {
 		return err
 	}
-	if err := t.inSync(ctx, partitions); err != nil {
+	if err := f.inSync(ctx, partitions); err != nil {
 		return err
 	}
 	add("s from its start until it is in sync", report.Target{}, time.Since(begin).Seconds())
@@ -114,8 +114,8 @@ func (t *trio) stopOne(ctx context.Context, partitions int, add func(string, rep
 }
 
 // killOne ends a broker with SIGKILL and starts it again.
-func (t *trio) killOne(ctx context.Context, partitions int, controller bool, add func(string, report.Target, float64)) error {
-	v, led, err := t.victim(ctx, controller)
+func (f *fleet) killOne(ctx context.Context, partitions int, controller bool, add func(string, report.Target, float64)) error {
+	v, led, err := f.victim(ctx, controller)
 	if err != nil {
 		return err
 	}
@@ -123,19 +123,19 @@ func (t *trio) killOne(ctx context.Context, partitions int, controller bool, add
 	if controller {
 		who = "the controller"
 	}
-	t.say("%s: killing broker %d, which leads %d partitions", t.system, v.ID(), led)
+	f.say("%s: killing broker %d, which leads %d partitions", f.system, v.ID(), led)
 	begin := time.Now()
 	v.Kill()
-	took, err := t.probe(ctx, begin, partitions, v)
+	took, err := f.probe(ctx, begin, partitions, v)
 	if err != nil {
 		return err
 	}
 	target := report.Target{Text: "≤ 0.5", Factor: 0.5}
-	if partitions > t.copied {
+	if partitions > f.copied {
 		target = report.Target{}
 	}
 	add("s from SIGKILL of "+who+" until all accept records", target, took.Seconds())
-	if t.system == report.Kafka {
+	if f.system == report.Kafka {
 		if err := v.AwaitForgotten(ctx); err != nil {
 			return err
 		}
@@ -143,5 +143,5 @@ func (t *trio) killOne(ctx context.Context, partitions int, controller bool, add
 	if _, err := v.Start(); err != nil {
 		return err
 	}
-	return t.inSync(ctx, partitions)
+	return f.inSync(ctx, partitions)
 }

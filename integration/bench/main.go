@@ -17,9 +17,13 @@
 //	scale       the same with 5,000 partitions; and Gregor's controller alone, with 20,000 partitions of three replicas
 //	            on six simulated brokers
 //	replication three brokers, three replicas, acks=all: batches of two sizes, and records at a fixed rate
+//	groups      heartbeats and commits of the members of 100 consumer groups
+//	rebalance   one consumer group of 100 members and one of 1,000, of which one comes and goes; 1,000 groups of ten members
+//	loading     two brokers, of which one takes over from the other groups that have committed 1,000,000 times
 //
-// The brokers have their default configuration. They run side by side for the first four groups and for
-// the last one, and take turns; in the others each runs alone. Memory is that after each of the first four groups.
+// The brokers have their default configuration, but for what the groups of measurements name. They run side by side for the
+// first four groups and for the last four, and take turns; in the others each runs alone. Memory is that after each of the
+// first four groups.
 package main
 
 import (
@@ -56,13 +60,17 @@ type options struct {
 	copied  int // partitions with three replicas
 	many    int // as many of them as a cluster should take
 	topics  int // of 100 partitions, on simulated brokers
+	members int // of a large consumer group
+	tens    int // consumer groups of ten members
+	commits int // that a coordinator loads
 	gregor  string
 	dir     string
 	json    string
 	timeout time.Duration
 }
 
-var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "scale", "replication"}
+var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "scale", "replication", "groups",
+	"rebalance", "loading"}
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {
@@ -116,6 +124,9 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.copied, "replicated", 1000, "how many partitions with three replicas to create")
 	f.IntVar(&o.many, "scale", 5000, "how many partitions with three replicas are many")
 	f.IntVar(&o.topics, "simulated", 200, "how many topics of 100 partitions on simulated brokers")
+	f.IntVar(&o.members, "members", 1000, "how many members a large consumer group has")
+	f.IntVar(&o.tens, "groups", 1000, "how many consumer groups of ten members there are")
+	f.IntVar(&o.commits, "commits", 1000000, "how many commits a coordinator loads")
 	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
 	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
@@ -127,6 +138,7 @@ func parse(args []string) (options, error) {
 	if *quick {
 		o.runs, o.limit, o.count = 1, load.Limit{Time: time.Second, Bytes: 100e6}, min(o.count, 1000)
 		o.copied, o.many, o.topics = min(o.copied, 300), min(o.many, 600), min(o.topics, 12)
+		o.members, o.tens, o.commits = min(o.members, 200), min(o.tens, 50), min(o.commits, 50000)
 		o.latency, o.warm = 2*time.Second, 6*time.Second
 	}
 	o.only = strings.Split(*only, ",")
@@ -151,6 +163,9 @@ func parse(args []string) (options, error) {
 	}
 	if o.runs < 1 || o.limit.Bytes <= 0 || o.limit.Time <= 0 || o.count < 100 || o.count%100 != 0 {
 		return o, errors.New("-runs, -mb and -time must be positive, -partitions a multiple of 100")
+	}
+	if o.members < 1 || o.tens < 1 || o.commits < 1 {
+		return o, errors.New("-members, -groups and -commits must be positive")
 	}
 	return o, nil
 }

@@ -16,16 +16,20 @@ func TestParse(t *testing.T) {
 		want func(o options) bool
 	}{
 		{"everything", nil, true, func(o options) bool {
-			return slices.Equal(o.only, groups) && slices.Equal(o.systems, report.Systems) && o.runs == 3 && o.acks == -1 && o.count == 10000
+			return slices.Equal(o.only, groups) && slices.Equal(o.systems, report.Systems) && o.runs == 3 && o.acks == -1 && o.count == 10000 &&
+				o.members == 1000 && o.tens == 1000 && o.commits == 1000000
 		}},
 		{"a part", []string{"-only", "produce,fetch", "-systems", "gregor", "-runs", "2", "-time", "1s", "-acks", "1"}, true, func(o options) bool {
 			return len(o.only) == 2 && len(o.systems) == 1 && o.runs == 2 && o.limit.Time == time.Second && o.acks == 1
 		}},
-		{"quick", []string{"-quick"}, true, func(o options) bool { return o.runs == 1 && o.limit.Bytes == 100e6 && o.count == 1000 }},
+		{"quick", []string{"-quick"}, true, func(o options) bool {
+			return o.runs == 1 && o.limit.Bytes == 100e6 && o.count == 1000 && o.members < 1000
+		}},
 		{"no such group", []string{"-only", "nonsense"}, false, nil},
 		{"no such system", []string{"-systems", "rabbit"}, false, nil},
 		{"no such acks", []string{"-acks", "0"}, false, nil},
 		{"no runs", []string{"-runs", "0"}, false, nil},
+		{"no groups", []string{"-groups", "0"}, false, nil},
 		{"odd partitions", []string{"-partitions", "150"}, false, nil},
 	}
 	for _, tt := range tests {

@@ -14,23 +14,23 @@ import (
 // replication measures three brokers that keep three replicas of what producers send with acks=all. The
 // processor time is that of all three.
 func (b *bench) replication(ctx context.Context) error {
-	var trios []*trio
+	var fleets []*fleet
 	defer func() {
-		for _, t := range trios {
-			t.kill()
-			for _, m := range t.members {
+		for _, f := range fleets {
+			f.kill()
+			for _, m := range f.members {
 				os.RemoveAll(m.Dir())
 			}
 		}
 	}()
 	for _, name := range b.brokers() {
-		t, err := b.newTrio(ctx, name)
-		trios = append(trios, t)
+		f, err := b.newTrio(ctx, name)
+		fleets = append(fleets, f)
 		if err != nil {
 			return err
 		}
 	}
-	if err := b.warmUpTrios(ctx, trios); err != nil {
+	if err := b.warmUpFleets(ctx, fleets); err != nil {
 		return err
 	}
 	quarter := map[string]report.Target{cpuPerGB: fractionOfKafka("1/4", 0.25)}
@@ -42,40 +42,40 @@ func (b *bench) replication(ctx context.Context) error {
 		{"64 KiB batches, one partition", 64 << 10, 1},
 		{"16 KiB batches, three partitions", 16 << 10, 3},
 	} {
-		run := func(ctx context.Context, t *trio) (load.Result, time.Duration, error) {
-			return t.produce(ctx, l.partitions, load.Spec{RecordBytes: 1024, BatchBytes: l.batch}, b.limit)
+		run := func(ctx context.Context, f *fleet) (load.Result, time.Duration, error) {
+			return f.produce(ctx, l.partitions, load.Spec{RecordBytes: 1024, BatchBytes: l.batch}, b.limit)
 		}
-		w := workload[*trio]{"replication: three brokers, " + l.name, run, quarter}
-		if err := compare(ctx, b, w, trios); err != nil {
+		w := workload[*fleet]{"replication: three brokers, " + l.name, run, quarter, nil}
+		if err := compare(ctx, b, w, fleets); err != nil {
 			return err
 		}
 	}
-	return b.replicatedLatency(ctx, trios)
+	return b.replicatedLatency(ctx, fleets)
 }
 
 // replicatedLatency measures a producer that keeps to a rate.
-func (b *bench) replicatedLatency(ctx context.Context, trios []*trio) error {
+func (b *bench) replicatedLatency(ctx context.Context, fleets []*fleet) error {
 	const rate = 1000
 	pace, err := load.NewPace(topic, b.acks, 1024, rate)
 	if err != nil {
 		return err
 	}
-	run := func(ctx context.Context, t *trio) (load.Result, time.Duration, error) {
-		return t.fresh(ctx, 1, func(leaders []string) (load.Result, error) { return pace.Run(ctx, leaders[0], b.latency) })
+	run := func(ctx context.Context, f *fleet) (load.Result, time.Duration, error) {
+		return f.fresh(ctx, 1, func(leaders []string) (load.Result, error) { return pace.Run(ctx, leaders[0], b.latency) })
 	}
-	w := workload[*trio]{fmt.Sprintf("replication: three brokers, %d records of 1 KiB a second", rate), run,
-		map[string]report.Target{p999: fractionOfKafka("1/5", 0.2)}}
-	return compare(ctx, b, w, trios)
+	w := workload[*fleet]{fmt.Sprintf("replication: three brokers, %d records of 1 KiB a second", rate), run,
+		map[string]report.Target{p999: fractionOfKafka("1/5", 0.2)}, nil}
+	return compare(ctx, b, w, fleets)
 }
 
-// warmUpTrios puts each cluster under load until a JVM has compiled what it will run.
-func (b *bench) warmUpTrios(ctx context.Context, trios []*trio) error {
+// warmUpFleets puts each cluster under load until a JVM has compiled what it will run.
+func (b *bench) warmUpFleets(ctx context.Context, fleets []*fleet) error {
 	limit := load.Limit{Time: b.warm / 2, Bytes: b.limit.Bytes}
-	for _, t := range trios {
-		b.say("warming up three brokers of %s", t.system)
+	for _, f := range fleets {
+		b.say("warming up three brokers of %s", f.system)
 		for _, batch := range []int{0, 16 << 10} {
-			if _, _, err := t.produce(ctx, 3, load.Spec{RecordBytes: 1024, BatchBytes: batch}, limit); err != nil {
-				return fmt.Errorf("%s: %w\n%s", t.system, err, t.Log())
+			if _, _, err := f.produce(ctx, 3, load.Spec{RecordBytes: 1024, BatchBytes: batch}, limit); err != nil {
+				return fmt.Errorf("%s: %w\n%s", f.system, err, f.Log())
 			}
 		}
 	}
@@ -83,17 +83,17 @@ func (b *bench) warmUpTrios(ctx context.Context, trios []*trio) error {
 }
 
 // produce sends batches to the leaders of a new topic's partitions.
-func (t *trio) produce(ctx context.Context, partitions int, spec load.Spec, limit load.Limit) (load.Result, time.Duration, error) {
+func (f *fleet) produce(ctx context.Context, partitions int, spec load.Spec, limit load.Limit) (load.Result, time.Duration, error) {
 	targets := make([]load.Target, partitions)
 	for i := range targets {
 		spec.Partition = int32(i)
-		batches, err := load.NewBatches(topic, t.acks, spec)
+		batches, err := load.NewBatches(topic, f.acks, spec)
 		if err != nil {
 			return load.Result{}, 0, err
 		}
 		targets[i].Batches = batches
 	}
-	return t.fresh(ctx, partitions, func(leaders []string) (load.Result, error) {
+	return f.fresh(ctx, partitions, func(leaders []string) (load.Result, error) {
 		for i := range targets {
 			targets[i].Addr = leaders[i]
 		}
@@ -103,34 +103,34 @@ func (t *trio) produce(ctx context.Context, partitions int, spec load.Spec, limi
 
 // fresh runs a load on a topic that is new and that is deleted afterwards. It returns the processor time
 // that all brokers have used meanwhile, until every replica has all.
-func (t *trio) fresh(ctx context.Context, partitions int, do func(leaders []string) (load.Result, error)) (r load.Result, cpu time.Duration, err error) {
-	if err := t.create(ctx, partitions); err != nil {
+func (f *fleet) fresh(ctx context.Context, partitions int, do func(leaders []string) (load.Result, error)) (r load.Result, cpu time.Duration, err error) {
+	if err := f.create(ctx, partitions); err != nil {
 		return r, 0, err
 	}
-	if err := t.inSync(ctx, partitions); err != nil {
+	if err := f.inSync(ctx, partitions); err != nil {
 		return r, 0, err
 	}
-	known, err := t.describe(ctx)
+	known, err := f.describe(ctx)
 	if err != nil {
 		return r, 0, err
 	}
-	before, err := t.cpu()
+	before, err := f.cpu()
 	if err != nil {
 		return r, 0, err
 	}
 	if r, err = do(known.Leaders); err != nil {
 		return r, 0, err
 	}
-	after, err := t.cpu()
+	after, err := f.cpu()
 	if err != nil {
 		return r, 0, err
 	}
-	return r, after - before, t.drop(ctx)
+	return r, after - before, f.drop(ctx)
 }
 
 // cpu returns the processor time that the members have used.
-func (t *trio) cpu() (sum time.Duration, err error) {
-	for _, m := range t.members {
+func (f *fleet) cpu() (sum time.Duration, err error) {
+	for _, m := range f.members {
 		own, err := m.CPU()
 		if err != nil {
 			return 0, err
@@ -141,13 +141,13 @@ func (t *trio) cpu() (sum time.Duration, err error) {
 }
 
 // drop deletes the topic and waits until no member has files of it.
-func (t *trio) drop(ctx context.Context) error {
-	if err := t.onController(ctx, func(c *load.Conn) error { return c.Delete(ctx, topic) }); err != nil {
+func (f *fleet) drop(ctx context.Context) error {
+	if err := f.onController(ctx, func(c *load.Conn) error { return c.Delete(ctx, topic) }); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, errors.New("the files of a deleted topic do not go"))
 	defer cancel()
-	for _, m := range t.members {
+	for _, m := range f.members {
 		for {
 			there, err := m.HasData(topic)
 			if err != nil {

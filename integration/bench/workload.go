@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -20,6 +21,24 @@ const (
 	p999       = "p99.9 ms"
 )
 
+// metric is a quantity of a run, of what it has moved and of the processor time that this took.
+type metric struct {
+	name string
+	of   func(r *load.Result, cpu time.Duration) float64
+}
+
+// bulk are the metrics of workloads that move bytes.
+var bulk = append([]metric{
+	{throughput, func(r *load.Result, _ time.Duration) float64 { return float64(r.Bytes) / r.Elapsed.Seconds() / 1e6 }},
+	{cpuPerGB, func(r *load.Result, cpu time.Duration) float64 { return cpu.Seconds() / float64(r.Bytes) * 1e9 }},
+}, latencyMetrics...)
+
+var latencyMetrics = []metric{percentile(p50, 50), percentile(p99, 99), percentile(p999, 99.9)}
+
+func percentile(name string, p float64) metric {
+	return metric{name, func(r *load.Result, _ time.Duration) float64 { return milliseconds(r.Latency.Percentile(p)) }}
+}
+
 // contender is what is put under load: a broker or a cluster of some.
 type contender interface {
 	System() report.System
@@ -31,13 +50,16 @@ type workload[C contender] struct {
 	name    string
 	run     func(ctx context.Context, s C) (load.Result, time.Duration, error)
 	targets map[string]report.Target
+	metrics []metric // bulk if nil
 }
 
 // compare runs a workload on each subject in turn: once to warm up, then as often as it counts.
 func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects []C) error {
-	metrics := []string{throughput, cpuPerGB, p50, p99, p999}
-	for _, metric := range metrics { // in this order
-		b.report.Row(w.name, metric).Target = w.targets[metric]
+	if w.metrics == nil {
+		w.metrics = bulk
+	}
+	for _, m := range w.metrics { // in this order
+		b.report.Row(w.name, m.name).Target = w.targets[m.name]
 	}
 	for round := range b.runs + 1 {
 		for _, s := range subjects {
@@ -45,17 +67,19 @@ func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w\n%s", w.name, s.System(), err, s.Log())
 			}
-			values := []float64{float64(r.Bytes) / r.Elapsed.Seconds() / 1e6, cpu.Seconds() / float64(r.Bytes) * 1e9,
-				milliseconds(r.Latency.Percentile(50)), milliseconds(r.Latency.Percentile(99)), milliseconds(r.Latency.Percentile(99.9))}
 			kind := "warming up"
 			if round > 0 {
 				kind = fmt.Sprintf("run %d of %d", round, b.runs)
-				for i, metric := range metrics {
-					b.report.Row(w.name, metric).Add(s.System(), values[i])
+			}
+			var said []string
+			for _, m := range w.metrics {
+				value := m.of(&r, cpu)
+				said = append(said, fmt.Sprintf("%.2f %s", value, m.name))
+				if round > 0 {
+					b.report.Row(w.name, m.name).Add(s.System(), value)
 				}
 			}
-			b.say("%s, %s, %s: %.0f MB/s, %.2f CPU s/GB, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", w.name, s.System(), kind,
-				values[0], values[1], values[2], values[3], values[4])
+			b.say("%s, %s, %s: %s", w.name, s.System(), kind, strings.Join(said, ", "))
 		}
 	}
 	return nil
@@ -170,7 +194,7 @@ func (b *bench) produce(ctx context.Context, subjects []*subject) error {
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
 			return fresh(ctx, s, func() (load.Result, error) { return load.Produce(ctx, s.Addr(), batches, b.limit) })
 		}
-		w := workload[*subject]{"produce: " + l.name, run, map[string]report.Target{cpuPerGB: l.target}}
+		w := workload[*subject]{"produce: " + l.name, run, map[string]report.Target{cpuPerGB: l.target}, nil}
 		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}
@@ -189,7 +213,7 @@ func (b *bench) latencies(ctx context.Context, subjects []*subject) error {
 			return fresh(ctx, s, func() (load.Result, error) { return pace.Run(ctx, s.Addr(), b.latency) })
 		}
 		w := workload[*subject]{fmt.Sprintf("latency: %d records of 1 KiB a second", rate), run,
-			map[string]report.Target{p999: fractionOfKafka("1/2", 0.5)}}
+			map[string]report.Target{p999: fractionOfKafka("1/2", 0.5)}, nil}
 		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}
@@ -234,7 +258,7 @@ func (b *bench) fetch(ctx context.Context, subjects []*subject) error {
 		run := func(ctx context.Context, s *subject) (load.Result, time.Duration, error) {
 			return charged(s, func() (load.Result, error) { return reads[s].Run(ctx, s.Addr(), limit) })
 		}
-		w := workload[*subject]{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}}
+		w := workload[*subject]{"fetch: " + size.name + " at a time", run, map[string]report.Target{cpuPerGB: size.target}, nil}
 		if err := compare(ctx, b, w, subjects); err != nil {
 			return err
 		}

@@ -64,11 +64,12 @@ type Cluster struct {
 	Led        map[int32]int // partitions by their leaders
 	InSync     int           // replicas in the ISRs of all partitions
 	Leaders    []string      // addresses of the leaders, by partition, if one topic was asked for
+	Preferred  int32         // the preferred leader of the last partition; -1: there is none
 }
 
 // Describe returns what the broker knows of topics.
 func (c *Conn) Describe(ctx context.Context, topics ...string) (Cluster, error) {
-	known := Cluster{Led: map[int32]int{}}
+	known := Cluster{Led: map[int32]int{}, Preferred: -1}
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version, req.Topics = 12, []kmsg.MetadataRequestTopic{}
 	for _, name := range topics {
@@ -89,6 +90,9 @@ func (c *Conn) Describe(ctx context.Context, topics ...string) (Cluster, error) 
 		for _, p := range t.Partitions {
 			known.Led[p.Leader]++
 			known.InSync += len(p.ISR)
+			if len(p.Replicas) > 0 {
+				known.Preferred = p.Replicas[0]
+			}
 			if i := int(p.Partition); i < len(known.Leaders) {
 				known.Leaders[i] = addrs[p.Leader]
 			}

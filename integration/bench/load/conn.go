@@ -31,7 +31,7 @@ func Dial(ctx context.Context, addr string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{conn: conn, buf: make([]byte, 0, 64<<10)}, nil
+	return &Conn{conn: conn}, nil
 }
 
 // Close closes the connection.

@@ -48,15 +48,7 @@ func ProduceAll(ctx context.Context, targets []Target, limit Limit) (Result, err
 		wg.Go(func() { results[i], errs[i] = Produce(ctx, t.Addr, t.Batches, limit) })
 	}
 	wg.Wait()
-	var all Result
-	for _, r := range results {
-		all.Requests += r.Requests
-		all.Records += r.Records
-		all.Bytes += r.Bytes
-		all.Elapsed = max(all.Elapsed, r.Elapsed)
-		all.Latency.Merge(&r.Latency)
-	}
-	return all, errors.Join(errs...)
+	return merge(results), errors.Join(errs...)
 }
 
 // accepted reads the response to a Produce request and returns the error that it may hold.

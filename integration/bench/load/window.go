@@ -38,7 +38,7 @@ func (w *window) run(ctx context.Context, addr string, limit Limit) error {
 	in := bufio.NewReader(conn)
 	start := time.Now()
 	for {
-		if now := time.Now(); now.Sub(start) < limit.Time && w.r.Bytes < limit.Bytes {
+		if now := time.Now(); !limit.reached(w.r, now.Sub(start)) {
 			err = w.send(conn, now)
 		}
 		if err == nil && w.answered == w.r.Requests {

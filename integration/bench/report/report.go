@@ -61,11 +61,12 @@ func (r *Row) Ratio(to System) float64 {
 	return r.Median(Gregor) / of
 }
 
-// Target is what Gregor's median must not exceed. The zero value asks for nothing.
+// Target is what Gregor's median must not exceed, or must reach. The zero value asks for nothing.
 type Target struct {
-	Text   string  // as it is printed
-	Of     System  // whose median Factor multiplies; none if empty
-	Factor float64 // or the limit itself
+	Text    string  // as it is printed
+	Of      System  // whose median Factor multiplies; none if empty
+	Factor  float64 // or the limit itself
+	AtLeast bool    // more is better
 }
 
 // Verdict is how a target was met.
@@ -88,7 +89,7 @@ func (r *Row) Verdict() Verdict {
 	switch {
 	case r.Target.Text == "" || math.IsNaN(limit) || math.IsNaN(value):
 		return Open
-	case value <= limit:
+	case value <= limit && !r.Target.AtLeast, value >= limit && r.Target.AtLeast:
 		return Pass
 	}
 	return Fail

@@ -66,6 +66,7 @@ func TestMedian(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	third := Target{Text: "<= 1/3 kafka", Of: Kafka, Factor: 1.0 / 3}
+	thrice := Target{Text: ">= 3 x kafka", Of: Kafka, Factor: 3, AtLeast: true}
 	tests := []struct {
 		name          string
 		target        Target
@@ -75,6 +76,8 @@ func TestVerdict(t *testing.T) {
 		{"no target", Target{}, []float64{3}, []float64{9}, Open},
 		{"better", third, []float64{3}, []float64{0.9}, Pass},
 		{"worse", third, []float64{3}, []float64{1.1}, Fail},
+		{"enough of what is good", thrice, []float64{3}, []float64{9.1}, Pass},
+		{"too little of what is good", thrice, []float64{3}, []float64{8.9}, Fail},
 		{"medians count", third, []float64{3, 3, 99}, []float64{0.9, 50, 0.8}, Pass},
 		{"nothing to compare with", third, nil, []float64{1}, Open},
 		{"nothing measured", third, []float64{1}, nil, Open},

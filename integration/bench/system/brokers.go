@@ -20,8 +20,8 @@ zookeeper.connect=%s
 log.segment.delete.delay.ms=1000
 %s`
 
-// single is what a broker needs that is alone.
-const single = `offsets.topic.replication.factor=1
+// Single is what a broker needs that is alone.
+const Single = `offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 `
@@ -33,7 +33,7 @@ type Member struct {
 }
 
 // alone is a cluster of one.
-var alone = Member{Properties: single}
+var alone = Member{Properties: Single}
 
 // NewKafka prepares an Apache Kafka broker as it comes, with the heap of 1 GiB of its start script.
 // zooKeeper is host:port/chroot.

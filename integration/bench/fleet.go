@@ -19,20 +19,25 @@ var memberProperties = map[report.System]string{
 	report.Gregor: "",
 }
 
-// trio is a cluster of three brokers.
-type trio struct {
+// fleet is a cluster of brokers, with ids from 1 on.
+type fleet struct {
 	*bench
 	system  report.System
 	members []*system.Program
 }
 
-// newTrio starts three brokers and waits until they know each other.
-func (b *bench) newTrio(ctx context.Context, name report.System) (*trio, error) {
+// newTrio starts three brokers and waits until they can be used.
+func (b *bench) newTrio(ctx context.Context, name report.System) (*fleet, error) {
+	return b.newFleet(ctx, name, 3, memberProperties[name])
+}
+
+// newFleet starts so many brokers, with properties over their defaults, and waits until they can be used.
+func (b *bench) newFleet(ctx context.Context, name report.System, size int, properties string) (*fleet, error) {
 	b.made++
 	own := fmt.Sprintf("%s-%d", name, b.made)
-	t := &trio{bench: b, system: name}
-	for id := 1; id <= 3; id++ {
-		m := system.Member{ID: id, Properties: memberProperties[name]}
+	f := &fleet{bench: b, system: name}
+	for id := 1; id <= size; id++ {
+		m := system.Member{ID: id, Properties: properties}
 		dir, zooKeeper := filepath.Join(b.work, fmt.Sprintf("%s-%d", own, id)), b.zooKeeper+"/"+own
 		var p *system.Program
 		var err error
@@ -42,38 +47,38 @@ func (b *bench) newTrio(ctx context.Context, name report.System) (*trio, error) 
 			p, err = system.NewGregorMember(b.gregor, dir, zooKeeper, m)
 		}
 		if err != nil {
-			return t, err
+			return f, err
 		}
-		t.members = append(t.members, p)
+		f.members = append(f.members, p)
 		if _, err := p.Start(); err != nil {
-			return t, err
+			return f, err
 		}
 	}
-	return t, t.await(ctx, "brokers", func(c *load.Conn) error { return c.Ready(ctx) })
+	return f, f.await(ctx, "brokers", func(c *load.Conn) error { return c.Ready(ctx) })
 }
 
 // System returns what it is.
-func (t *trio) System() report.System { return t.system }
+func (f *fleet) System() report.System { return f.system }
 
 // Log returns the ends of what the members have logged.
-func (t *trio) Log() string {
+func (f *fleet) Log() string {
 	var text strings.Builder
-	for _, m := range t.members {
+	for _, m := range f.members {
 		fmt.Fprintf(&text, "broker %d:\n%s\n", m.ID(), m.Log())
 	}
 	return text.String()
 }
 
-func (t *trio) kill() {
-	for _, m := range t.members {
+func (f *fleet) kill() {
+	for _, m := range f.members {
 		m.Kill()
 	}
 }
 
 // addrs returns the addresses of all members, that of except, if it is not nil, last.
-func (t *trio) addrs(except *system.Program) []string {
+func (f *fleet) addrs(except *system.Program) []string {
 	var addrs []string
-	for _, m := range t.members {
+	for _, m := range f.members {
 		if m != except {
 			addrs = append(addrs, m.Addr())
 		}
@@ -85,35 +90,35 @@ func (t *trio) addrs(except *system.Program) []string {
 }
 
 // await waits until every member that runs passes the test.
-func (t *trio) await(ctx context.Context, what string, test func(*load.Conn) error, except ...*system.Program) error {
+func (f *fleet) await(ctx context.Context, what string, test func(*load.Conn) error, except ...*system.Program) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("no %s within %v", what, readyPatience))
 	defer cancel()
-	for _, m := range t.members {
+	for _, m := range f.members {
 		if len(except) > 0 && m == except[0] {
 			continue
 		}
 		if err := load.Until(ctx, m.Addr(), 10*time.Millisecond, test); err != nil {
-			return fmt.Errorf("%s: %w\n%s", t.system, err, m.Log())
+			return fmt.Errorf("%s: %w\n%s", f.system, err, m.Log())
 		}
 	}
 	return nil
 }
 
 // create creates the topic, with so many partitions of three replicas.
-func (t *trio) create(ctx context.Context, partitions int) error {
-	return t.onController(ctx, func(c *load.Conn) error {
+func (f *fleet) create(ctx context.Context, partitions int) error {
+	return f.onController(ctx, func(c *load.Conn) error {
 		_, err := c.CreateReplicated(ctx, partitions, 3, map[string]string{"min.insync.replicas": "2"}, topic)
 		return err
 	})
 }
 
 // onController calls do with a connection to the controller.
-func (t *trio) onController(ctx context.Context, do func(*load.Conn) error) error {
-	known, err := t.describe(ctx)
+func (f *fleet) onController(ctx context.Context, do func(*load.Conn) error) error {
+	known, err := f.describe(ctx)
 	if err != nil {
 		return err
 	}
-	for _, m := range t.members {
+	for _, m := range f.members {
 		if int32(m.ID()) != known.Controller {
 			continue
 		}
@@ -124,24 +129,24 @@ func (t *trio) onController(ctx context.Context, do func(*load.Conn) error) erro
 		defer conn.Close()
 		return do(conn)
 	}
-	return fmt.Errorf("%s: the controller is %d", t.system, known.Controller)
+	return fmt.Errorf("%s: the controller is %d", f.system, known.Controller)
 }
 
 // probe sends a record to each of so many partitions and returns how long after begin all are accepted.
-func (t *trio) probe(ctx context.Context, begin time.Time, count int, except *system.Program) (time.Duration, error) {
+func (f *fleet) probe(ctx context.Context, begin time.Time, count int, except *system.Program) (time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("not accepted within %v", readyPatience))
 	defer cancel()
 	partitions := make([]load.Partition, count)
 	for i := range partitions {
 		partitions[i] = load.Partition{Topic: topic, Index: int32(i)}
 	}
-	took, _, err := load.Probe(ctx, begin, t.addrs(except), partitions)
+	took, _, err := load.Probe(ctx, begin, f.addrs(except), partitions)
 	return took, err
 }
 
 // inSync waits until every member knows all replicas of so many partitions to be in sync.
-func (t *trio) inSync(ctx context.Context, partitions int) error {
-	return t.await(ctx, "full ISRs", func(c *load.Conn) error {
+func (f *fleet) inSync(ctx context.Context, partitions int) error {
+	return f.await(ctx, "full ISRs", func(c *load.Conn) error {
 		known, err := c.Describe(ctx, topic)
 		if err == nil && known.InSync != 3*partitions {
 			err = fmt.Errorf("%d of %d replicas are in sync", known.InSync, 3*partitions)
@@ -151,8 +156,8 @@ func (t *trio) inSync(ctx context.Context, partitions int) error {
 }
 
 // describe returns what the first member knows.
-func (t *trio) describe(ctx context.Context) (known load.Cluster, err error) {
-	err = load.Until(ctx, t.members[0].Addr(), time.Second, func(c *load.Conn) (err error) {
+func (f *fleet) describe(ctx context.Context) (known load.Cluster, err error) {
+	err = load.Until(ctx, f.members[0].Addr(), time.Second, func(c *load.Conn) (err error) {
 		known, err = c.Describe(ctx, topic)
 		return err
 	})
@@ -160,19 +165,19 @@ func (t *trio) describe(ctx context.Context) (known load.Cluster, err error) {
 }
 
 // victim returns the controller, or the member that leads the most partitions of those that are not.
-func (t *trio) victim(ctx context.Context, controller bool) (v *system.Program, led int, err error) {
-	known, err := t.describe(ctx)
+func (f *fleet) victim(ctx context.Context, controller bool) (v *system.Program, led int, err error) {
+	known, err := f.describe(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, m := range t.members {
+	for _, m := range f.members {
 		id := int32(m.ID())
 		if (id == known.Controller) == controller && (v == nil || known.Led[id] > led) {
 			v, led = m, known.Led[id]
 		}
 	}
 	if v == nil {
-		err = fmt.Errorf("%s: the controller is %d", t.system, known.Controller)
+		err = fmt.Errorf("%s: the controller is %d", f.system, known.Controller)
 	}
 	return v, led, err
 }
