@@ -212,7 +212,8 @@ func (l *lz4Sink) Close() error {
 			return err
 		}
 	}
-	_, err := l.w.Write([]byte{0, 0, 0, 0})
+	clear(l.out[:4])
+	_, err := l.w.Write(l.out[:4])
 	l.w = nil
 	return err
 }

@@ -74,24 +74,33 @@ func (b Batch) each(f func(Record) error) error {
 
 // record reads a record's length and returns its body without consuming it.
 func (s *stream) record() ([]byte, error) {
-	size, err := s.varint()
-	if err != nil {
-		return nil, err
-	}
-	if size < 0 {
-		return nil, errStructure()
-	}
-	if size > MaxRecordBytes && s.src != nil {
-		return nil, errTooLong(size)
-	}
-	body := s.whole(int(size))
-	if body == nil {
+	raw, n, err := s.rawRecord()
+	s.r += n
+	return raw[n:], err
+}
+
+// rawRecord returns the next record without consuming it. The first n of its bytes are its length.
+func (s *stream) rawRecord() (raw []byte, n int, err error) {
+	head := s.peek(maxVarint)
+	size, n := varint(head, 0)
+	switch {
+	case n > len(head):
 		if err := s.failed(); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return nil, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
+		return nil, 0, errStructure()
+	case size < 0:
+		return nil, 0, errStructure()
+	case size > MaxRecordBytes && s.src != nil:
+		return nil, 0, errTooLong(size)
 	}
-	return body, nil
+	if raw = s.whole(n + int(size)); raw == nil {
+		if err := s.failed(); err != nil {
+			return nil, 0, err
+		}
+		return nil, 0, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
+	}
+	return raw, n, nil
 }
 
 // decoder makes Records of the bodies of a v2 batch's records.
