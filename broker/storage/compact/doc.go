@@ -23,7 +23,8 @@
 // segment decides. Records of aborted transactions go at once; of each transaction the marker goes last.
 //
 // Of the batch with a live producer's last sequence number the header stays, without records, so that a
-// broker that builds the producers' state anew from the log finds the same.
+// broker that builds the producers' state anew from the log finds the same. The header of the last batch of what
+// may be cleaned stays too.
 //
 // # What is left of a batch
 //

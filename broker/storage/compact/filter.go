@@ -17,6 +17,10 @@ type LastRecord struct {
 // FilterOptions say how to clean a log.
 type FilterOptions struct {
 	Map *OffsetMap // filled by an Index
+	// FirstUncleanable is the offset that this cleaning would go up to at most, be the map full before or not
+	// (LogToClean.firstUncleanableOffset). Of the batch that ends there the header stays, so that the log's last
+	// segment that was cleaned still says where it ends.
+	FirstUncleanable int64
 	// NowMs is the time of the cleaning in ms since 1970, the same for all of it.
 	NowMs int64
 	// DeleteRetentionMs is the topic's delete.retention.ms.
@@ -44,6 +48,14 @@ type Filter struct {
 	data         []byte // the chunk
 	run          int    // where in it the last piece begins, if that is a run which may go on; else -1
 	out          []byte // rebuilt batches of the last call
+
+	// For the batch that is being looked at:
+	cursor     record.Cursor
+	reducer    record.Reducer
+	candidates [lookups]candidate // the first n are in use
+	n          int
+	spans      []span
+	copied     []byte
 }
 
 // NewFilter returns a Filter, which adds what it does to stats.

@@ -46,3 +46,15 @@ func indexed(t testing.TB, log []byte) *OffsetMap {
 	}
 	return m
 }
+
+// split returns the batches of data.
+func split(t testing.TB, data []byte) (batches []record.Batch) {
+	for len(data) > 0 {
+		b, rest, err := record.Next(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batches, data = append(batches, b), rest
+	}
+	return batches
+}

@@ -14,6 +14,19 @@ type Index struct {
 	start int64
 	txns  txns
 	stats *Stats
+
+	cursor  record.Cursor
+	waiting [lookups]latest // keys that go into the map together; the first n are in use
+	n       int
+}
+
+// lookups is how many keys are looked up in the map together: see OffsetMap.touch.
+const lookups = 64
+
+// latest is a key on its way into the map.
+type latest struct {
+	hi, lo uint64
+	offset int64
 }
 
 // NewIndex empties m and returns a pass that fills it, for a log that is dirty from offset start on.
@@ -81,6 +94,42 @@ func (x *Index) batch(b record.Batch) (full bool, err error) {
 }
 
 func (x *Index) records(b record.Batch) (full bool, err error) {
+	if b.Magic() < record.MagicV2 {
+		return x.messages(b)
+	}
+	c := &x.cursor
+	for c.Open(b); c.Next() && !full; {
+		x.stats.IndexRecords++
+		if c.Key == nil || c.Offset < x.start {
+			continue
+		}
+		w := &x.waiting[x.n]
+		w.hi, w.lo = x.m.hash(c.Key)
+		w.offset = c.Offset
+		if x.n++; x.n == len(x.waiting) {
+			full = x.flush()
+		}
+	}
+	return x.flush() || full, c.Close()
+}
+
+// flush puts the keys that wait into the map.
+func (x *Index) flush() (full bool) {
+	waiting := x.waiting[:x.n]
+	x.n = 0
+	for i := range waiting {
+		x.m.touch(waiting[i].hi)
+	}
+	for i := range waiting {
+		if w := &waiting[i]; !x.m.put(w.hi, w.lo, w.offset) {
+			return true
+		}
+	}
+	return false
+}
+
+// messages is records for formats v0 and v1.
+func (x *Index) messages(b record.Batch) (full bool, err error) {
 	for r, err := range b.Records() {
 		if err != nil {
 			return false, err

@@ -35,6 +35,8 @@ type OffsetMap struct {
 	len    int
 	latest int64
 	k0, k1 uint64
+	// touched is of no use, but the compiler does not know.
+	touched int64
 }
 
 // slot is a key with its last offset.
@@ -76,10 +78,22 @@ func (m *OffsetMap) Reset() {
 // Put notes that key was written at offset, which becomes Latest. It returns false, and does nothing, if
 // the map is full, even for a key that is there already.
 func (m *OffsetMap) Put(key []byte, offset int64) bool {
+	hi, lo := m.hash(key)
+	return m.put(hi, lo, offset)
+}
+
+// Get returns the last offset of key.
+func (m *OffsetMap) Get(key []byte) (offset int64, ok bool) {
+	hi, lo := m.hash(key)
+	return m.get(hi, lo)
+}
+
+func (m *OffsetMap) hash(key []byte) (hi, lo uint64) { return siphash.Hash128(m.k0, m.k1, key) }
+
+func (m *OffsetMap) put(hi, lo uint64, offset int64) bool {
 	if m.len >= m.max {
 		return false
 	}
-	hi, lo := siphash.Hash128(m.k0, m.k1, key)
 	at, found := m.search(hi, lo)
 	if !found {
 		if !m.insert(at) {
@@ -93,17 +107,21 @@ func (m *OffsetMap) Put(key []byte, offset int64) bool {
 	return true
 }
 
-// Get returns the last offset of key.
-func (m *OffsetMap) Get(key []byte) (offset int64, ok bool) {
-	if m.len == 0 {
-		return -1, false
-	}
-	hi, lo := siphash.Hash128(m.k0, m.k1, key)
+func (m *OffsetMap) get(hi, lo uint64) (offset int64, ok bool) {
 	at, found := m.search(hi, lo)
 	if !found {
 		return -1, false
 	}
 	return m.slots[at].next - 1, true
+}
+
+// touch reads the place of the hash, so that it is in the processor's cache when put or get come for it. The
+// map is much larger than the caches, and the processor waits for many places at a time as long as
+// nothing depends on them.
+func (m *OffsetMap) touch(hi uint64) {
+	if home, _ := bits.Mul64(hi, m.homes); home < uint64(len(m.slots)) {
+		m.touched |= m.slots[home].next
+	}
 }
 
 // search returns where the hash is, or where it belongs: an empty slot, one with a larger hash, or the
