@@ -105,13 +105,13 @@ func (c *Client) UpdatePartitionStates(ctx context.Context, f Fence, writes []Pa
 // WritePartitionStates is how leaders themselves change ISRs: unfenced, each on condition that the node has the
 // version in its state. A node with another version but the same contents means that this write or one like it
 // has been done before (ZkAlterPartitionManager, ReplicationUtils.updateLeaderAndIsr); other contents make
-// an error that wraps ErrBadVersion.
+// an error that wraps ErrBadVersion. Where Kafka writes one after the other, many share a multi, as in Fenced.
 func (c *Client) WritePartitionStates(ctx context.Context, writes []PartitionWrite) []PartitionResult {
 	ops := make([]Op, len(writes))
 	for i, w := range writes {
 		ops[i] = SetOp(PartitionStatePath(w.Partition), w.State.Encode(), w.State.Version)
 	}
-	results := writtenStates(writes, c.Do(ctx, ops...))
+	results := writtenStates(writes, c.unfenced(ctx, ops))
 	var again []topic.Partition
 	var at []int
 	for i := range results {
@@ -130,6 +130,15 @@ func (c *Client) WritePartitionStates(ctx context.Context, writes []PartitionWri
 			*r = have
 		}
 	}
+	return results
+}
+
+// unfenced is MultiBatch without a condition; one operation is done by itself.
+func (c *Client) unfenced(ctx context.Context, ops []Op) []Result {
+	if len(ops) == 1 {
+		return c.Do(ctx, ops...)
+	}
+	results, _ := c.MultiBatch(ctx, CheckOp(TopicsPath, AnyVersion), ops) // which there always is; otherwise all have the error
 	return results
 }
 

@@ -163,6 +163,35 @@ func TestPartitionStates(t *testing.T) {
 	if _, err := c.WritePartitionState(ctx, partitions[0], s); !errors.Is(err, zkutil.ErrBadVersion) {
 		t.Errorf("another ISR write with an old version: %v", err)
 	}
+	testManyISRWrites(t, c, partitions[100:])
+}
+
+// testManyISRWrites: of many writes each has its own outcome, and the server is not asked for each.
+func testManyISRWrites(t *testing.T, c *zkutil.Client, partitions []topic.Partition) {
+	writes := make([]zkutil.PartitionWrite, len(partitions))
+	for i, p := range partitions {
+		writes[i] = zkutil.PartitionWrite{Partition: p, State: zkutil.PartitionState{Leader: 3, LeaderEpoch: 5, ISR: []int32{3}, Version: 1}}
+	}
+	transactions := map[int64]bool{}
+	for i, r := range c.WritePartitionStates(t.Context(), writes) {
+		must(t, r.Err)
+		_, stat, err := c.Get(t.Context(), zkutil.PartitionStatePath(partitions[i]))
+		must(t, err)
+		transactions[stat.Mzxid] = true
+		writes[i].State.Version = r.State.Version
+	}
+	if len(transactions) > 1+len(writes)/100 {
+		t.Errorf("%d transactions for %d writes", len(transactions), len(writes))
+	}
+	for i := range writes {
+		writes[i].State.ISR = []int32{3, 4}
+	}
+	writes[7].State.Version, writes[8].Partition.Index = 0, 999
+	for i, r := range c.WritePartitionStates(t.Context(), writes) {
+		if i == 7 && !errors.Is(r.Err, zkutil.ErrBadVersion) || i == 8 && !errors.Is(r.Err, zkutil.ErrNoNode) || i != 7 && i != 8 && (r.Err != nil || r.State.Version != 3) {
+			t.Errorf("write %d: %+v", i, r)
+		}
+	}
 }
 
 func TestNotifications(t *testing.T) {

@@ -121,15 +121,18 @@ func (p *Partition) decided(tracker *isr.Tracker, epoch int32, o Outcome) {
 		p.mu.Unlock()
 		return
 	}
+	raised := false
 	switch {
 	case o.Verdict == Rejected:
 		tracker.Withdraw()
 	case o.Verdict == Accepted && o.LeaderEpoch == epoch && tracker.Accept(slices.Clone(o.ISR), o.Version):
 		p.logger().WithField("isr", o.ISR).WithField("version", o.Version).Info("ISR updated")
-		p.raiseHighWatermarkLocked()
+		raised = p.raiseHighWatermarkLocked()
 	}
 	p.mu.Unlock()
-	p.manager.Appended(p.Partition) // the size of the ISR counts for those who wait, too
+	if raised { // otherwise nobody who waits has waited for this: to find that out of a fetch of thousands takes its time
+		p.manager.Appended(p.Partition)
+	}
 }
 
 // watchLag looks for lagging followers every half of LagTimeMax, so that one is found at the latest after

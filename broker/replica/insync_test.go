@@ -96,6 +96,45 @@ func TestISRShrinksAndGrows(t *testing.T) {
 	}
 }
 
+// tries counts how often an operation that waits is looked at.
+type tries struct{ n int }
+
+func (o *tries) TryComplete() bool { o.n++; return false }
+func (o *tries) Finish(bool)       {}
+
+// TestWhoWaitsIsLookedAtForNews: a fetch of many partitions is not looked at for each of them that only gets a larger ISR.
+func TestWhoWaitsIsLookedAtForNews(t *testing.T) {
+	asked := &proposals{}
+	e := newEnv(t, func(o *replica.Options) { o.Propagator = asked })
+	e.config.MinInSyncReplicas = 2
+	var waiting tries
+	e.manager.Fetches.Wait(&waiting, time.Now().Add(time.Hour), orders)
+	for _, joins := range []struct {
+		follower int32
+		isr      []int32
+		news     bool
+	}{
+		{2, []int32{1}, true}, // now there are enough, and the high watermark rises
+		{3, []int32{1, 2}, false},
+	} {
+		e.apply(state(self, 3+joins.follower, 7+joins.follower, joins.isr, []int32{1, 2, 3}))
+		e.append(5)
+		end := e.partition().Log().EndOffset()
+		for i := range joins.isr {
+			if follower := joins.isr[i]; follower != self {
+				e.fetch(follower, end, nil)
+			}
+		}
+		e.fetch(joins.follower, end, nil)
+		p := asked.next(t)
+		before := waiting.n
+		p.Done(accepted(p))
+		if news := waiting.n > before; news != joins.news {
+			t.Errorf("%v joined %v: looked at %v, want %v", joins.follower, joins.isr, news, joins.news)
+		}
+	}
+}
+
 func TestProposalsOfAnEarlierEpochChangeNothing(t *testing.T) {
 	asked := &proposals{}
 	e := newEnv(t, func(o *replica.Options) { o.Propagator = asked })

@@ -281,7 +281,9 @@ func (p *plan) available() bool {
 		if n > 0 && p.throttles(local) {
 			continue
 		}
-		total += n
+		if total += n; total >= int64(p.minBytes) {
+			return true
+		}
 	}
 	return total >= int64(p.minBytes)
 }
