@@ -65,9 +65,10 @@ func (l *Log) beginCutLocked(first, start, end int64) error {
 	return l.dir.lowered(l)
 }
 
-// cutLocked removes the records from offset on from the files, and syncs: were the cut lost in a crash
-// after records of a later epoch were written over it, old and new batches could be mistaken for one
-// log. It requires mu.
+// cutLocked removes the records from offset on from the files, with the producer snapshots that know of
+// them, and syncs: were the cut lost in a crash after records of a later epoch were written over it, old
+// and new batches could be mistaken for one log, and an old snapshot for that of a segment begun at the
+// same offset. It requires mu.
 func (l *Log) cutLocked(offset int64) error {
 	segments := *l.segments.Load()
 	keep := floor(segments, offset) + 1
@@ -85,20 +86,22 @@ func (l *Log) cutLocked(offset int64) error {
 	if err := active.Flush(); err != nil {
 		return err
 	}
-	if len(removed) == 0 {
+	if len(removed) > 0 {
+		l.drawJitterLocked()
+	}
+	above := func(snapshot int64) bool { return snapshot > offset }
+	if len(removed) == 0 && !slices.ContainsFunc(l.mu.snapshots, above) {
 		return nil
 	}
-	l.drawJitterLocked()
+	if err := l.removeSnapshotsLocked(above); err != nil {
+		return err
+	}
 	return l.files.Sync()
 }
 
 // truncatedLocked brings the producer state in line with the log's new end. It requires mu.
 func (l *Log) truncatedLocked(offset int64) error {
-	err := l.removeSnapshotsLocked(func(o int64) bool { return o > offset })
-	if err == nil {
-		err = l.loadProducersLocked(*l.segments.Load(), offset)
-	}
-	if err != nil {
+	if err := l.loadProducersLocked(*l.segments.Load(), offset); err != nil {
 		return l.failed("reload the producer state", err)
 	}
 	return nil
