@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"broker/network", "broker/api/produce", "broker/api/fetch", "broker/api/offsets", "broker/api/discovery",
 		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/api/groups",
 		"broker/replica/fetcher", "broker/replica/propagate", "broker/replica/dirmover", "controller"},
-	{"controller/vigil", "broker/coordinator"},
+	{"controller/vigil", "broker/coordinator", "broker/verifier"},
 	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},
 	{"broker/replica", "broker/metadata", "broker/wire", "broker/config"},
 	{"broker/storage", "zkutil", "broker/logger"},
