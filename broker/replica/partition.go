@@ -9,6 +9,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica/isr"
 	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -99,6 +100,17 @@ func (p *Partition) AppendAll(appends []storage.Append, acksAll bool) {
 	}
 	p.Log().AppendLeaderAll(appends)
 	p.raiseHighWatermarkLocked()
+}
+
+// StartVerification begins the verification of a producer's transaction with its coordinator, as the leader: see
+// storage.Log. Errors: ErrNotLeader.
+func (p *Partition) StartVerification(producerID int64, sequence int32, epoch int16, now int64) (producer.Guard, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if !p.leadsLocked() {
+		return 0, ErrNotLeader
+	}
+	return p.Log().StartVerification(producerID, sequence, epoch, now), nil
 }
 
 // mayAppendLocked returns why nothing may be appended. It requires mu, shared at least.
