@@ -10,6 +10,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
 )
 
 // work is what is to be done about a group's effects once no lock is held.
@@ -31,6 +32,9 @@ func (c *Coordinator) settleLocked(p *partition, e *entry) work {
 	w := work{Effects: e.Take()}
 	for i := range w.Appends {
 		a := &w.Appends[i]
+		if a.Txn != nil {
+			p.txns.addLocked(a.Txn.ProducerID, e)
+		}
 		done, err := c.append(p, a)
 		w.written = append(w.written, written{a.Ticket, done, err})
 	}
@@ -96,7 +100,10 @@ func (c *Coordinator) appended(p *partition, e *entry, a written, code int16) {
 func (c *Coordinator) append(p *partition, a *group.Append) (storage.Appended, error) {
 	now := time.Now().UnixMilli()
 	opts := record.BuilderOptions{Codec: c.opts.Codec, TimestampType: record.CreateTime}
-	if a.Commit {
+	switch {
+	case a.Txn != nil:
+		opts.Producer, opts.Transactional = &record.ProducerInfo{ID: a.Txn.ProducerID, Epoch: a.Txn.Epoch}, true
+	case a.Commit:
 		// Kafka gives these batches a sequence although they have no producer.
 		opts.Producer = &record.ProducerInfo{ID: record.NoProducerID, Epoch: record.NoProducerEpoch}
 	}
@@ -115,8 +122,12 @@ func (c *Coordinator) append(p *partition, a *group.Append) (storage.Appended, e
 	if err != nil {
 		return storage.Appended{}, err
 	}
-	acksAll := c.opts.RequiredAcks == -1 && a.Ticket != 0
-	return replica.Append(batch, record.Coordinator, acksAll, now)
+	one := [1]storage.Append{{Records: batch, Options: storage.AppendOptions{Origin: record.Coordinator, Now: now}}}
+	if a.Txn != nil && c.opts.Verifying() {
+		one[0].Options.VerifyTransaction, one[0].Options.Guard = true, producer.Guard(a.Txn.Guard)
+	}
+	replica.AppendAll(one[:], c.opts.RequiredAcks == -1 && a.Ticket != 0)
+	return one[0].Done, one[0].Err
 }
 
 // delayed is an append that waits for the in-sync replicas. It is a purgatory.Operation.

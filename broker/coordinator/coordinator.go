@@ -51,6 +51,10 @@ type Options struct {
 	LoadBufferBytes        int           // offsets.load.buffer.size: 5 MiB
 	Retention              time.Duration // offsets.retention.minutes: 7 days
 	RetentionCheckInterval time.Duration // offsets.retention.check.interval.ms: 10 min
+
+	// Verifying reports whether transactions are verified before they commit offsets
+	// (transaction.partition.verification.enable): they are not.
+	Verifying func() bool
 }
 
 // Coordinator coordinates the groups of the partitions that this broker leads.
@@ -82,6 +86,7 @@ type partition struct {
 	owner  ownership
 	epoch  int32 // leader epoch of the last change; -1: none
 	groups map[string]*entry
+	txns   txns
 }
 
 // entry is a group with the alarm that is set for it.
@@ -97,6 +102,9 @@ const loadsAtOnce = 2
 func New(opts Options) (*Coordinator, error) {
 	if opts.Replicas == nil || opts.Partitions <= 0 || opts.Groups.NewID == nil || opts.Logger == nil {
 		return nil, errors.New("coordinator: Options is incomplete")
+	}
+	if opts.Verifying == nil {
+		opts.Verifying = func() bool { return false }
 	}
 	opts.CommitTimeout = cmp.Or(opts.CommitTimeout, 5*time.Second)
 	opts.LoadBufferBytes = cmp.Or(opts.LoadBufferBytes, 5<<20)
@@ -126,8 +134,11 @@ func (c *Coordinator) Close() {
 
 // PartitionFor returns the partition of __consumer_offsets that a group belongs to.
 func (c *Coordinator) PartitionFor(groupID string) int32 {
-	return hash(groupID) % int32(len(c.partitions))
+	return PartitionOf(groupID, len(c.partitions))
 }
+
+// PartitionOf returns which of a topic's partitions the state of a group, or of a transactional id, is kept in.
+func PartitionOf(id string, partitions int) int32 { return hash(id) % int32(partitions) }
 
 // hash is the absolute value of Java's String.hashCode, 0 where there is none (Utils.abs).
 func hash(s string) int32 {

@@ -27,7 +27,7 @@ func (c *Coordinator) Elected(index, epoch int32) {
 	if p.epoch = epoch; p.owner != elsewhere {
 		return // it went on leading
 	}
-	p.owner, p.groups = loading, nil
+	p.owner, p.groups, p.txns = loading, nil, txns{}
 	c.wg.Go(func() { c.load(p) })
 }
 
@@ -61,7 +61,7 @@ func (c *Coordinator) resign(p *partition) {
 	now := time.Now()
 	p.mu.Lock()
 	groups := p.groups
-	p.owner, p.groups = elsewhere, nil
+	p.owner, p.groups, p.txns = elsewhere, nil, txns{}
 	ended := make(map[*entry]work, len(groups))
 	for _, e := range groups {
 		e.Unload(now)
@@ -133,8 +133,12 @@ func (c *Coordinator) loaded(p *partition, epoch int32, groups map[string]*group
 		e := &entry{Group: g}
 		p.groups[id] = e
 		g.Begin(now)
+		for _, producer := range g.Producers() {
+			p.txns.addLocked(producer, e)
+		}
 		begun[e] = c.settleLocked(p, e)
 	}
+	p.endWhatEndedLocked()
 	p.mu.Unlock()
 	for e, w := range begun {
 		c.act(p, e, w)

@@ -112,6 +112,25 @@ func (c *Coordinator) Commit(groupID string, commit *group.Commit, reply func([]
 	}
 }
 
+// CheckTxn returns why a group's offsets cannot be committed in a transaction here; nil if they may be.
+func (c *Coordinator) CheckTxn(groupID string) *kerr.Error {
+	if groupID == "" {
+		return kerr.InvalidGroupID
+	}
+	p := c.partitionOf(groupID)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checkLocked()
+}
+
+// CommitTxn handles a TxnOffsetCommit, whose transaction is verified; reply is called once, with a code for each offset.
+func (c *Coordinator) CommitTxn(groupID string, commit *group.Commit, reply func([]int16)) {
+	err := c.with(groupID, true, func(g *group.Group, now time.Time) { g.Commit(commit, reply, now) })
+	if err != nil {
+		reply(slices.Repeat([]int16{err.Code}, len(commit.Offsets)))
+	}
+}
+
 // Fetch handles an OffsetFetch of one group; nil partitions are all.
 func (c *Coordinator) Fetch(groupID string, partitions []topic.Partition, requireStable bool) (code int16, list []group.FetchedOffset) {
 	err := c.with(groupID, false, func(g *group.Group, _ time.Time) {

@@ -9,7 +9,7 @@ import (
 // other work.
 const flushInline = 16 << 10
 
-// uncork writes what is ready and lets replies leave at once from here on. Only serve calls it.
+// uncork writes what is ready and lets replies leave at once from here on. Only serve calls it, and what serve runs.
 func (c *conn) uncork() {
 	c.batch, c.lingered = 0, 0
 	c.mu.Lock()

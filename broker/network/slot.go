@@ -78,6 +78,13 @@ func (s *slot) Reply(_ *request.Request, body request.Body) {
 // Drop implements request.Replier. The connection is closed once the answers before it are written.
 func (s *slot) Drop(_ *request.Request, reason error) { s.settle(dropped, nil, reason) }
 
+// Waits lets answers leave that are held back while the connection's goroutine is busy.
+func (s *slot) Waits() {
+	if !s.route.Blocks {
+		s.c.uncork()
+	}
+}
+
 // settle records the outcome of s and writes it if it is its turn.
 func (s *slot) settle(state slotState, body request.Body, reason error) {
 	c := s.c

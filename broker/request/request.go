@@ -65,6 +65,14 @@ func (r *Request) Reply(body Body) { r.To.Reply(r, body) }
 // Drop closes r's connection without an answer.
 func (r *Request) Drop(reason error) { r.To.Drop(r, reason) }
 
+// Waits is called by a handler, on the goroutine that runs it, before it waits for something: answers to earlier
+// requests that were held back, to leave together with its own, leave now.
+func (r *Request) Waits() {
+	if w, ok := r.To.(interface{ Waits() }); ok {
+		w.Waits()
+	}
+}
+
 // Body is a response body that appends itself in the version it was made for. kmsg's responses are
 // bodies once their version is set.
 type Body interface {
@@ -119,7 +127,8 @@ type Route struct {
 	Min, Max     int16 // versions served, both inclusive
 	FlexibleFrom int16 // first version with tagged fields; -1: none
 	// Blocks says that Handle may wait (for ZooKeeper, say): the connection then runs it on a
-	// goroutine of its own and goes on reading.
+	// goroutine of its own and goes on reading. One that waits although it does not say so, because what comes
+	// behind it on the connection has to wait too, calls Request.Waits first.
 	Blocks  bool
 	Handler Handler
 	// HandleAll handles several requests as if Handler were called with one after the other. It is for

@@ -35,6 +35,7 @@ func (s *Server) startGroups(ctx context.Context) error {
 		LoadBufferBytes:        s.cfg.Int("offsets.load.buffer.size"),
 		Retention:              time.Duration(s.cfg.Int("offsets.retention.minutes")) * time.Minute,
 		RetentionCheckInterval: s.cfg.Millis("offsets.retention.check.interval.ms"),
+		Verifying:              s.verifying,
 		Logger:                 s.named("kafka.coordinator.group.GroupCoordinator"),
 	})
 	return err

@@ -54,7 +54,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	creator := admin.NewAutoCreator(topics)
 	discover := &discovery.Handlers{
 		ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features,
-		GroupPartition: s.groups.PartitionFor, Internal: creator,
+		GroupPartition: s.groups.PartitionFor, TransactionPartition: s.transactionPartition, Internal: creator,
 	}
 	if s.cfg.Bool("auto.create.topics.enable") {
 		discover.AutoCreate = creator
@@ -68,13 +68,17 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	})
 	s.ids = transactions.NewIDs(s.claimProducerIDs, log)
 	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}
-	produced := &produce.Handler{Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now}
+	produced := &produce.Handler{
+		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
+		Verify: s.verifier.Verify, Verifying: s.verifying,
+	}
 	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
 	orders := &control.Handlers{BrokerID: s.me.brokerID, Replicas: s.replicas, Metadata: s.metadata, Groups: s.groups}
 	members := &groups.Handlers{
-		Groups: s.groups, Metadata: s.metadata, Old: s.zk, MaxMetadata: s.cfg.Int("offset.metadata.max.bytes"),
-		Context: s.ctx, Logger: log,
+		Groups: s.groups, Replicas: s.replicas, Metadata: s.metadata, Old: s.zk, MaxMetadata: s.cfg.Int("offset.metadata.max.bytes"),
+		Context: s.ctx, Logger: log, Verify: s.verifier.Verify, Verifying: s.verifying,
 	}
+	markers := &transactions.Markers{Replicas: s.replicas, Groups: s.groups, Timeout: s.cfg.Millis("request.timeout.ms"), Logger: log}
 	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
 	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
 	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
@@ -105,6 +109,8 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"DeleteRecords":               {handle: offset.DeleteRecords},
 		"InitProducerId":              {handle: producers.InitProducerID},
 		"OffsetForLeaderEpoch":        {handle: offset.OffsetForLeaderEpoch},
+		"WriteTxnMarkers":             {handle: markers.WriteTxnMarkers},
+		"TxnOffsetCommit":             {handle: members.TxnOffsetCommit},
 		"DescribeConfigs":             {handle: topics.DescribeConfigs, blocks: true},
 		"AlterConfigs":                {handle: topics.AlterConfigs, blocks: true},
 		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
@@ -123,6 +129,8 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 		"AllocateProducerIds":         {handle: asked.AllocateProducerIDs},
 		"DescribeCluster":             {handle: discover.DescribeCluster},
 		"DescribeProducers":           {handle: offset.DescribeProducers},
+		"DescribeTransactions":        {handle: producers.DescribeTransactions},
+		"ListTransactions":            {handle: producers.ListTransactions},
 	}, discover
 }
 

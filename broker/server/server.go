@@ -24,6 +24,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/replica/dirmover"
 	"github.com/gregor-mq/gregor/broker/replica/fetcher"
 	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/verifier"
 	"github.com/gregor-mq/gregor/controller"
 	"github.com/gregor-mq/gregor/zkutil"
 )
@@ -58,6 +59,7 @@ type Server struct {
 	ids          *transactions.IDs
 	fetch        *fetch.Handler
 	groups       *coordinator.Coordinator
+	verifier     *verifier.Verifier
 	changes      *zkutil.Changes
 	throttles    *throttles
 
@@ -104,6 +106,7 @@ func (s *Server) Start(ctx context.Context) error {
 		{"read the dynamic configuration", s.readConfig},
 		{"open the log directories", s.startStorage},
 		{"start the group coordinator", s.startGroups},
+		{"prepare to verify transactions", s.startVerifier},
 		{"listen", s.startNetwork},
 		{"register", s.register},
 		{"start the controller", s.startController},
@@ -225,6 +228,9 @@ func (s *Server) shutdown(ctx context.Context) error {
 	}
 	if s.groups != nil {
 		s.groups.Close() // members look for another coordinator
+	}
+	if s.verifier != nil {
+		s.verifier.Close() // before the drain: requests wait for it
 	}
 	s.stopReplicas()
 	var drain sync.WaitGroup

@@ -28,6 +28,8 @@ type Handlers struct {
 	Routes     []request.Route // what ApiVersions lists
 	// GroupPartition returns the partition of __consumer_offsets that a group belongs to.
 	GroupPartition func(group string) int32
+	// TransactionPartition returns the partition of __transaction_state that a transactional id belongs to.
+	TransactionPartition func(transactionalID string) int32
 	// Internal creates the brokers' own topics, whatever AutoCreate is.
 	Internal AutoCreator
 }
@@ -165,8 +167,9 @@ const (
 
 // Coordinator types of FindCoordinator.
 const (
-	groupCoordinator = 0
-	shareCoordinator = 2 // KIP-932
+	groupCoordinator       = 0
+	transactionCoordinator = 1
+	shareCoordinator       = 2 // KIP-932
 )
 
 // Texts that Kafka gives with codes before version 4 (Errors.java).
@@ -176,8 +179,7 @@ const (
 	batchedCoordinator = 4 // version since which there are several keys
 )
 
-// FindCoordinator names the broker that coordinates each group, versions 0 to 6. For transactions it answers
-// COORDINATOR_NOT_AVAILABLE: clients ask again later.
+// FindCoordinator names the broker that coordinates each group or transactional id, versions 0 to 6.
 func (h *Handlers) FindCoordinator(r *request.Request) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	if err := wire.Decode(r, req); err != nil {
@@ -211,30 +213,35 @@ func (h *Handlers) FindCoordinator(r *request.Request) {
 	r.Reply(resp)
 }
 
-// coordinator returns the broker that coordinates key, as the client sees it: the leader of the partition of
-// __consumer_offsets. The topic is created when the first client asks.
+// coordinator returns the broker that coordinates key, as the client sees it: the leader of a partition of
+// __consumer_offsets or __transaction_state. The former is created when the first client asks; the latter has to be there,
+// on brokers that coordinate transactions.
 func (h *Handlers) coordinator(r *request.Request, kind int8, key string) (int16, node) {
 	none := node{id: -1, port: -1}
+	s := h.Cluster.Load()
+	at := topic.Partition{}
 	switch {
 	case kind < groupCoordinator || kind > shareCoordinator:
 		return kerr.InvalidRequest.Code, none
 	case kind == shareCoordinator && r.Version < 6:
 		return kerr.InvalidRequest.Code, none
-	case kind != groupCoordinator:
+	case kind == shareCoordinator:
 		return kerr.CoordinatorNotAvailable.Code, none
-	}
-	s := h.Cluster.Load()
-	if s.Topic(topic.ConsumerOffsets) == nil {
+	case kind == transactionCoordinator:
+		at = topic.Partition{Topic: topic.TransactionState, Index: h.TransactionPartition(key)}
+	case s.Topic(topic.ConsumerOffsets) == nil:
 		h.Internal.Create([]string{topic.ConsumerOffsets})
 		return kerr.CoordinatorNotAvailable.Code, none
+	default:
+		at = topic.Partition{Topic: topic.ConsumerOffsets, Index: h.GroupPartition(key)}
 	}
-	p := s.Partition(topic.Partition{Topic: topic.ConsumerOffsets, Index: h.GroupPartition(key)})
+	p := s.Partition(at)
 	if p == nil {
 		return kerr.CoordinatorNotAvailable.Code, none
 	}
-	at, ok := s.Endpoint(p.Leader, r.Conn.Listener)
+	e, ok := s.Endpoint(p.Leader, r.Conn.Listener)
 	if !ok {
 		return kerr.CoordinatorNotAvailable.Code, none
 	}
-	return 0, node{id: p.Leader, host: at.Host, port: at.Port}
+	return 0, node{id: p.Leader, host: e.Host, port: e.Port}
 }

@@ -49,10 +49,15 @@ func cluster() *Handlers {
 	}
 	internal := kmsg.UpdateMetadataRequestTopicState{Topic: topic.ConsumerOffsets, TopicID: topic.ID{15: 2}}
 	internal.PartitionStates = []kmsg.UpdateMetadataRequestTopicPartition{{Leader: 1, ISR: []int32{1}, Replicas: []int32{1, 8}}}
-	req.TopicStates = append(req.TopicStates, orders, internal)
+	transactions := internal
+	transactions.Topic, transactions.TopicID = topic.TransactionState, topic.ID{15: 3}
+	transactions.PartitionStates = slices.Clone(internal.PartitionStates)
+	transactions.PartitionStates[0].Leader = 2
+	req.TopicStates = append(req.TopicStates, orders, internal, transactions)
 	h := &Handlers{
 		ClusterID: "cluster", Cluster: &metadata.Cache{}, Features: func() Features { return Features{Epoch: -1} },
-		GroupPartition: func(group string) int32 { return int32(group[0] - 'g') },
+		GroupPartition:       func(group string) int32 { return int32(group[0] - 'g') },
+		TransactionPartition: func(id string) int32 { return int32(id[0] - 'g') },
 	}
 	h.Cluster.Apply(req)
 	return h
@@ -143,10 +148,10 @@ func TestMetadataOfTopics(t *testing.T) {
 		names   []string
 		want    string
 	}{
-		{"v0: no names are all", 0, nil, nil, "__consumer_offsets:0 orders:0"},
+		{"v0: no names are all", 0, nil, nil, "__consumer_offsets:0 __transaction_state:0 orders:0"},
 		{"no names are none", 1, nil, nil, ""},
-		{"null is all", 1, null, nil, "__consumer_offsets:0 orders:0"},
-		{"null is all, flexible", 12, null, nil, "__consumer_offsets:0 orders:0"},
+		{"null is all", 1, null, nil, "__consumer_offsets:0 __transaction_state:0 orders:0"},
+		{"null is all, flexible", 12, null, nil, "__consumer_offsets:0 __transaction_state:0 orders:0"},
 		{"unknown, invalid, twice", 9, nil, []string{"nowhere", "a b", "orders", "nowhere"}, "nowhere:3 a b:17 orders:0"},
 		{"by id", 12, ids(ordersID, goneID, ordersID), nil, "orders:0 #9:100"},
 		{"names beside ids do not count", 12, ids(goneID), []string{"orders"}, "#9:100"},
@@ -273,23 +278,24 @@ func TestDescribeCluster(t *testing.T) {
 	}
 }
 
-// TestFindCoordinator asks for group g, whose partition broker 1 leads, and for h, whose partition does not exist.
+// TestFindCoordinator asks for group g and transactional id g, whose partitions brokers 1 and 2 lead, and for h, whose
+// partitions do not exist.
 func TestFindCoordinator(t *testing.T) {
 	h := cluster()
 	for version := int16(0); version <= 6; version++ {
 		for _, key := range []string{"g", "h"} {
-			for kind, want := range map[int8]int16{0: 0, 1: 15, 2: 15, 3: 42} {
+			for kind, want := range map[int8]int16{0: 0, 1: 0, 2: 15, 3: 42} {
 				if version == 0 && kind != 0 {
 					continue // version 0 knows groups only
 				}
 				switch {
-				case kind == 0 && key == "h":
+				case kind < 2 && key == "h":
 					want = 15
 				case kind == 2 && version < 6:
 					want = 42
 				}
 				code, id, port := findCoordinator(t, h, version, kind, key)
-				if code != want || want == 0 && (id != 1 || port != 9091) || want != 0 && (id != -1 || port != -1) {
+				if broker := int32(kind) + 1; code != want || want == 0 && (id != broker || port != 9090+broker) || want != 0 && (id != -1 || port != -1) {
 					t.Errorf("v%d, type %d, %s: error %d, broker %d, port %d, want error %d", version, kind, key, code, id, port, want)
 				}
 			}
@@ -324,7 +330,7 @@ func (c *internalCreator) Create(names []string) []int16 {
 // TestFindCoordinatorCreatesTheTopic creates __consumer_offsets when the first client asks for a group.
 func TestFindCoordinatorCreatesTheTopic(t *testing.T) {
 	c := &internalCreator{}
-	h := &Handlers{Cluster: &metadata.Cache{}, Internal: c}
+	h := &Handlers{Cluster: &metadata.Cache{}, Internal: c, TransactionPartition: func(string) int32 { return 0 }}
 	for kind := range int8(2) {
 		if code, _, _ := findCoordinator(t, h, 4, kind, "g"); code != 15 {
 			t.Errorf("type %d: error %d, want 15", kind, code)

@@ -1,7 +1,7 @@
 // Package groups serves the APIs of consumer groups and committed offsets.
 //
-// The handlers translate: what a group does is the coordinator's part. JoinGroup, SyncGroup and OffsetCommit
-// are answered when the coordinator calls back, from whatever goroutine; the connection meanwhile reads on.
+// The handlers translate: what a group does is the coordinator's part. JoinGroup, SyncGroup, OffsetCommit and
+// TxnOffsetCommit are answered when the coordinator calls back, from whatever goroutine; the connection meanwhile reads on.
 package groups
 
 import (
@@ -14,20 +14,26 @@ import (
 	"github.com/gregor-mq/gregor/broker/coordinator"
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/metadata"
+	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/verifier"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // Handlers serve the APIs of the package. All fields are required.
 type Handlers struct {
 	Groups   *coordinator.Coordinator
+	Replicas *replica.Manager
 	Metadata *metadata.Cache
 	// Old keeps the offsets of version 0 of OffsetCommit and OffsetFetch.
 	Old         OldOffsets
 	MaxMetadata int             // offset.metadata.max.bytes
 	Context     context.Context // ends when the broker stops
 	Logger      logrus.FieldLogger
+	// Verify asks the coordinator of a transaction whether partitions belong to it, if Verifying.
+	Verify    func(q verifier.Question, done func(codes []int16))
+	Verifying func() bool // transaction.partition.verification.enable
 }
 
 // OldOffsets are the offsets that consumers before Kafka 0.9 keep in ZooKeeper.

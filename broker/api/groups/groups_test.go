@@ -54,7 +54,10 @@ func newWorld(t *testing.T, lead bool) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	h := &Handlers{Groups: c, Metadata: b.Metadata, Old: zooKeeper{}, MaxMetadata: 10, Context: t.Context(), Logger: b.Logger}
+	h := &Handlers{
+		Groups: c, Replicas: b.Replicas, Metadata: b.Metadata, Old: zooKeeper{}, MaxMetadata: 10, Context: t.Context(), Logger: b.Logger,
+		Verifying: func() bool { return false },
+	}
 	b.Topic(t, "orders", 2, []int32{1}, nil)
 	if lead {
 		b.Topic(t, topic.ConsumerOffsets, 1, []int32{1}, nil)

@@ -9,6 +9,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/storage"
+	"github.com/gregor-mq/gregor/broker/storage/producer"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
@@ -18,6 +19,7 @@ import (
 type batch struct {
 	h        *Handler
 	now      time.Time
+	verifies bool // transactions, before their first append
 	jobs     []job
 	appends  []planned
 	together []storage.Append // those of one partition
@@ -39,6 +41,7 @@ type planned struct {
 	job     int
 	at      int // place in the job's response
 	records []byte
+	guard   producer.Guard // of a transaction that was verified
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
@@ -46,6 +49,7 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func acquireBatch(h *Handler) *batch {
 	b := batches.Get().(*batch)
 	b.h, b.now = h, h.Now()
+	b.verifies = h.Verify != nil && h.Verifying()
 	return b
 }
 
@@ -80,12 +84,16 @@ func (b *batch) add(r *request.Request) error {
 	}
 	req.KeepLast()
 	j := job{request: r, decoded: req, response: wire.NewProduceResponse(r.Version)}
-	if refused := refuseWhole(req); refused != nil {
+	refused, planned := refuseWhole(req), len(b.appends)
+	if refused != nil {
 		refuseAll(req, j.response, refused)
 	} else {
 		b.plan(&j)
 	}
 	b.jobs = append(b.jobs, j)
+	if b.verifies && req.Transactional && refused == nil {
+		b.verify(planned)
+	}
 	return nil
 }
 
@@ -112,15 +120,27 @@ func (b *batch) plan(j *job) {
 
 // run does what was planned and answers.
 func (b *batch) run() {
+	b.flush(len(b.jobs), len(b.appends))
+	b.release()
+}
+
+// flush does the first appends, which are those of the first jobs, and answers these.
+func (b *batch) flush(jobs, appends int) {
+	all := b.appends
+	b.appends = all[:appends] // what is behind is not to be appended with them
 	for i := range b.appends {
 		if b.appends[i].Partition != nil {
 			b.append(i)
 		}
 	}
-	for i := range b.jobs {
+	for i := range jobs {
 		b.jobs[i].finish(b.h, b.now)
 	}
-	b.release()
+	b.jobs = slices.Delete(b.jobs, 0, jobs)
+	b.appends = slices.Delete(all, 0, appends)
+	for i := range b.appends {
+		b.appends[i].job -= jobs
+	}
 }
 
 // searched is how many appends are looked at for more of one partition: of most clients all.
@@ -141,7 +161,9 @@ func (b *batch) append(first int) {
 			break // they keep their order
 		}
 		b.together = append(b.together, storage.Append{
-			Records: a.records, Options: storage.AppendOptions{Origin: record.Client, Now: b.now.UnixMilli()},
+			Records: a.records, Options: storage.AppendOptions{
+				Origin: record.Client, Now: b.now.UnixMilli(), VerifyTransaction: b.verifies, Guard: a.guard,
+			},
 		})
 		places[n], n = i, n+1
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/verifier"
 	"github.com/gregor-mq/gregor/broker/wire"
 )
 
@@ -29,15 +30,20 @@ const adminClient = "__admin_client"
 
 // Versions at which the rules change (ProduceRequest.java).
 const (
-	leaderVersion = 10 // NOT_LEADER names the leader
+	leaderVersion    = 10 // NOT_LEADER names the leader
+	abortableVersion = 11 // clients understand TRANSACTION_ABORTABLE (KIP-890)
 )
 
-// Handler serves Produce. All fields are required.
+// Handler serves Produce. The fields up to Now are required.
 type Handler struct {
 	Replicas *replica.Manager
 	Metadata *metadata.Cache
 	Logger   logrus.FieldLogger
 	Now      func() time.Time
+	// Verify asks the coordinator of a transaction whether partitions belong to it, if
+	// transaction.partition.verification.enable is set; nil, or false: nobody is asked.
+	Verify    func(q verifier.Question, done func(codes []int16))
+	Verifying func() bool
 }
 
 // Handle implements request.Handler.
@@ -66,8 +72,13 @@ func (h *Handler) HandleAll(rs []*request.Request) {
 
 // refuseWhole returns the error that keeps every partition of the request from being appended, nil if
 // there is none: a batch whose header makes no sense, a transactional batch in a request that names no
-// transaction.
+// transaction, or batches of several producers in one that does.
 func refuseWhole(req *wire.ProduceRequest) error {
+	type producer struct {
+		id    int64
+		epoch int16
+	}
+	var first *producer
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
@@ -77,16 +88,16 @@ func refuseWhole(req *wire.ProduceRequest) error {
 				return status.New(kerr.CorruptMessage, err.Error())
 			case b.IsTransactional() && !req.Transactional:
 				return kerr.TransactionalIDAuthorizationFailed
+			case b.IsTransactional() && b.HasProducerID():
+				if p := (producer{b.ProducerID(), b.ProducerEpoch()}); first == nil {
+					first = &p
+				} else if p != *first {
+					return kerr.InvalidProducerIDMapping
+				}
 			}
 		}
 	}
 	return nil
-}
-
-// transactional reports whether the first batch of records belongs to a transaction.
-func transactional(records []byte) bool {
-	b, _, err := record.Next(records)
-	return err == nil && b.IsTransactional()
 }
 
 func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, err error) {
@@ -132,16 +143,8 @@ func (h *Handler) replica(r *request.Request, req *wire.ProduceRequest, tp topic
 	if topic.IsInternal(tp.Topic) && r.ClientID != adminClient {
 		return nil, kerr.InvalidTopicException
 	}
-	if req.Transactional && transactional(records) {
-		return nil, errNoCoordinator
-	}
 	return h.Replicas.Partition(tp)
 }
-
-// errNoCoordinator answers a batch of a transaction: whether the transaction is open can only be
-// verified by its coordinator (KIP-890), and there is none. The client tries again.
-var errNoCoordinator = status.New(kerr.NotEnoughReplicas,
-	"Unable to verify the partition has been added to the transaction. Underlying error: COORDINATOR_NOT_AVAILABLE")
 
 // fail writes err into a partition's answer.
 func (h *Handler) fail(r *request.Request, resp *wire.ProduceResponse, out *wire.ProducedPartition, tp topic.Partition, err error) {

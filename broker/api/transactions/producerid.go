@@ -1,5 +1,6 @@
-// Package transactions serves the APIs of idempotent and transactional producers. Without a
-// transaction coordinator that is InitProducerId for idempotent ones.
+// Package transactions serves the APIs of idempotent and transactional producers. This broker coordinates no
+// transactions: it gives idempotent producers their ids, and does what coordinators on other brokers ask of the leader of
+// a partition, which is to write the markers that end a transaction.
 package transactions
 
 import (
@@ -117,7 +118,7 @@ type Handlers struct {
 }
 
 // InitProducerID gives an idempotent producer its id, versions 0 to 5. With a transactional id the
-// answer is COORDINATOR_NOT_AVAILABLE: there is no transaction coordinator to ask.
+// answer is NOT_COORDINATOR: another broker is to be asked.
 func (h *Handlers) InitProducerID(r *request.Request) {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	if err := wire.Decode(r, req); err != nil {
@@ -150,5 +151,5 @@ func (h *Handlers) refusal(req *kmsg.InitProducerIDRequest) int16 {
 	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > h.TransactionMaxTimeoutMs:
 		return kerr.InvalidTransactionTimeout.Code
 	}
-	return kerr.CoordinatorNotAvailable.Code
+	return kerr.NotCoordinator.Code
 }

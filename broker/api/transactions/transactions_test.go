@@ -161,7 +161,7 @@ func TestInitProducerID(t *testing.T) {
 		change func(*kmsg.InitProducerIDRequest)
 		want   int16
 	}{
-		{"a transaction", func(r *kmsg.InitProducerIDRequest) { r.TransactionalID = &name }, 15},
+		{"a transaction", func(r *kmsg.InitProducerIDRequest) { r.TransactionalID = &name }, 16},
 		{"an empty transactional id", func(r *kmsg.InitProducerIDRequest) { r.TransactionalID = &empty }, 42},
 		{"a timeout of nothing", func(r *kmsg.InitProducerIDRequest) { r.TransactionalID, r.TransactionTimeoutMillis = &name, 0 }, 50},
 		{"a timeout too long", func(r *kmsg.InitProducerIDRequest) { r.TransactionalID, r.TransactionTimeoutMillis = &name, 900_001 }, 50},

@@ -68,11 +68,20 @@ type Identity struct {
 	InstanceID *string
 }
 
-// Commit is an OffsetCommit request.
+// Commit is an OffsetCommit request or, with Txn, a TxnOffsetCommit request.
 type Commit struct {
 	Identity
 	Generation int32
 	Offsets    []PartitionOffset
+	Txn        *Txn
+}
+
+// Txn is the producer in whose transaction offsets are committed.
+type Txn struct {
+	ProducerID int64
+	Epoch      int16
+	// Guard is what the log has given for the verification of the transaction; a Group only hands it on.
+	Guard uint64
 }
 
 // PartitionOffset is the offset of one partition.
@@ -109,6 +118,7 @@ type Append struct {
 	Records []Record
 	// Commit: the records are committed offsets, whose batch begins with sequence 0 in Kafka.
 	Commit bool
+	Txn    *Txn // in whose transaction they are; nil: in none
 }
 
 // Effects are what events have led to.

@@ -86,8 +86,8 @@ type Group struct {
 	subscribed map[string]bool // topics of a consumer group; nil: not known
 
 	offsets    map[topic.Partition]stored
-	committing map[topic.Partition]int              // commits that are being appended
-	txn        map[int64]map[topic.Partition]stored // by producer id
+	committing map[topic.Partition]int // commits that are being appended
+	txns       txns
 
 	ticket  int
 	tickets map[int]ticket
@@ -110,7 +110,7 @@ func New(id string, config *Config, now time.Time) *Group {
 		members: map[string]*member{}, instances: map[string]string{}, pending: map[string]time.Time{},
 		supported: map[string]int{}, unsynced: map[string]bool{},
 		offsets: map[topic.Partition]stored{}, committing: map[topic.Partition]int{},
-		txn: map[int64]map[topic.Partition]stored{}, tickets: map[int]ticket{},
+		tickets: map[int]ticket{},
 	}
 }
 

@@ -107,7 +107,7 @@ func (l *Loading) Groups(now time.Time) map[string]*Group {
 	}
 	for producer, byGroup := range l.txn {
 		for id, offsets := range byGroup {
-			of(id).txn[producer] = offsets
+			of(id).txns.load(producer, offsets)
 		}
 	}
 	return l.groups

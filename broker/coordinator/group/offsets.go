@@ -23,6 +23,7 @@ type commit struct {
 	from    Caller
 	offsets []PartitionOffset // those that are written
 	codes   []int16           // of all of the request's; those that are written have 0
+	txn     *Txn
 }
 
 // Commit handles an OffsetCommit; all its offsets go into one batch.
@@ -35,10 +36,10 @@ func (g *Group) Commit(c *Commit, from Caller, now time.Time) {
 		g.fx.Commits = append(g.fx.Commits, CommitAnswer{from, codes})
 		return
 	}
-	if m := g.members[c.MemberID]; m != nil && g.state != Empty {
+	if m := g.members[c.MemberID]; m != nil && g.state != Empty && c.Txn == nil {
 		g.heard(m, now)
 	}
-	work := &commit{from: from, codes: codes}
+	work := &commit{from: from, codes: codes, txn: c.Txn}
 	var records []Record
 	for i := range c.Offsets {
 		o := &c.Offsets[i]
@@ -54,7 +55,10 @@ func (g *Group) Commit(c *Commit, from Caller, now time.Time) {
 		g.fx.Commits = append(g.fx.Commits, CommitAnswer{from, codes})
 		return
 	}
-	g.fx.Appends = append(g.fx.Appends, Append{Ticket: g.issue(ticket{commit: work}), Records: records, Commit: true})
+	if c.Txn != nil {
+		g.txns.begin(c.Txn.ProducerID)
+	}
+	g.fx.Appends = append(g.fx.Appends, Append{Ticket: g.issue(ticket{commit: work}), Records: records, Commit: true, Txn: c.Txn})
 }
 
 // tooLong counts as Java does, in UTF-16 units.
@@ -72,7 +76,7 @@ func tooLong(s string, limit int) bool {
 }
 
 // checkCommit returns why the offsets are not taken. A consumer that manages its partitions itself commits
-// without an identity, as long as the group has no members.
+// without an identity, as long as the group has no members; the producers of before KIP-447 know of none at all.
 func (g *Group) checkCommit(c *Commit) *kerr.Error {
 	switch {
 	case g.state == Dead:
@@ -80,7 +84,7 @@ func (g *Group) checkCommit(c *Commit) *kerr.Error {
 	case c.Generation < 0 && g.state == Empty:
 		return nil
 	case c.Generation < 0 && c.MemberID == "" && c.InstanceID == nil:
-		if g.state == Empty {
+		if c.Txn != nil {
 			return nil
 		}
 		return kerr.UnknownMemberID
@@ -91,7 +95,7 @@ func (g *Group) checkCommit(c *Commit) *kerr.Error {
 	switch {
 	case c.Generation != g.generation:
 		return kerr.IllegalGeneration
-	case g.state == CompletingRebalance:
+	case g.state == CompletingRebalance && c.Txn == nil:
 		return kerr.RebalanceInProgress
 	}
 	return nil
@@ -107,13 +111,19 @@ func (g *Group) committed(c *commit, base int64, code int16) {
 			if g.committing[o.Partition] == 0 {
 				continue // the partition was deleted meanwhile
 			}
-			if had, ok := g.offsets[o.Partition]; code == 0 && (!ok || had.batch < base) {
-				g.offsets[o.Partition] = stored{o.Offset, base}
+			switch {
+			case c.txn != nil && base >= 0:
+				g.pend(c.txn.ProducerID, o.Partition, stored{o.Offset, base})
+			case c.txn == nil && code == 0:
+				g.take(o.Partition, stored{o.Offset, base})
 			}
 			if g.committing[o.Partition]--; g.committing[o.Partition] == 0 {
 				delete(g.committing, o.Partition)
 			}
 		}
+	}
+	if c.txn != nil {
+		g.txns.end(c.txn.ProducerID)
 	}
 	if code = CommitCode(code); code != 0 {
 		for i := range c.codes {
@@ -123,6 +133,13 @@ func (g *Group) committed(c *commit, base int64, code int16) {
 		}
 	}
 	g.fx.Commits = append(g.fx.Commits, CommitAnswer{c.from, c.codes})
+}
+
+// take makes an offset count, unless there is a newer one.
+func (g *Group) take(p topic.Partition, o stored) {
+	if had, ok := g.offsets[p]; !ok || had.batch < o.batch {
+		g.offsets[p] = o
+	}
 }
 
 // CommitCode turns the error of an append of offsets into what the client is told
@@ -170,12 +187,7 @@ func (g *Group) unstable(p topic.Partition) bool {
 	if _, ok := g.committing[p]; ok {
 		return true
 	}
-	for _, pending := range g.txn {
-		if _, ok := pending[p]; ok {
-			return true
-		}
-	}
-	return false
+	return g.txns.has(p)
 }
 
 // Delete handles DeleteGroups for this group: only one without members goes.
@@ -262,17 +274,13 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 	var records []Record
 	for _, p := range partitions {
 		delete(g.committing, p)
-		for producer, pending := range g.txn {
-			if delete(pending, p); len(pending) == 0 {
-				delete(g.txn, producer)
-			}
-		}
+		g.txns.forget(p)
 		if _, ok := g.offsets[p]; ok {
 			delete(g.offsets, p)
 			records = append(records, Record{Key: OffsetKey(g.ID, p)})
 		}
 	}
-	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txn) == 0 && len(g.pending) == 0 {
+	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txns.pending) == 0 && len(g.pending) == 0 {
 		g.note("group %s transitions to Dead in generation %d", g.ID, g.generation)
 		if g.die(now); g.generation > 0 {
 			records = append(records, Record{Key: MetadataKey(g.ID)})

@@ -1,0 +1,206 @@
+package transactions
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/api/status"
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
+)
+
+// Markers serves WriteTxnMarkers: coordinators end transactions in the partitions that this broker leads, and
+// operators those that hang (KIP-664). All fields are required.
+type Markers struct {
+	Replicas *replica.Manager
+	// Groups keeps the offsets that transactions commit.
+	Groups GroupCoordinator
+	// Timeout bounds the wait for the in-sync replicas (request.timeout.ms).
+	Timeout time.Duration
+	Logger  logrus.FieldLogger
+}
+
+// GroupCoordinator is told of the ends of transactions in partitions of __consumer_offsets.
+type GroupCoordinator interface {
+	// EndTransaction makes what producerID has committed in a partition before the marker's offset count, or drops it.
+	EndTransaction(partition int32, producerID int64, commit bool, marker int64)
+}
+
+// writing is a WriteTxnMarkers request on its way.
+type writing struct {
+	*Markers
+	request *request.Request
+	answer  *kmsg.WriteTxnMarkersRequest
+	left    atomic.Int32 // markers that are not dealt with
+	markers []*marking
+}
+
+// marking is one marker of the request, in all its partitions. It is a purgatory.Operation once it is appended.
+type marking struct {
+	of      *writing
+	marker  *kmsg.WriteTxnMarkersRequestMarker
+	results []marked
+}
+
+// marked is what has become of a marker in a partition.
+type marked struct {
+	topic.Partition
+	offset int64 // of the marker, if it is appended
+	code   int16
+	waits  bool // for the in-sync replicas
+}
+
+// WriteTxnMarkers appends the markers of a request, versions 0 and 1, and answers when the in-sync replicas have
+// them, as for acks=all.
+func (h *Markers) WriteTxnMarkers(r *request.Request) {
+	req := kmsg.NewPtrWriteTxnMarkersRequest()
+	if err := wire.Decode(r, req); err != nil {
+		r.Drop(err)
+		return
+	}
+	w := &writing{Markers: h, request: r, answer: req}
+	for i := range req.Markers {
+		w.markers = append(w.markers, &marking{of: w, marker: &req.Markers[i]})
+	}
+	w.left.Store(int32(len(w.markers)) + 1) // one for this loop: nothing is answered within it
+	for _, m := range w.markers {
+		m.append()
+	}
+	w.done()
+}
+
+// append writes the marker and, unless all is decided then, waits.
+func (m *marking) append() {
+	var waits []topic.Partition
+	for i := range m.marker.Topics {
+		for _, index := range m.marker.Topics[i].Partitions {
+			res := m.write(topic.Partition{Topic: m.marker.Topics[i].Topic, Index: index})
+			if m.results = append(m.results, res); res.waits {
+				waits = append(waits, res.Partition)
+			}
+		}
+	}
+	m.of.Replicas.Produces.Wait(m, time.Now().Add(m.of.Timeout), waits...)
+}
+
+// write appends the marker to one partition. That the transaction has no records there is no reason not to: the
+// coordinator may know of records that were lost, and the next one of the producer is fenced by the marker.
+func (m *marking) write(p topic.Partition) marked {
+	res := marked{Partition: p, offset: -1}
+	local, err := m.of.Replicas.Partition(p)
+	if err != nil {
+		res.code = kerr.UnknownTopicOrPartition.Code // whatever keeps it from being here: the coordinator looks for the leader
+		return res
+	}
+	now := time.Now().UnixMilli()
+	batch := record.AppendMarker(nil, record.MarkerOptions{
+		Marker:     record.Marker{Commit: m.marker.Committed, CoordinatorEpoch: m.marker.CoordinatorEpoch},
+		ProducerID: m.marker.ProducerID, ProducerEpoch: m.marker.ProducerEpoch, Timestamp: now,
+		LeaderEpoch: -1,
+	})
+	done, err := local.Append(batch, record.Coordinator, true, now)
+	if err != nil {
+		res.code = m.code(p, err)
+		return res
+	}
+	m.of.Replicas.Appended(p)
+	res.offset, res.waits = done.First, true
+	return res
+}
+
+// code returns the code for err, which it logs if it is the broker's fault.
+func (m *marking) code(p topic.Partition, err error) int16 {
+	if status.Unexpected(err) {
+		m.of.Logger.WithField("topic", p.Topic).WithField("partition", p.Index).WithError(err).Error("a transaction marker was not appended")
+	}
+	return status.Code(err)
+}
+
+// TryComplete implements purgatory.Operation.
+func (m *marking) TryComplete() bool {
+	waits := false
+	for i := range m.results {
+		res := &m.results[i]
+		if !res.waits {
+			continue
+		}
+		committed := false
+		local, err := m.of.Replicas.Partition(res.Partition)
+		if err == nil {
+			committed, err = local.Committed(res.offset + 1)
+		}
+		if err != nil {
+			res.code = m.code(res.Partition, err)
+		}
+		res.waits = err == nil && !committed
+		waits = waits || res.waits
+	}
+	return !waits
+}
+
+// Finish implements purgatory.Operation. Groups learn of their transactions before the coordinator does: a client that
+// is told that its transaction is complete finds the offsets that it has committed.
+func (m *marking) Finish(bool) {
+	for i := range m.results {
+		res := &m.results[i]
+		switch {
+		case res.waits:
+			res.code = kerr.RequestTimedOut.Code
+		case res.code == 0 && res.Topic == topic.ConsumerOffsets:
+			m.of.Groups.EndTransaction(res.Index, m.marker.ProducerID, m.marker.Committed, res.offset)
+		}
+	}
+	m.of.done()
+}
+
+// done answers once every marker is dealt with. What concerns one producer is answered together.
+func (w *writing) done() {
+	if w.left.Add(-1) > 0 {
+		return
+	}
+	resp := w.answer.ResponseKind().(*kmsg.WriteTxnMarkersResponse)
+	for _, m := range w.markers {
+		if len(m.results) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(resp.Markers, func(o kmsg.WriteTxnMarkersResponseMarker) bool { return o.ProducerID == m.marker.ProducerID })
+		if i < 0 {
+			i = len(resp.Markers)
+			out := kmsg.NewWriteTxnMarkersResponseMarker()
+			out.ProducerID = m.marker.ProducerID
+			resp.Markers = append(resp.Markers, out)
+		}
+		for j := range m.results {
+			addResult(&resp.Markers[i], &m.results[j])
+		}
+	}
+	w.request.Reply(resp)
+}
+
+// addResult adds a partition's result; of two for the same one, the later counts.
+func addResult(out *kmsg.WriteTxnMarkersResponseMarker, res *marked) {
+	i := slices.IndexFunc(out.Topics, func(t kmsg.WriteTxnMarkersResponseMarkerTopic) bool { return t.Topic == res.Topic })
+	if i < 0 {
+		i = len(out.Topics)
+		t := kmsg.NewWriteTxnMarkersResponseMarkerTopic()
+		t.Topic = res.Topic
+		out.Topics = append(out.Topics, t)
+	}
+	t := &out.Topics[i]
+	k := slices.IndexFunc(t.Partitions, func(p kmsg.WriteTxnMarkersResponseMarkerTopicPartition) bool { return p.Partition == res.Index })
+	if k < 0 {
+		k = len(t.Partitions)
+		p := kmsg.NewWriteTxnMarkersResponseMarkerTopicPartition()
+		p.Partition = res.Index
+		t.Partitions = append(t.Partitions, p)
+	}
+	t.Partitions[k].ErrorCode = res.code
+}
