@@ -32,11 +32,17 @@ func awaitISR(c *cluster.Cluster, topic string, partitions int32, n int) {
 // length.
 func requireIdentical(t *testing.T, c *cluster.Cluster, topic string, partitions int32) {
 	t.Helper()
+	requireIdenticalOn(t, c.Brokers(), topic, partitions)
+}
+
+// requireIdenticalOn is requireIdentical on some brokers.
+func requireIdenticalOn(t *testing.T, brokers []*cluster.Broker, topic string, partitions int32) {
+	t.Helper()
 	for p := range partitions {
 		var logs [][]byte
 		read := func() bool {
 			logs = logs[:0]
-			for _, b := range c.Brokers() {
+			for _, b := range brokers {
 				logs = append(logs, segments(t, filepath.Join(b.DataDir(), fmt.Sprintf("%s-%d", topic, p))))
 			}
 			return !slices.ContainsFunc(logs, func(l []byte) bool { return len(l) != len(logs[0]) })
@@ -44,7 +50,7 @@ func requireIdentical(t *testing.T, c *cluster.Cluster, topic string, partitions
 		cluster.Await(t, patience, fmt.Sprintf("equally long replicas of %s-%d", topic, p), read)
 		for i, l := range logs {
 			if !bytes.Equal(l, logs[0]) {
-				t.Errorf("%s-%d: replica of broker %d differs from that of broker %d", topic, p, c.Brokers()[i].ID(), c.Brokers()[0].ID())
+				t.Errorf("%s-%d: replica of broker %d differs from that of broker %d", topic, p, brokers[i].ID(), brokers[0].ID())
 			}
 		}
 		if len(logs[0]) == 0 {

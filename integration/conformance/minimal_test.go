@@ -183,6 +183,14 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 		return describeCluster(1)
 	case "DescribeProducers":
 		return describeProducers(part(theTopic, 0))
+	case "WriteTxnMarkers":
+		return writeTxnMarkers(part(theTopic, 0))
+	case "TxnOffsetCommit":
+		return txnOffsetCommit("group", theTopic)
+	case "ListTransactions":
+		return kmsg.NewPtrListTransactionsRequest()
+	case "DescribeTransactions":
+		return kmsg.NewPtrDescribeTransactionsRequest()
 	}
 	return s.minimalOfCluster(api)
 }

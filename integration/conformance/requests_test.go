@@ -220,6 +220,28 @@ func initProducerID(id *string, timeoutMs int32, producer int64, epoch int16) *k
 	return r
 }
 
+func writeTxnMarkers(at partOf) *kmsg.WriteTxnMarkersRequest {
+	m := kmsg.NewWriteTxnMarkersRequestMarker()
+	m.ProducerID, m.Topics = 1<<40, []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: at.topic, Partitions: []int32{at.partition}}}
+	r := kmsg.NewPtrWriteTxnMarkersRequest()
+	r.Markers = append(r.Markers, m)
+	return r
+}
+
+func txnOffsetCommit(group, topic string) *kmsg.TxnOffsetCommitRequest {
+	t := kmsg.NewTxnOffsetCommitRequestTopic()
+	t.Topic, t.Partitions = topic, []kmsg.TxnOffsetCommitRequestTopicPartition{kmsg.NewTxnOffsetCommitRequestTopicPartition()}
+	r := kmsg.NewPtrTxnOffsetCommitRequest()
+	r.TransactionalID, r.Group, r.ProducerID, r.Generation, r.Topics = "t1", group, 1<<40, -1, append(r.Topics, t)
+	return r
+}
+
+func describeTransactions(id string) *kmsg.DescribeTransactionsRequest {
+	r := kmsg.NewPtrDescribeTransactionsRequest()
+	r.TransactionalIDs = []string{id}
+	return r
+}
+
 func describeProducers(at partOf) *kmsg.DescribeProducersRequest {
 	t := kmsg.NewDescribeProducersRequestTopic()
 	t.Topic, t.Partitions = at.topic, []int32{at.partition}

@@ -63,6 +63,27 @@ var rowsOther = script{
 	"DescribeProducers: broker holds no replica of the partition": request(describeProducers(part("p4", 1))),
 	"DescribeProducers: bad topic name":                           request(describeProducers(part("a b", 0))),
 
+	"WriteTxnMarkers: unknown topic":               request(writeTxnMarkers(part("nope", 0))),
+	"TxnOffsetCommit: unknown topic":               request(txnOffsetCommit("g", "nope")),
+	"TxnOffsetCommit: empty group id":              request(txnOffsetCommit("", "e1")),
+	"DescribeTransactions: empty transactional id": request(describeTransactions("")),
+	"DescribeTransactions: not the coordinator":    request(describeTransactions("t1")),
+	"ListTransactions: unknown state in the filter": func(*world) call {
+		r := kmsg.NewPtrListTransactionsRequest()
+		r.StateFilters = []string{"Nonsense"}
+		return call{req: r, check: func(content []byte) error {
+			resp := kmsg.NewPtrListTransactionsResponse()
+			resp.Version = 1
+			if err := resp.ReadFrom(content[5:]); err != nil { // behind correlation id and tags
+				return err
+			}
+			if !slices.Equal(resp.UnknownStateFilters, r.StateFilters) || len(resp.TransactionStates) != 0 {
+				return fmt.Errorf("%+v", resp)
+			}
+			return nil
+		}}
+	},
+
 	"DescribeConfigs: nonexistent topic":                      request(describeConfigs(topicResource, "nope")),
 	"DescribeConfigs: bad topic name":                         request(describeConfigs(topicResource, "a b")),
 	"DescribeConfigs: empty topic name":                       request(describeConfigs(topicResource, "")),
