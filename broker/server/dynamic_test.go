@@ -63,9 +63,11 @@ func TestDynamicPropertiesAreFollowed(t *testing.T) {
 		}
 		throttles := newThrottles(c)
 		throttles.setRates(c)
+		asked := &Server{} // what is looked up when it is needed
+		asked.config.now.Store(c)
 		return told{logConfig(topic), limits, listeners(c), c.AdvertisedListeners(), []any{
 			c.Int("num.replica.fetchers"), c.Millis("producer.id.expiration.ms"), c.Int("num.recovery.threads.per.data.dir"),
-			throttles.leader.Rate(), throttles.follower.Rate(), throttles.dirs.Rate(),
+			throttles.leader.Rate(), throttles.follower.Rate(), throttles.dirs.Rate(), asked.verifying(),
 		}}
 	}
 	values := map[string]string{
