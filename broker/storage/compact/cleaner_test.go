@@ -5,15 +5,17 @@ import (
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
 
 // cleaner does with a log in memory what a cleaner does with files.
 type cleaner struct {
 	t          testing.TB
 	log        []logSegment
-	start, end int64          // of the dirty part
-	expired    map[int64]bool // segments, by base offset, that are so old that tombstones without a horizon go
-	chunk      int            // bytes that are read at a time
+	start, end int64                // of the dirty part
+	aborted    []segment.AbortedTxn // the transaction indexes of what has been cleaned before
+	expired    map[int64]bool       // segments, by base offset, that are so old that tombstones without a horizon go
+	chunk      int                  // bytes that are read at a time
 	opts       FilterOptions
 	stats      Stats
 
@@ -25,6 +27,8 @@ type cleaner struct {
 // index does the first pass.
 func (c *cleaner) index() {
 	c.replayed = replay(c.t, c.log)
+	dirty := slices.DeleteFunc(c.replayed.aborted, func(txn segment.AbortedTxn) bool { return txn.LastOffset < c.start })
+	c.replayed.aborted = slices.Concat(c.aborted, dirty)
 	c.opts.Map = NewOffsetMap(1<<20, 0.9)
 	x := NewIndex(c.opts.Map, c.start, c.replayed.between(c.start, c.end), &c.stats)
 	for i, s := range c.log {

@@ -158,7 +158,7 @@ func cleanRandomly(t *testing.T, seed uint64) {
 		h.legacy(record.MagicV0, 8)
 		h.legacy(record.MagicV1, 8)
 	}
-	log, start := h.segments, int64(0)
+	log, start, index := h.segments, int64(0), []segment.AbortedTxn(nil)
 	for range 4 {
 		h.segments = nil
 		for range 1 + rng.IntN(4) {
@@ -166,12 +166,13 @@ func cleanRandomly(t *testing.T, seed uint64) {
 		}
 		log = append(log, h.segments...)
 		h.now += int64(rng.IntN(300))
-		log, start = cleanOnce(t, rng, log, start, h.now-h.now%100)
+		log, start, index = cleanOnce(t, rng, log, start, index, h.now-h.now%100)
 	}
 }
 
-// cleanOnce cleans log as far as it may be, and returns what is left and where it is dirty from.
-func cleanOnce(t *testing.T, rng *rand.Rand, log []logSegment, start, now int64) ([]logSegment, int64) {
+// cleanOnce cleans log, which is dirty from start on and has those transaction indexes below, as far as it may be. It
+// returns the same of what is left.
+func cleanOnce(t *testing.T, rng *rand.Rand, log []logSegment, start int64, index []segment.AbortedTxn, now int64) ([]logSegment, int64, []segment.AbortedTxn) {
 	c := &cleaner{t: t, log: log, start: start, chunk: 1 + rng.IntN(3000), expired: map[int64]bool{}}
 	c.opts = FilterOptions{NowMs: now, DeleteRetentionMs: 100 * int64(rng.IntN(5))}
 	stable, open := replay(t, log).state.FirstUndecidedOffset()
@@ -182,8 +183,9 @@ func cleanOnce(t *testing.T, rng *rand.Rand, log []logSegment, start, now int64)
 		c.expired[s.base] = rng.IntN(3) == 0
 	}
 	if c.end <= start {
-		return log, start
+		return log, start, index
 	}
+	c.aborted = index
 	c.opts.FirstUncleanable = c.end
 	c.index()
 	m := model{cleaner: c, last: c.replayed.lastRecords()}
@@ -215,8 +217,7 @@ func cleanOnce(t *testing.T, rng *rand.Rand, log []logSegment, start, now int64)
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(record.Headers{})); diff != "" {
 		t.Fatalf("dirty [%d, %d), now %d, (-model +cleaned):\n%s", start, c.end, now, diff)
 	}
-	m.checkAborted()
-	return cleaned, c.end
+	return cleaned, c.end, m.checkAborted()
 }
 
 // describeAll describes what is left, and compares the headers with those of the batches before.
@@ -254,7 +255,7 @@ func sameOrigin(b, s record.Batch) bool {
 
 // checkAborted compares what was said to belong into the new transaction indexes: the aborted transactions of which batches were
 // there.
-func (m *model) checkAborted() {
+func (m *model) checkAborted() []segment.AbortedTxn {
 	var want []segment.AbortedTxn
 	for _, txn := range m.replayed.aborted {
 		for i, b := range m.all {
@@ -270,4 +271,5 @@ func (m *model) checkAborted() {
 	if diff := cmp.Diff(want, got); diff != "" {
 		m.t.Errorf("aborted transactions (-model +cleaned):\n%s", diff)
 	}
+	return got
 }

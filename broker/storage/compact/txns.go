@@ -65,14 +65,11 @@ func (t *txns) data(b record.Batch) (aborted bool) {
 }
 
 // control takes note of a control batch, and reports whether nothing needs it any more: it is the marker of a
-// transaction of which no batch was there, or empty. If it is the marker of an aborted one of which batches were
+// transaction of which no batch was there. If it is the marker of an aborted one of which batches were
 // there, that is returned: readers have to know it still.
 func (t *txns) control(b record.Batch) (discardable bool, still *segment.AbortedTxn, err error) {
 	t.advance(b.LastOffset())
-	if b.Count() == 0 {
-		return true, nil, nil
-	}
-	marker, ok, err := b.Marker()
+	marker, ok, err := b.Marker() // an empty batch has none; nothing is left of it to discard
 	if err != nil || !ok {
 		return false, nil, err
 	}
