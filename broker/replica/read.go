@@ -74,6 +74,13 @@ func (p *Partition) ReadAll(offset int64, maxBytes int) (storage.ReadResult, err
 	return log.Read(offset, maxBytes, log.EndOffset(), true)
 }
 
+// View returns what look does with the replica's log, in whose place no other one comes meanwhile.
+func (p *Partition) View(look func(*storage.Log) error) error {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return look(p.Log())
+}
+
 // NoReplica stands for none in Nearest's answer.
 const NoReplica = -1
 

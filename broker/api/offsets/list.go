@@ -112,8 +112,6 @@ func (h *Handlers) lookup(req *kmsg.ListOffsetsRequest, tp topic.Partition, q *k
 	if err != nil && !unknownEnd {
 		return none, err
 	}
-	var found storage.TimestampOffset
-	ok := true
 	switch q.Timestamp {
 	case latest:
 		if unknownEnd {
@@ -124,11 +122,17 @@ func (h *Handlers) lookup(req *kmsg.ListOffsetsRequest, tp topic.Partition, q *k
 		return p.Log().Earliest(), nil
 	case latestTiered:
 		return none, nil
-	case maxTimestamp:
-		found, ok, err = p.Log().MaxTimestamp()
-	default:
-		found, ok, err = p.Log().LookupTimestamp(q.Timestamp)
 	}
+	var found storage.TimestampOffset
+	var ok bool
+	err = p.View(func(log *storage.Log) (err error) {
+		if q.Timestamp == maxTimestamp {
+			found, ok, err = log.MaxTimestamp()
+		} else {
+			found, ok, err = log.LookupTimestamp(q.Timestamp)
+		}
+		return err
+	})
 	switch {
 	case err != nil:
 		return none, err
@@ -149,8 +153,12 @@ func (h *Handlers) listOld(out *kmsg.ListOffsetsResponseTopicPartition, tp topic
 	}
 	if err == nil {
 		var found []int64
-		found, err = p.Log().OffsetsBefore(q.Timestamp, int(q.MaxNumOffsets))
-		hw := p.Log().HighWatermark()
+		var hw int64
+		err = p.View(func(log *storage.Log) (err error) {
+			found, err = log.OffsetsBefore(q.Timestamp, int(q.MaxNumOffsets))
+			hw = log.HighWatermark()
+			return err
+		})
 		for _, o := range found { // consumers do not see past the high watermark
 			if o = min(o, hw); len(out.OldStyleOffsets) == 0 || o != out.OldStyleOffsets[len(out.OldStyleOffsets)-1] {
 				out.OldStyleOffsets = append(out.OldStyleOffsets, o)

@@ -222,6 +222,18 @@ func TestMoveUnderLoad(t *testing.T) {
 			}
 		}
 	})
+	wg.Go(func() {
+		for !stop.Load() {
+			err := p.View(func(log *storage.Log) error {
+				_, _, err := log.LookupTimestamp(1)
+				return err
+			})
+			if err != nil {
+				t.Errorf("cannot look up a timestamp: %v", err)
+				return
+			}
+		}
+	})
 	for range 4 {
 		to := e.other(p)
 		if err := e.replicas.AlterDir(orders, to); err != nil {
