@@ -3,11 +3,15 @@ package coordinator
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
 	"go.uber.org/goleak"
 
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
@@ -162,6 +166,45 @@ func TestOwnership(t *testing.T) {
 	w.Resigned(0, w.epoch-1)
 	if got := w.offset("g0", 0); got < 0 {
 		t.Error("a stale resignation was obeyed")
+	}
+}
+
+// TestLoadIsTriedAgain: a partition that cannot be read is loaded once it can be.
+func TestLoadIsTriedAgain(t *testing.T) {
+	log, logged := test.NewNullLogger()
+	w := newWorld(t, func(o *Options) { o.Logger = log })
+	w.become(1, 1)
+	w.awaitLoaded()
+	for i := range int64(10) {
+		w.commit("g", 0, i)
+	}
+	w.become(2, 2)
+	p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(filepath.Join(p.Log().Dir(), topic.ConsumerOffsets+"-0", "00000000000000000000.log"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	setMagic := func(magic byte) {
+		if _, err := file.WriteAt([]byte{magic}, 16); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setMagic(99)
+	w.become(1, 1)
+	w.await("the partition cannot be read", func() bool {
+		return slices.ContainsFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel })
+	})
+	if code, _ := w.Fetch("g", nil, false); code != 14 {
+		t.Errorf("fetch meanwhile: error %d, want 14", code)
+	}
+	setMagic(2)
+	w.awaitLoaded()
+	if got := w.offset("g", 0); got != 9 {
+		t.Errorf("offset %d, want 9", got)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -79,14 +80,34 @@ func (c *Coordinator) resign(p *partition) {
 // errGivenUp ends a load that nobody waits for any more.
 var errGivenUp = errors.New("given up")
 
-// load reads p's groups, and owns them then. A partition that cannot be read stays unowned: its log directory has
-// failed, and another replica will lead.
+// Pauses between attempts to load a partition that cannot be read.
+const (
+	firstLoadPause = 100 * time.Millisecond
+	lastLoadPause  = 30 * time.Second
+)
+
+// load reads p's groups, and owns them then. While it cannot, requests are told to come again, and it tries anew; Kafka
+// serves the partition as if it were empty, and loses by that what its groups have committed.
 func (c *Coordinator) load(p *partition) {
+	for pause := firstLoadPause; !c.tryLoad(p); pause = min(2*pause, lastLoadPause) {
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-c.ctx.Done():
+			again.Stop()
+			return
+		}
+	}
+}
+
+// tryLoad reads p's groups, again if the partition is lost and won meanwhile. It reports whether that is settled: p is owned, lost, or
+// stays unowned, because its log directory has failed, and another replica will lead.
+func (c *Coordinator) tryLoad(p *partition) bool {
 	select {
 	case c.loads <- struct{}{}:
 		defer func() { <-c.loads }()
 	case <-c.ctx.Done():
-		return
+		return true
 	}
 	log := c.opts.Logger.WithField("partition", p.Index)
 	started := time.Now()
@@ -97,14 +118,17 @@ func (c *Coordinator) load(p *partition) {
 		groups, records, err := c.read(p)
 		switch {
 		case c.ctx.Err() != nil || errors.Is(err, errGivenUp):
-			return
+			return true
 		case err != nil:
 			log.WithError(err).Error("cannot load offsets and group metadata")
+			if !errors.Is(err, storage.ErrStorage) {
+				return !p.isLoading()
+			}
 		}
 		if c.loaded(p, epoch, groups, err) {
 			log.WithField("groups", len(groups)).WithField("records", records).WithField("epoch", epoch).
 				WithField("took", time.Since(started).Round(time.Millisecond)).Info("loaded offsets and group metadata")
-			return
+			return true
 		}
 	}
 }
