@@ -188,6 +188,7 @@ func (g *Group) replacementStored(r *replacement, code int16, now time.Time) {
 	if g.state != Stable {
 		return // a rebalance has begun and takes the waiting member along
 	}
+	g.heard(m, now) // its session may have ended while it waited, which only kept it
 	j := g.joined(m, r.maySkip)
 	if j.Skip = r.maySkip && g.leader == m.id; !r.maySkip {
 		// An old client that reads its own id would assign, and nobody would hear of it.
