@@ -18,11 +18,12 @@ func (w *world) killRebalancing(f fault) (harm, error) {
 	return h, nil
 }
 
-// killCommitting kills a group's coordinator while an offset commit is on its way to it.
+// killCommitting kills a group's coordinator while an offset commit is on its way to it, or when it has just been
+// acknowledged.
 func (w *world) killCommitting(f fault) (harm, error) {
 	g := w.group(f)
 	k := w.coordinatorOf(g, f)
-	whom := g.awaitCommit(2 * time.Second)
+	whom := g.await(moment(f.other%int(moments)), 2*time.Second)
 	h := killed(k)
 	h.whom += ", group " + g.name + ": " + whom
 	return h, nil

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregor-mq/gregor/integration/history"
@@ -54,14 +53,8 @@ type group struct {
 		quiet     bool          // nobody comes or goes of himself
 		ended     bool
 		committed map[history.Partition]acknowledged
-		commit    chan struct{} // closed when the next commit begins
+		moments   [moments]chan struct{} // closed when they come next
 	}
-}
-
-// acknowledged is the last commit that was acknowledged.
-type acknowledged struct {
-	offset int64
-	at     time.Time
 }
 
 // newGroups returns the groups. What becomes of their members follows from seed, and from the time that things take.
@@ -80,7 +73,9 @@ func newGroups(w *world, contents *history.Recorder, recorder *groups.Recorder, 
 		g.mu.random = rand.New(rand.NewPCG(seed, uint64(i)+1))
 		g.mu.members = make([]groupMember, k.size)
 		g.mu.committed = make(map[history.Partition]acknowledged)
-		g.mu.commit = make(chan struct{})
+		for m := range g.mu.moments {
+			g.mu.moments[m] = make(chan struct{})
+		}
 		all = append(all, g)
 	}
 	return all
@@ -111,13 +106,21 @@ func (g *group) changeLocked() string {
 	at := g.mu.random.IntN(len(g.mu.members))
 	what := fmt.Sprintf("member %d comes", at)
 	if g.mu.members[at] != nil {
-		switch g.mu.random.IntN(4) {
+		switch g.mu.random.IntN(5) {
 		case 0:
 			what = fmt.Sprintf("member %d leaves", at)
 			g.endLocked(at, groupMember.leave)
 		case 1:
 			what = fmt.Sprintf("member %d is killed", at)
 			g.endLocked(at, groupMember.kill)
+		case 2:
+			what = fmt.Sprintf("another member %d comes while the first one is still there", at)
+			old := g.mu.members[at]
+			g.beginLocked(at)
+			g.wg.Go(func() {
+				time.Sleep(memberSession)
+				old.kill()
+			})
 		default:
 			what = fmt.Sprintf("member %d is killed, and comes back", at)
 			g.endLocked(at, groupMember.kill)
@@ -194,56 +197,4 @@ func (g *group) partitions() (all []history.Partition) {
 		}
 	}
 	return all
-}
-
-// stalled says for which partitions no commit was acknowledged since a time; nothing is all right.
-func (g *group) stalled(since time.Time) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, part := range g.partitions() {
-		if g.mu.committed[part].at.Before(since) {
-			return fmt.Sprintf("group %s has committed nothing of %v", g.name, part)
-		}
-	}
-	return ""
-}
-
-// behind says which partitions are not committed to their ends; nothing is all right.
-func (g *group) behind(ends map[history.Partition]int64) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, part := range g.partitions() {
-		if c := g.mu.committed[part]; c.offset != ends[part] {
-			return fmt.Sprintf("group %s has committed %d of %d in %v", g.name, c.offset, ends[part], part)
-		}
-	}
-	return ""
-}
-
-// audit asks for the committed offsets from outside, when all is well.
-func (g *group) audit(ctx context.Context, admin *kadm.Client) error {
-	for {
-		begun := g.recorder.Now()
-		try, cancel := context.WithTimeout(ctx, operatorTimeout)
-		offsets, err := admin.FetchOffsets(try, g.name)
-		cancel()
-		if err == nil {
-			err = offsets.Error()
-		}
-		if err == nil {
-			e := groups.Event{Kind: groups.Fetched, Group: g.name, Begun: begun, Generation: groups.Outside, Broker: groups.UnknownBroker}
-			for _, part := range g.partitions() {
-				p := groups.Part{Partition: part, Offset: -1}
-				if o, ok := offsets.Lookup(part.Topic, part.Index); ok {
-					p.Offset = o.At
-				}
-				e.Parts = append(e.Parts, p)
-			}
-			g.recorder.Add(e)
-			return nil
-		}
-		if rest(ctx, 100*time.Millisecond); ctx.Err() != nil {
-			return fmt.Errorf("offsets of group %s: %w; last error: %w", g.name, context.Cause(ctx), err)
-		}
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -12,15 +13,27 @@ import (
 	"github.com/gregor-mq/gregor/integration/history/groups"
 )
 
-// The members' numbers. Processing takes up to processing for each batch of batchRecords at most.
+// How members work: a batch of up to batchRecords takes up to processing, but one of many takes up to
+// slowProcessing, longer than the others wait for the member in a rebalance: its commit comes too late then.
 const (
 	memberSession   = 4 * time.Second
 	memberRebalance = 6 * time.Second
 	memberHeartbeat = 500 * time.Millisecond
 	commitTimeout   = 6 * time.Second
 	processing      = 150 * time.Millisecond
+	slowProcessing  = memberRebalance + 2*time.Second
+	manyBatches     = 150
 	batchRecords    = 200
 )
+
+// work takes the time that processing a batch takes.
+func work(ctx context.Context) {
+	if rand.IntN(manyBatches) == 0 {
+		rest(ctx, rand.N(slowProcessing))
+		return
+	}
+	rest(ctx, rand.N(processing))
+}
 
 // member is what members of all clients have in common.
 type member struct {
@@ -50,37 +63,6 @@ func (m member) processed(e groups.Event, part history.Partition, runs []history
 	}
 	m.group.recorder.Add(e)
 	m.group.contents.Add(history.Event{Kind: history.Processed, Client: m.number, Partition: part, Runs: runs, Epoch: -1})
-}
-
-// commits tells who waits for it that a commit begins now.
-func (g *group) commits() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	close(g.mu.commit)
-	g.mu.commit = make(chan struct{})
-}
-
-// awaitCommit returns when a commit begins, and says whether one did.
-func (g *group) awaitCommit(limit time.Duration) string {
-	g.mu.Lock()
-	begins := g.mu.commit
-	g.mu.Unlock()
-	select {
-	case <-begins:
-		return "a commit is on its way"
-	case <-time.After(limit):
-		return "nobody commits"
-	}
-}
-
-// acked notes what was acknowledged.
-func (g *group) acked(e groups.Event) {
-	g.recorder.Add(e)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range e.Parts {
-		g.mu.committed[p.Partition] = acknowledged{p.Offset, time.Now()}
-	}
 }
 
 // A lifeline holds the connections of a member, which end when it is killed.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -88,7 +87,7 @@ func (m *franzMember) run(ctx context.Context) {
 
 // process takes its time, and commits.
 func (m *franzMember) process(ctx context.Context, fetches kgo.Fetches) {
-	rest(ctx, rand.N(processing))
+	work(ctx)
 	id, generation := m.client.GroupMetadata()
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
@@ -125,7 +124,7 @@ func (m *franzMember) commitSync(ctx context.Context, offsets map[string]map[int
 	m.calls.mu.Lock()
 	m.unanswered = 0
 	m.calls.mu.Unlock()
-	m.group.commits()
+	m.group.passes(commitBegins)
 	begun := m.group.recorder.Now()
 	m.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		m.committed(begun, req, resp, err)

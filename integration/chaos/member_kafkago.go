@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -112,11 +111,11 @@ func (m *kafkaGoMember) read(ctx context.Context, reader *kafkago.Reader, part h
 
 // process takes its time, commits, and reports whether that was acknowledged.
 func (m *kafkaGoMember) process(ctx context.Context, gen *kafkago.Generation, part history.Partition, runs []history.Run) bool {
-	rest(ctx, rand.N(processing))
+	work(ctx)
 	m.processed(m.event(groups.Processed, m.group.recorder.Now(), gen.MemberID, gen.ID, groups.UnknownBroker), part, runs)
 	last := runs[len(runs)-1]
 	next := last.Offset + int64(last.Count)
-	m.group.commits()
+	m.group.passes(commitBegins)
 	e := m.event(groups.Committed, m.group.recorder.Now(), gen.MemberID, gen.ID, groups.UnknownBroker)
 	e.Parts = []groups.Part{{Partition: part, Offset: next}}
 	if err := gen.CommitOffsets(map[string]map[int]int64{part.Topic: {int(part.Index): next}}); err != nil {
