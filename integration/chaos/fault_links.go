@@ -26,17 +26,29 @@ func (w *world) cutOneWay(f fault) (harm, error) {
 
 func (w *world) isolate(f fault) (harm, error) {
 	k := w.target(f)
+	links := w.toServers(k)
+	for _, c := range w.clients {
+		links = append(links, both(k.broker.Node(), c)...)
+	}
+	return w.cut(named(k), links)
+}
+
+// strand leaves a broker alone with the clients, to which it must not promise what the others do not know.
+func (w *world) strand(f fault) (harm, error) {
+	k := w.target(f)
+	return w.cut(named(k), w.toServers(k))
+}
+
+// toServers returns a broker's links to ZooKeeper and to the other brokers.
+func (w *world) toServers(k *keeper) []netLink {
 	here := k.broker.Node()
 	links := w.toZooKeeper(here)
-	for _, c := range w.clients {
-		links = append(links, both(here, c)...)
-	}
 	for _, other := range w.brokers {
 		if other != k {
 			links = append(links, both(here, other.broker.Node())...)
 		}
 	}
-	return w.cut(named(k), links)
+	return links
 }
 
 func (w *world) loseZooKeeper(f fault) (harm, error) {

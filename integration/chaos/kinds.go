@@ -12,6 +12,7 @@ const (
 	cut                         // the link between two brokers
 	cutOneWay                   // what one broker sends to another is lost
 	isolate                     // a broker's links to everything
+	strand                      // a broker's links to the others and to ZooKeeper: clients still reach it
 	loseZK                      // a broker's links to all ZooKeeper servers
 	loseOneZK                   // a broker's link to one ZooKeeper server
 	loseClient                  // the link between a broker and a client
@@ -47,6 +48,7 @@ var faults = [kinds]struct {
 	cut:             {"cut", 4, (*world).cutBrokers},
 	cutOneWay:       {"cut-one-way", 4, (*world).cutOneWay},
 	isolate:         {"isolate", 4, (*world).isolate},
+	strand:          {"strand", 4, (*world).strand},
 	loseZK:          {"lose-zookeeper", 4, (*world).loseZooKeeper},
 	loseOneZK:       {"lose-one-zookeeper", 1, (*world).loseOneZooKeeper},
 	loseClient:      {"lose-client", 2, (*world).loseClient},

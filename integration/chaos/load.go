@@ -43,16 +43,17 @@ func (c *chaos) startLoad() error {
 	kinds := []struct {
 		number func() int32
 		topics []string
+		pace   pace
 		opts   []kgo.Opt
 	}{
-		{c.sessions.next, []string{"orders", "events"}, nil},
-		{c.sessions.next, []string{"orders"}, []kgo.Opt{kgo.ProducerBatchCompression(kgo.Lz4Compression())}},
-		{c.sessions.next, []string{"single", "events"}, []kgo.Opt{kgo.ProducerLinger(0)}},
-		{func() int32 { return plainProducer }, []string{"orders", "single"}, []kgo.Opt{kgo.DisableIdempotentWrite(),
+		{c.sessions.next, []string{"orders", "events"}, bursts, nil},
+		{c.sessions.next, []string{"orders"}, bursts, []kgo.Opt{kgo.ProducerBatchCompression(kgo.Lz4Compression())}},
+		{c.sessions.next, []string{"single", "events"}, steady, []kgo.Opt{kgo.ProducerLinger(0)}},
+		{func() int32 { return plainProducer }, []string{"orders", "single"}, bursts, []kgo.Opt{kgo.DisableIdempotentWrite(),
 			kgo.MaxProduceRequestsInflightPerBroker(1), kgo.RecordDeliveryTimeout(15 * time.Second)}},
 	}
 	for _, k := range kinds {
-		p, err := newProducer(k.number, k.topics, c.world, c.recorder, c.clientLog, 50*time.Millisecond, k.opts...)
+		p, err := newProducer(k.number, k.topics, c.world, c.recorder, c.clientLog, k.pace, k.opts...)
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,18 @@ func (s *sessions) count() int32 { return s.begun.Load() }
 // fail over.
 const clientTimeout = 8 * time.Second
 
+// pace is how a producer works: every so often up to burst records for a partition of each topic.
+type pace struct {
+	every time.Duration
+	burst int
+}
+
+// The paces. A steady producer has records on their way at any time, so also when a leader dies.
+var (
+	bursts = pace{50 * time.Millisecond, 10}
+	steady = pace{4 * time.Millisecond, 1}
+)
+
 // A producer sends records to all partitions of its topics with a franz-go client.
 type producer struct {
 	number   int32        // of this session
@@ -55,7 +67,7 @@ type producer struct {
 	client   *kgo.Client // run's and finish's
 	recorder *history.Recorder
 	say      func(string, ...any)
-	pace     time.Duration // between two handfuls of records
+	pace     pace
 
 	mu struct {
 		sync.Mutex
@@ -66,7 +78,7 @@ type producer struct {
 	}
 }
 
-func newProducer(numbers func() int32, topics []string, w *world, r *history.Recorder, log io.Writer, pace time.Duration, opts ...kgo.Opt) (*producer, error) {
+func newProducer(numbers func() int32, topics []string, w *world, r *history.Recorder, log io.Writer, pace pace, opts ...kgo.Opt) (*producer, error) {
 	number := numbers()
 	opts = append([]kgo.Opt{
 		kgo.SeedBrokers(w.addrs()...),
@@ -98,13 +110,13 @@ func newProducer(numbers func() int32, topics []string, w *world, r *history.Rec
 
 // run produces until ctx ends; then finish waits for what is on its way.
 func (p *producer) run(ctx context.Context) {
-	ticker := time.NewTicker(p.pace)
+	ticker := time.NewTicker(p.pace.every)
 	defer ticker.Stop()
 	for flushed := time.Now(); ctx.Err() == nil; {
 		p.renew()
 		for _, topic := range p.topics {
 			part := history.Partition{Topic: topic, Index: rand.Int32N(topics[topic])}
-			for range 1 + rand.IntN(10) {
+			for range 1 + rand.IntN(p.pace.burst) {
 				p.send(ctx, part)
 			}
 		}
