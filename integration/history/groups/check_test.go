@@ -116,6 +116,11 @@ func TestCheck(t *testing.T) {
 				assigned("b", 2).from(1), fetched("b", 2, 5).from(2)},
 		},
 		{
+			name: "a broker that was replaced assigns again, and does not know what others did in the generation",
+			events: []Event{assigned("a", 1).from(1), processed("a", 1, 0, 9), committed("a", 1, 5).from(1), committed("a", 1, 9).from(2),
+				assigned("a", 1).from(1), fetched("a", 1, 5).from(1)},
+		},
+		{
 			name:   "a broker that was replaced answers from memory",
 			events: []Event{assigned("a", 2).from(1), assigned("b", 1).from(2)},
 		},
@@ -149,6 +154,18 @@ func TestCheck(t *testing.T) {
 			name: "a commit is taken back within its generation",
 			events: []Event{assigned("a", 1), processed("a", 1, 0, 10), committed("a", 1, 5), committed("a", 1, 10),
 				fetched("a", 1, 5)},
+			want: []Fault{WentBack},
+		},
+		{
+			name: "a broker that assigns does not know what others did before",
+			events: []Event{processed("a", 1, 0, 9), committed("a", 1, 5).from(2), committed("a", 1, 9).from(1),
+				assigned("b", 2).from(2), fetched("b", 2, 5).from(2)},
+			want: []Fault{WentBack},
+		},
+		{
+			name: "a commit is taken back, by brokers that are not known",
+			events: []Event{processed("a", 1, 0, 10), committed("a", 1, 5).from(UnknownBroker), committed("a", 1, 10).from(UnknownBroker),
+				assigned("b", 2).from(UnknownBroker), fetched("b", 2, 5).from(UnknownBroker)},
 			want: []Fault{WentBack},
 		},
 		{

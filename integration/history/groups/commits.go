@@ -30,13 +30,18 @@ func (b *commit) supersedes(a *commit) bool {
 	return b.generation > a.generation || !a.late && a.ended < b.begun
 }
 
-// binding returns the commits that whoever answers e must know: they were acknowledged, in e's generation or
-// before, when that was asked; by the same broker, if that need not know what others did.
+// binding returns the commits that whoever answers e must know: they were acknowledged when that was asked, and
+//
+//   - are of an earlier generation than e's, in which the broker has assigned to the member: those lie in the log
+//     before the generation does;
+//   - or were acknowledged by the same broker. Another one may have taken its place without its knowledge, and may
+//     have taken commits of the same generation; and a broker that another one's member asks need not know of more.
 func (c *check) binding(e *Event, part history.Partition) (known []commit) {
 	assigner, ok := c.assigner(e)
-	zombie := ok && assigner != e.Broker
+	knows := !ok || assigner == e.Broker
 	for _, a := range c.commits[part] {
-		if a.acked && a.generation <= e.Generation && a.ended < e.Begun && (!zombie || a.broker == e.Broker) {
+		own := a.generation <= e.Generation && a.broker == e.Broker && e.Broker != UnknownBroker
+		if a.acked && a.ended < e.Begun && (own || knows && a.generation < e.Generation) {
 			known = append(known, a)
 		}
 	}

@@ -20,8 +20,8 @@
 //     same member on another connection, and takes the offset back to its own. It may not come after a commit
 //     of a later generation.
 //   - A broker that has lost its leadership and does not know it yet still answers heartbeats, offset fetches
-//     and SyncGroups from memory; what it says is what it knew. So what a member is given by another broker
-//     than the one that assigned to it is held to that broker's own acknowledgements alone.
+//     and SyncGroups from memory; what it says is what it knew. So what it gives a member is held to the
+//     generations before that in which it has assigned to the member, and to its own acknowledgements.
 package groups
 
 import (
