@@ -29,6 +29,7 @@ func (o *ReadOptions) fromFollower() bool { return o.ReplicaID >= 0 }
 // ReadResult is what can be read of one partition. Offsets are -1 where the read failed.
 type ReadResult struct {
 	Section       request.Section // nil: no records
+	Found         int64           // bytes within MaxBytes; more than Section if the last are no whole batch
 	Incomplete    bool            // Section ends within its first batch
 	HighWatermark int64
 	LastStable    int64
@@ -149,7 +150,7 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 		if err != nil {
 			return FailedRead(), n, err
 		}
-		res.Section, res.Incomplete = read.Section, read.Incomplete
+		res.Section, res.Found, res.Incomplete = read.Section, read.Found, read.Incomplete
 		if o.Committed && res.Section != nil {
 			res.Aborted, err = p.Log().AbortedTransactions(o.Offset, res.Section.Size(), bound)
 			if err != nil {

@@ -11,7 +11,7 @@ import (
 const readAttempts = 8
 
 // Read finds the batches from offset on, at most maxBytes of them and none from upTo on, within one
-// segment. With minOne the first batch is there in full even if it is larger than maxBytes (KIP-74).
+// segment. With minOne the first batch is there even if it is larger than maxBytes (KIP-74).
 // It reads no records and, at the log's tail, nothing at all from the disk.
 //
 // An offset equal to the log's end, or at or above upTo, finds nothing. Errors: ErrOffsetOutOfRange,
@@ -54,7 +54,7 @@ func (l *Log) readFrom(offset int64, maxBytes int, upTo int64, minOne bool, r *R
 		}
 		// Compaction may have left nothing from offset on in this segment: then the next one begins it.
 		if found.Section != nil || found.Partial {
-			r.Section, r.Incomplete = found.Section, found.Partial
+			r.Section, r.Found, r.Incomplete = found.Section, found.Found, found.Partial
 			return nil
 		}
 	}

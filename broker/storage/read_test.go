@@ -34,6 +34,7 @@ func TestReadBounds(t *testing.T) {
 		upTo       int64
 		minOne     bool
 		size       int64 // 0: no section
+		cut        int64 // bytes within max that are no whole batch
 		incomplete bool
 		err        error
 	}{
@@ -45,7 +46,7 @@ func TestReadBounds(t *testing.T) {
 		{name: "one segment", offset: 3, upTo: 30, max: 10000, size: 2 * size},
 		{name: "within a batch: from its beginning", offset: 8, upTo: 30, max: 10000, size: size},
 		{name: "up to the bound", offset: 20, upTo: 25, max: 10000, size: size},
-		{name: "cut by the size", offset: 10, upTo: 30, max: int(size) + 10, size: size + 10},
+		{name: "cut by the size", offset: 10, upTo: 30, max: int(size) + 10, size: size, cut: 10},
 		{name: "first batch too large", offset: 10, upTo: 30, max: 10, size: 10, incomplete: true},
 		{name: "no byte allowed", offset: 10, upTo: 30, max: 0, incomplete: true},
 		{name: "first batch too large, but one is wanted", offset: 10, upTo: 30, max: 10, minOne: true, size: size},
@@ -61,7 +62,7 @@ func TestReadBounds(t *testing.T) {
 				got = r.Section.Size()
 				r.Section.Release()
 			}
-			if got != tt.size || r.Incomplete != tt.incomplete || r.LogStart != 3 || r.LogEnd != 30 {
+			if got != tt.size || r.Found != tt.size+tt.cut || r.Incomplete != tt.incomplete || r.LogStart != 3 || r.LogEnd != 30 {
 				t.Errorf("%d bytes, %+v, want %d bytes", got, r, tt.size)
 			}
 		})

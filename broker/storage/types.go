@@ -31,9 +31,12 @@ type Appended struct {
 
 // ReadResult is what Log.Read found. The caller releases Section if it is not nil.
 type ReadResult struct {
-	// Section holds the batches: it begins with the one that holds the offset asked for, or the first
-	// after it, and may end within a batch. nil: there is nothing to read.
+	// Section holds whole batches, but for Incomplete: it begins with the one that holds the offset asked
+	// for, or the first after it. nil: there is nothing to read.
 	Section request.Section
+	// Found is how many bytes there are within maxBytes: the size of Section, or more if the last of them
+	// are not a whole batch.
+	Found int64
 	// Incomplete: the first batch is larger than maxBytes, and the section (nil if maxBytes is 0)
 	// ends within it. Only if minOne was false.
 	Incomplete bool

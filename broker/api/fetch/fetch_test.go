@@ -169,7 +169,7 @@ func TestLimits(t *testing.T) {
 	for i := range req.Topics[0].Partitions {
 		req.Topics[0].Partitions[i].PartitionMaxBytes = int32(size + 10)
 	}
-	if got, want := sizes(req), []int{size + 10, size + 10, size + 10}; !slices.Equal(got, want) {
+	if got, want := sizes(req), []int{size, size, size}; !slices.Equal(got, want) {
 		t.Errorf("a batch and 10 bytes a partition: %v, want %v", got, want)
 	}
 }
@@ -213,6 +213,26 @@ func TestMinBytes(t *testing.T) {
 	waiting.Wait(t, 12, resp)
 	if got := len(resp.Topics[0].Partitions[0].RecordBatches); got != 2*one {
 		t.Errorf("%d bytes, want %d", got, 2*one)
+	}
+}
+
+// What a limit cuts off counts towards min bytes: there is enough, and it cannot become more.
+func TestMinBytesCountWhatALimitCuts(t *testing.T) {
+	b := fixture.New(t)
+	id := b.Topic(t, "orders", 1, []int32{1}, nil)
+	one := len(write(t, b, "orders", 0, 3, 10)) / 3
+	h := handler(t, b)
+	req := fetchRequest(12, "orders", id, 0, 0)
+	req.MaxWaitMillis, req.MinBytes = 60_000, int32(one+10)
+	req.Topics[0].Partitions[0].PartitionMaxBytes = int32(one + 10)
+	sent := fixture.Send(h, req, "c")
+	if sent.Pending() {
+		t.Error("waits, although all that its limit allows is there")
+	}
+	resp := kmsg.NewPtrFetchResponse()
+	sent.Wait(t, 12, resp)
+	if got := len(resp.Topics[0].Partitions[0].RecordBatches); got != one {
+		t.Errorf("%d bytes, want a batch of %d", got, one)
 	}
 }
 

@@ -181,7 +181,7 @@ func (p *plan) read(h *Handler) bool {
 		local, t.err = h.Replicas.Partition(t.topicPartition())
 		t.result = p.readOne(local, t)
 		urgent = urgent || t.err != nil || t.result.Diverged || t.nearest != replica.NoReplica
-		n := t.size()
+		n := t.found()
 		total += n
 		left = max(0, left-n)
 		if t.err == nil {
@@ -241,6 +241,16 @@ func (t *target) size() int {
 		return int(t.result.Section.Size())
 	}
 	return len(t.records)
+}
+
+// found returns the bytes that count against the limits and towards min bytes, which is what Kafka would
+// send: up to the limit, be that within a batch. Else a client whose limit is below its min bytes and a
+// batch would wait.
+func (t *target) found() int {
+	if t.result.Section == nil {
+		return 0
+	}
+	return int(t.result.Found)
 }
 
 // release gives back the section that was read.

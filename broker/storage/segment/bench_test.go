@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -66,6 +67,37 @@ func BenchmarkReadBehind(b *testing.B) {
 		}
 		r.Section.Release()
 		offset = (offset + 113) % (batches - 200)
+	}
+}
+
+// BenchmarkReadThrough reads as a consumer does that lags behind: each time where the last batch ended.
+func BenchmarkReadThrough(b *testing.B) {
+	for _, size := range []int{500, 15_000} {
+		b.Run(fmt.Sprintf("batches of %d", size), func(b *testing.B) {
+			e := newEnv(b, vfs.OS, b.TempDir())
+			e.interval = 4096
+			s := e.create(0)
+			batches := int64(60_000_000 / size)
+			var one int64
+			for i := range batches {
+				records := batch(b, i, size, 1)
+				one = int64(len(records))
+				must(b, s.Append(records))
+			}
+			must(b, s.Flush())
+			b.ReportAllocs()
+			offset := int64(0)
+			for b.Loop() {
+				r, err := s.Read(offset, batches, 64<<10, true)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if offset += r.Section.Size() / one; offset > batches-200 {
+					offset = 0
+				}
+				r.Section.Release()
+			}
+		})
 	}
 }
 

@@ -32,8 +32,9 @@
 // began, because the size of a segment is published after its bytes are written. A read that runs
 // into a truncation notices by a generation number and starts again.
 //
-// A consumer that keeps up asks for the offset where its last read ended, and that position is
-// remembered (see hints.go): neither index nor log is read to find it.
+// A consumer asks for the offset where its last read ended, and that position is remembered (see
+// hints.go): neither index nor log is read to find it. One that keeps up reads to the end, whose position
+// is known as well; for one that lags behind, the last batch within its limit is looked up.
 //
 // Lock order: Segment.spillMu, Segment.mu, hints.mu, vfs's locks, Dir.mu. Of these only spillMu and
 // Dir.mu are held during I/O by an append or a read; mu is while a segment is truncated.

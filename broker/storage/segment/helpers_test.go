@@ -124,22 +124,33 @@ func (m *model) position(offset int64) int64 {
 	return pos
 }
 
-// read is what Segment.Read should return.
-func (m *model) read(offset, upTo int64, maxBytes int, minOne bool) []byte {
+// read is what Segment.Read should return: the bytes, and how many it should find.
+func (m *model) read(offset, upTo int64, maxBytes int, minOne bool) ([]byte, int64) {
 	start, end := m.position(offset), m.position(upTo)
 	if start >= end {
-		return nil
+		return nil, 0
 	}
-	all := m.bytes()
-	b, _, err := record.Next(all[start:])
-	if err != nil {
-		panic(err)
+	all := m.bytes()[start:end]
+	limit := max(maxBytes, 0)
+	if len(all) <= limit {
+		return all, int64(len(all))
 	}
-	n := int64(max(maxBytes, 0))
-	if minOne {
-		n = max(n, int64(len(b)))
+	whole := 0
+	for {
+		b, _, err := record.Next(all[whole:])
+		switch {
+		case err != nil:
+			panic(err)
+		case whole+len(b) <= limit:
+			whole += len(b)
+		case whole > 0:
+			return all[:whole], int64(limit)
+		case minOne:
+			return b, int64(len(b))
+		default:
+			return all[:limit], int64(limit)
+		}
 	}
-	return all[start:min(end, start+n)]
 }
 
 func (m *model) truncate(offset int64) {
@@ -175,10 +186,10 @@ func checkReads(t testing.TB, s *Segment, m *model) {
 				for _, minOne := range []bool{false, true} {
 					r, err := s.Read(offset, upTo, limit, minOne)
 					must(t, err)
-					got, want := content(t, r.Section), m.read(offset, upTo, limit, minOne)
-					if !bytes.Equal(got, want) {
-						t.Fatalf("Read(%d, %d, %d, %v) = %d bytes at %d, want %d at %d",
-							offset, upTo, limit, minOne, len(got), r.Position, len(want), m.position(offset))
+					got := content(t, r.Section)
+					if want, found := m.read(offset, upTo, limit, minOne); !bytes.Equal(got, want) || r.Found != found {
+						t.Fatalf("Read(%d, %d, %d, %v) = %d of %d bytes at %d, want %d of %d at %d", offset, upTo, limit, minOne,
+							len(got), r.Found, r.Position, len(want), found, m.position(offset))
 					}
 				}
 			}

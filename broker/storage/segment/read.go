@@ -14,22 +14,24 @@ type Result struct {
 	// more. The caller releases it.
 	Section  request.Section
 	Position int64 // of the section's first byte in the log file
-	// FirstSize is the size of the first batch if that was looked at, which happens only if not all
-	// that is readable fits into maxBytes; otherwise 0.
-	FirstSize int64
+	// Found is how many bytes there are within maxBytes: the size of the section, or more if the last of
+	// them are not a whole batch.
+	Found int64
 	// Partial says that the section ends within its first batch.
 	Partial bool
 }
 
 // Read returns the bytes from the batch that holds offset, or else the first one behind it, up to the
-// batch that holds upTo. They are at most maxBytes, and may end within a batch, but with minOne the
-// first batch is always whole (KIP-74).
+// batch that holds upTo. They are at most maxBytes of whole batches, but with minOne at least one batch
+// (KIP-74), and without it a part of the first batch if that is larger.
+//
+// Kafka cuts at maxBytes, wherever that is, and its clients throw away what they get of the last batch.
 //
 // Reading at the end of the segment touches no disk: both positions are remembered from the append.
 func (s *Segment) Read(offset, upTo int64, maxBytes int, minOne bool) (Result, error) {
 	for {
 		gen := s.generation()
-		res, err := s.find(offset, upTo, int64(max(maxBytes, 0)), minOne)
+		res, err := s.find(gen, offset, upTo, int64(max(maxBytes, 0)), minOne)
 		if s.generation() != gen {
 			continue // truncated meanwhile: positions may mean other batches now
 		}
@@ -50,54 +52,40 @@ type findResult struct {
 	size int64
 }
 
-func (s *Segment) find(offset, upTo, maxBytes int64, minOne bool) (res findResult, err error) {
-	start, err := s.place(offset)
+func (s *Segment) find(gen uint64, offset, upTo, maxBytes int64, minOne bool) (res findResult, err error) {
+	start, _, err := s.locate(offset)
 	if err != nil {
 		return res, err
 	}
-	end, _, err := s.locate(upTo)
+	end, size, err := s.locate(upTo)
 	if err != nil {
 		return res, err
 	}
-	res.Position = start.pos
-	available := end - start.pos
-	if available <= 0 {
+	res.Position = start
+	available := end - start
+	switch {
+	case available <= 0:
+		return res, nil
+	case available <= maxBytes:
+		res.size, res.Found = available, available
+		return res, nil
+	case maxBytes == 0 && !minOne:
+		res.Partial = true
 		return res, nil
 	}
-	if available <= maxBytes {
-		res.size = available
-		return res, nil
-	}
-	if res.FirstSize = start.first; res.FirstSize == 0 {
-		if res.FirstSize, err = s.batchSize(start.pos, end); err != nil {
-			return res, err
-		}
+	whole, first, err := s.wholeBatches(gen, start, start+maxBytes, size)
+	if err != nil {
+		return res, err
 	}
 	switch {
-	case res.FirstSize <= maxBytes:
-		res.size = maxBytes
+	case whole > 0:
+		res.size, res.Found = whole, maxBytes
 	case minOne:
-		res.size = res.FirstSize
+		res.size, res.Found = first, first
 	default:
-		res.size, res.Partial = maxBytes, true
+		res.size, res.Found, res.Partial = maxBytes, maxBytes, true
 	}
 	return res, nil
-}
-
-// batchSize returns the size of the batch at pos.
-func (s *Segment) batchSize(pos, end int64) (int64, error) {
-	h, err := s.log.Acquire()
-	if err != nil {
-		return 0, err
-	}
-	defer h.Release()
-	w := newWalker(h, pos, end)
-	defer w.done()
-	_, size, err := w.head()
-	if err == io.EOF {
-		return 0, corruptAt(pos, io.ErrUnexpectedEOF)
-	}
-	return size, err
 }
 
 // Position returns where the first batch with a last offset at or beyond offset begins, and Size if
@@ -116,19 +104,6 @@ func (s *Segment) generation() uint64 {
 // locate returns where the first batch with a last offset at or beyond offset begins, and the size of
 // the log at that time; both are equal if there is no such batch.
 func (s *Segment) locate(offset int64) (pos, size int64, err error) {
-	p, err := s.place(offset)
-	return p.pos, p.size, err
-}
-
-// place is where a batch begins.
-type place struct {
-	pos   int64
-	size  int64 // of the log, when the place was found
-	first int64 // size of the batch; 0: not known
-}
-
-// place is locate, with what it learns of the batch.
-func (s *Segment) place(offset int64) (place, error) {
 	for {
 		s.mu.RLock()
 		gen, size := s.gen, s.size
@@ -139,33 +114,33 @@ func (s *Segment) place(offset int64) (place, error) {
 
 		switch {
 		case size == 0 || offset <= s.base:
-			return place{size: size}, nil
+			return 0, size, nil
 		case exactEnd:
 			s.hints.put(gen, offset, size) // where this reader will go on
-			return place{pos: size, size: size}, nil
+			return size, size, nil
 		case atEnd:
-			return place{pos: size, size: size}, nil
+			return size, size, nil
 		case found && near.offset == offset:
-			return place{pos: near.position, size: size}, nil
+			return near.position, size, nil
 		}
 		if pos, ok := s.hints.get(gen, offset); ok {
-			return place{pos: min(pos, size), size: size}, nil
+			return min(pos, size), size, nil
 		}
 		from, probe, err := near.position, int64(-1), error(nil)
 		if !found {
 			from, probe, err = s.indexed(offset, size)
 		}
-		var p place
+		var pos int64
 		if err == nil {
-			p, err = s.scan(offset, from, probe, size)
+			pos, err = s.scan(offset, from, probe, size)
 		}
 		if s.generation() != gen {
 			continue
 		}
-		if err == nil && p.pos < size {
-			s.hints.put(gen, offset, p.pos)
+		if err == nil && pos < size {
+			s.hints.put(gen, offset, pos)
 		}
-		return p, err
+		return pos, size, err
 	}
 }
 
@@ -190,23 +165,22 @@ func (s *Segment) indexed(offset, size int64) (from, probe int64, err error) {
 }
 
 // scan walks the batches of [from, size) to offset, unless it is in the batch at probe, if that is not -1.
-func (s *Segment) scan(offset, from, probe, size int64) (place, error) {
+func (s *Segment) scan(offset, from, probe, size int64) (int64, error) {
 	h, err := s.log.Acquire()
 	if err != nil {
-		return place{}, err
+		return 0, err
 	}
 	defer h.Release()
 	w := newWalker(h, from, size)
 	defer w.done()
 	if probe >= 0 {
 		w.pos = probe
-		if head, first, err := w.head(); err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset() {
-			return place{pos: probe, size: size, first: first}, nil
+		if head, _, err := w.head(); err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset() {
+			return probe, nil
 		}
 		w.pos = from
 	}
-	pos, first, err := w.seek(offset)
-	return place{pos: pos, size: size, first: first}, err
+	return w.seek(offset)
 }
 
 // UpperBound returns an offset at or behind the end of size bytes at position, as the offset index

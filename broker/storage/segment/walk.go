@@ -58,18 +58,18 @@ func corruptAt(pos int64, err error) error {
 	return fmt.Errorf("%w: at position %d: %w", ErrCorrupt, pos, err)
 }
 
-// seek moves to the first batch with a last offset at or beyond offset and returns its position and
-// size; the position is end, and the size 0, if there is none.
-func (w *walker) seek(offset int64) (pos, first int64, err error) {
+// seek moves to the first batch with a last offset at or beyond offset and returns its position, which
+// is end if there is none.
+func (w *walker) seek(offset int64) (int64, error) {
 	for {
 		head, size, err := w.head()
 		switch {
 		case err == io.EOF:
-			return w.end, 0, nil
+			return w.end, nil
 		case err != nil:
-			return 0, 0, err
+			return 0, err
 		case head.LastOffset() >= offset:
-			return w.pos, size, nil
+			return w.pos, nil
 		}
 		w.pos += size
 	}

@@ -1,0 +1,43 @@
+package segment
+
+import "io"
+
+// wholeBatches returns how many bytes of the whole batches from the one at pos on lie before limit. If
+// there are none, it also returns the size of that batch, which is larger. size is that of the log.
+//
+// The index leads to a batch close before limit, so that this costs one read of the index and one of a
+// header. It pays: where the batches end is where the reader is likely to go on; it is remembered, and
+// to find it then would cost the same.
+func (s *Segment) wholeBatches(gen uint64, pos, limit, size int64) (whole, first int64, err error) {
+	entry, _, err := s.floor(&s.offsets, func(e []byte) bool { return entryPosition(e) <= limit })
+	if err != nil {
+		return 0, 0, err
+	}
+	h, err := s.log.Acquire()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer h.Release()
+	w := newWalker(h, max(pos, entryPosition(entry[:])), size)
+	defer w.done()
+	if _, _, err := w.head(); err != nil {
+		w.pos = pos // an index that points nowhere is no help, but the log is still good
+	}
+	for {
+		head, n, err := w.head()
+		switch {
+		case err == io.EOF:
+			return 0, 0, corruptAt(w.pos, io.ErrUnexpectedEOF)
+		case err != nil:
+			return 0, 0, err
+		case w.pos+n <= limit:
+			w.pos += n
+		case w.pos > pos:
+			s.hints.put(gen, head.BaseOffset(), w.pos)
+			return w.pos - pos, 0, nil
+		default:
+			s.hints.put(gen, head.LastOffset()+1, pos+n)
+			return 0, n, nil
+		}
+	}
+}
