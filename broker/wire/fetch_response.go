@@ -129,6 +129,33 @@ func (r *FetchResponse) RecordBytes() int {
 	return n
 }
 
+// SizeOf returns how many bytes r has on the wire, its size in front included, if it answers for those partitions alone
+// that are counted (FetchResponse.sizeOf).
+func (r *FetchResponse) SizeOf(counted func(topic.Partition) bool) int {
+	part := FetchResponse{version: r.version}
+	first := 0
+	for i := range r.topics {
+		t := &r.topics[i]
+		begun := false
+		for _, p := range r.partitions[first:t.end] {
+			if !counted(topic.Partition{Topic: t.name, Index: p.Index}) {
+				continue
+			}
+			if !begun {
+				part.Topic(t.name, t.id)
+				begun = true
+			}
+			*part.Partition(p.Index) = p
+		}
+		first = t.end
+	}
+	size := 4 + len(part.AppendTo(nil))
+	for _, c := range part.cuts {
+		size += int(c.Section.Size())
+	}
+	return size
+}
+
 func (p *FetchedPartition) recordBytes() int {
 	if p.Section != nil {
 		return int(p.Section.Size())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -190,6 +191,28 @@ func TestFetchResponseHasTheBytesOfKmsg(t *testing.T) {
 			again.Version = version
 			if err := again.ReadFrom(got[4:]); err != nil {
 				t.Fatal(err)
+			}
+			r.Recycle()
+		}
+	}
+}
+
+// TestSizeOfAFetchResponse: the size of a part is that of a response with nothing else in it.
+func TestSizeOfAFetchResponse(t *testing.T) {
+	rng := seeded(t)
+	even := func(p topic.Partition) bool { return p.Index%2 == 0 }
+	for version := int16(0); version <= 17; version++ {
+		for range 50 {
+			r, k := NewFetchResponse(version), kmsg.NewFetchResponse()
+			k.Version = version
+			randomFetchResponse(rng, r, &k)
+			k.Brokers = nil
+			for i := range k.Topics {
+				k.Topics[i].Partitions = slices.DeleteFunc(k.Topics[i].Partitions, func(p kmsg.FetchResponseTopicPartition) bool { return p.Partition%2 != 0 })
+			}
+			k.Topics = slices.DeleteFunc(k.Topics, func(t kmsg.FetchResponseTopic) bool { return len(t.Partitions) == 0 })
+			if got, want := r.SizeOf(even), 4+len(k.AppendTo(nil)); got != want {
+				t.Fatalf("v%d: %d bytes, want %d", version, got, want)
 			}
 			r.Recycle()
 		}

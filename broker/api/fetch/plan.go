@@ -220,19 +220,12 @@ func (p *plan) throttles(local *replica.Partition) bool {
 	return p.replicaID >= 0 && throttle.Throttled(local.Partition) && !local.InSync(p.replicaID) && throttle.Exceeded(p.handler.Now())
 }
 
-// recordThrottled counts what a follower is about to be sent of throttled partitions, in sync or not.
-func (p *plan) recordThrottled() {
-	throttle := p.handler.Throttle
-	if p.replicaID < 0 || !throttle.Any() {
-		return
+// recordThrottled counts what a follower is about to be sent of throttled partitions, in sync or not: that part of the answer,
+// not its records alone (KafkaApis.sizeOfThrottledPartitions).
+func (p *plan) recordThrottled(resp *wire.FetchResponse) {
+	if throttle := p.handler.Throttle; p.replicaID >= 0 && throttle.Any() {
+		throttle.Record(resp.SizeOf(throttle.Throttled), p.handler.Now())
 	}
-	bytes := 0
-	for i := range p.targets {
-		if t := &p.targets[i]; throttle.Throttled(t.topicPartition()) {
-			bytes += t.size()
-		}
-	}
-	throttle.Record(bytes, p.handler.Now())
 }
 
 // size returns the bytes of records that were read.

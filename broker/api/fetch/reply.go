@@ -13,7 +13,6 @@ import (
 
 // reply answers the plan's request with what was read and recycles the plan.
 func (p *plan) reply(h *Handler) {
-	p.recordThrottled()
 	r := p.request
 	resp := wire.NewFetchResponse(r.Version)
 	switch {
@@ -25,6 +24,7 @@ func (p *plan) reply(h *Handler) {
 			p.createSession(h, resp)
 		}
 	}
+	p.recordThrottled(resp)
 	p.recycle()
 	r.Reply(resp)
 }

@@ -32,6 +32,8 @@ func TestThrottledFollowers(t *testing.T) {
 	b := fixture.New(t)
 	followed(t, b)
 	size := len(write(t, b, "orders", 0, 1, 10))
+	throttledPart := kmsg.NewPtrFetchResponse() // of an answer, but for the records
+	throttledPart.Version, throttledPart.Topics = 12, []kmsg.FetchResponseTopic{{Topic: "orders", Partitions: []kmsg.FetchResponseTopicPartition{kmsg.NewFetchResponseTopicPartition()}}}
 	write(t, b, "orders", 1, 1, 10)
 	h := handler(t, b)
 	now := time.Unix(1_700_000_000, 0)
@@ -42,7 +44,7 @@ func TestThrottledFollowers(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Throttle.Throttle("orders", ps)
-	h.Throttle.SetRate(int64(size) + 1)
+	h.Throttle.SetRate(int64(size) + 4 + int64(len(throttledPart.AppendTo(nil))))
 	served := func(replica int32) (sizes [2]int) {
 		req := fetchRequest(12, "orders", topic.ID{}, 0, 0, 1)
 		req.ReplicaID = replica
@@ -60,14 +62,14 @@ func TestThrottledFollowers(t *testing.T) {
 		replica int32
 		want    [2]int
 	}{
-		{0, 3, all},                      // within the rate
-		{0, 2, all},                      // which this exceeds
-		{0, 3, rest},                     // not in sync
-		{0, -1, [2]int{}},                // nothing is committed for consumers
-		{0, 2, all},                      // in sync
-		{2 * time.Second, 3, rest},       // 3 times the rate in 2 seconds
-		{999 * time.Millisecond, 3, all}, // and now it is less than that
-		{20 * time.Second, 3, all},       // all is forgotten
+		{0, 3, all},                       // within the rate
+		{0, 2, all},                       // which this exceeds
+		{0, 3, rest},                      // not in sync
+		{0, -1, [2]int{}},                 // nothing is committed for consumers
+		{0, 2, all},                       // in sync
+		{2 * time.Second, 3, rest},        // 3 times the rate in 2 seconds
+		{1999 * time.Millisecond, 3, all}, // and now it is less than that, what names them and holds nothing included
+		{20 * time.Second, 3, all},        // all is forgotten
 	} {
 		now = now.Add(step.after)
 		if got := served(step.replica); got != step.want {
