@@ -57,13 +57,16 @@ func (h *Reassignments) AlterPartitionReassignments(r *request.Request) {
 	resp := req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
 	failed, err := h.Controller.Reassign(h.Context, ps, goals)
 	resp.ErrorCode, resp.ErrorMessage = status.Code(err), status.Message(err)
+	topics := map[string]int{} // places in the response, where each topic has one entry
 	for i := range failed {
-		if i == 0 || ps[i].Topic != ps[i-1].Topic {
+		place, begun := topics[ps[i].Topic]
+		if !begun {
 			t := kmsg.NewAlterPartitionAssignmentsResponseTopic()
 			t.Topic = ps[i].Topic
-			resp.Topics = append(resp.Topics, t)
+			place, resp.Topics = len(resp.Topics), append(resp.Topics, t)
+			topics[t.Topic] = place
 		}
-		t := &resp.Topics[len(resp.Topics)-1]
+		t := &resp.Topics[place]
 		p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 		p.Partition, p.ErrorCode, p.ErrorMessage = ps[i].Index, status.Code(failed[i]), status.Message(failed[i])
 		t.Partitions = append(t.Partitions, p)

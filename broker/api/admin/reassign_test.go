@@ -45,12 +45,13 @@ func TestAlterPartitionReassignments(t *testing.T) {
 	req.Topics = []kmsg.AlterPartitionAssignmentsRequestTopic{
 		{Topic: "a", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{part(0, []int32{1}), part(1, nil), part(0, []int32{2, 3})}},
 		{Topic: "b", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{part(0, []int32{})}},
+		{Topic: "a", Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{part(2, []int32{1})}}, // again
 	}
-	stub := &moverStub{errs: []error{nil, status.New(kerr.NoReassignmentInProgress, "none"), status.New(kerr.InvalidReplicaAssignment, "empty")}}
+	stub := &moverStub{errs: []error{nil, status.New(kerr.NoReassignmentInProgress, "none"), status.New(kerr.InvalidReplicaAssignment, "empty"), nil}}
 	h := &Reassignments{Controller: stub, Context: t.Context()}
 	resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	fixture.Do(t, request.HandlerFunc(h.AlterPartitionReassignments), req, resp)
-	want := []string{"a-0 to [2 3], cancelled: false", "a-1 to [], cancelled: true", "b-0 to [], cancelled: false"}
+	want := []string{"a-0 to [2 3], cancelled: false", "a-1 to [], cancelled: true", "b-0 to [], cancelled: false", "a-2 to [1], cancelled: false"}
 	if !slices.Equal(stub.asked, want) {
 		t.Errorf("asked %q, want %q", stub.asked, want)
 	}
@@ -60,8 +61,8 @@ func TestAlterPartitionReassignments(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s-%d %d %s", r.Topic, p.Partition, p.ErrorCode, text(p.ErrorMessage)))
 		}
 	}
-	if want := []string{"a-0 0 <null>", "a-1 85 none", "b-0 39 empty"}; !slices.Equal(got, want) || resp.ErrorCode != 0 {
-		t.Errorf("answers %q (%d), want %q", got, resp.ErrorCode, want)
+	if want := []string{"a-0 0 <null>", "a-1 85 none", "a-2 0 <null>", "b-0 39 empty"}; !slices.Equal(got, want) || resp.ErrorCode != 0 || len(resp.Topics) != 2 {
+		t.Errorf("answers %q in %d topics (%d), want %q", got, len(resp.Topics), resp.ErrorCode, want)
 	}
 
 	stub.errs, stub.err = nil, status.New(kerr.NotController, "not me")
