@@ -32,11 +32,7 @@ func committed(ctx context.Context, client *kafka.Client, group string, partitio
 		if refused, ok := errors.AsType[kafka.Error](err); !ok || !refused.Temporary() {
 			return nil, err
 		}
-		pause := time.NewTimer(coordinatorPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !pause(ctx, coordinatorPause) {
 			return nil, err
 		}
 	}

@@ -89,7 +89,7 @@ type Producer struct {
 //	acks                  all (default), 1, 0
 //	linger.ms             how long a batch waits for more records: 5
 //	batch.size            bytes of a batch of one partition, and so of a record: 1048576
-//	buffer.memory         bytes of records that are not delivered yet: 33554432
+//	buffer.memory         bytes of records that are not delivered yet, each counted as a batch of its own: 33554432
 //	max.block.ms          how long Send waits for room in the buffer and for the topic's partitions: 60000
 //	compression.type      none (default), gzip, snappy, lz4, zstd
 //	retries               10
@@ -146,10 +146,7 @@ type delivery struct {
 // Errors: ErrBufferExhausted, ErrRecordTooLarge, ErrClosed, ctx's, and kafka-go's if the topic's partitions
 // cannot be had within max.block.ms.
 func (p *Producer) Send(ctx context.Context, r Record, done func(RecordMetadata, error)) error {
-	d := &delivery{size: int64(len(r.Key) + len(r.Value)), partition: r.Partition, done: done}
-	for _, h := range r.Headers {
-		d.size += int64(len(h.Key) + len(h.Value))
-	}
+	d := &delivery{size: r.sizeBound(), partition: r.Partition, done: done}
 	if d.size > p.settings.bufferMemory {
 		return fmt.Errorf("%w: %d bytes do not fit into buffer.memory, which has %d", ErrRecordTooLarge, d.size, p.settings.bufferMemory)
 	}
@@ -205,13 +202,21 @@ func (p *Producer) write(ctx context.Context, m kafka.Message) error {
 		if refused, ok := errors.AsType[kafka.Error](err); !ok || !refused.Temporary() {
 			return err
 		}
-		pause := time.NewTimer(max(p.settings.backoff, time.Millisecond))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
+		if !pause(ctx, max(p.settings.backoff, time.Millisecond)) {
 			return err
 		}
+	}
+}
+
+// pause waits for d; it returns false if ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -180,6 +180,18 @@ func TestFullBufferBlocks(t *testing.T) {
 	if err := p.Send(ctx, clients.Record{Topic: "orders", Value: make([]byte, 600)}, nil); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.Pause(1)
+	defer c.Resume(1)
+	sent, err := 0, error(nil)
+	for ; err == nil && sent <= 1000; sent++ {
+		err = p.Send(ctx, clients.Record{Topic: "orders"}, nil)
+	}
+	if !errors.Is(err, clients.ErrBufferExhausted) || sent < 2 {
+		t.Errorf("%d records of nothing: %v", sent, err)
+	}
 }
 
 // A broker that is killed and comes back costs no record: they are sent again.

@@ -43,6 +43,23 @@ type TopicPartition struct {
 	Partition int
 }
 
+// What a batch and a record have around what is in them, at most (DefaultRecordBatch, DefaultRecord).
+const (
+	batchOverhead  = 61
+	recordOverhead = 21
+	lengthOverhead = 5 // of a key, a value, or a count of headers
+)
+
+// sizeBound returns how many bytes a batch of r alone has, at most. Without what is around the records any number of
+// empty ones would fit into a buffer.
+func (r *Record) sizeBound() int64 {
+	size := batchOverhead + recordOverhead + 3*lengthOverhead + len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		size += 2*lengthOverhead + len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return int64(size)
+}
+
 func (r *Record) headers() []kafka.Header {
 	if len(r.Headers) == 0 {
 		return nil
