@@ -76,8 +76,7 @@ func ParseRules(text string) (*Partitions, error) {
 	for spec := range strings.SplitSeq(text, ",") {
 		match := rulePattern.FindStringSubmatch(spec)
 		if match == nil {
-			cause := throwable.New(throwable.Terse, "Invalid rule specification: "+spec)
-			return nil, &throwable.Exception{Class: throwable.Runtime, Message: throwable.String(cause), Cause: cause}
+			return nil, throwable.InRuntime(throwable.New(throwable.Terse, "Invalid rule specification: "+spec))
 		}
 		r, err := parseRule(match)
 		if err != nil {

@@ -49,6 +49,8 @@ type Option struct {
 
 	Help           bool   // --help and --version: given, no option is required
 	RequiredUnless string // required unless this option is given; "" for not required
+
+	AvailableWith []string // refused unless one of these options is given; nil for always available
 }
 
 // Parser holds the options of a command. Every Parser knows --help and --version.

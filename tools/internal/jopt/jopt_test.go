@@ -133,6 +133,33 @@ func TestEnum(t *testing.T) {
 	}
 }
 
+// TestAvailable checks that options which belong to others are refused without them, unless help is asked for.
+func TestAvailable(t *testing.T) {
+	of := func(name string, with ...string) Option { return Option{Name: name, AvailableWith: with} }
+	p := New(Option{Name: "list"}, Option{Name: "describe"}, of("members", "describe"), of("verbose", "describe"),
+		of("offsets", "describe"), of("state", "describe", "list"), of("type", "list"))
+	for args, want := range map[string]string{
+		"--describe --members --state":           "",
+		"--list --state --type":                  "",
+		"--list --members":                       "[members]",
+		"--state":                                "[state]",
+		"--list --offsets --verbose --members":   "[members, offsets, verbose]",
+		"--describe --type":                      "[type]",
+		"--list --offsets --verbose --help":      "",
+		"--list --describe --type --verbose":     "",
+		"--version --offsets --verbose --unused": "unused is not a recognized option",
+	} {
+		_, err := p.Parse(strings.Fields(args))
+		got := ""
+		if err != nil {
+			got = strings.TrimSuffix(strings.TrimPrefix(err.Error(), "Option(s) "), " are unavailable given other options on the command line")
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", args, got, want)
+		}
+	}
+}
+
 // TestOrder checks that options are known in the order and as often as they were given.
 func TestOrder(t *testing.T) {
 	set, err := testParser().Parse(strings.Fields("--topic x --server s -ab --topic=y --codec"))

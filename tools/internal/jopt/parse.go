@@ -1,6 +1,11 @@
 package jopt
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
+)
 
 // Parse reads a command line, without the command's name.
 func (p *Parser) Parse(args []string) (*Set, error) {
@@ -19,7 +24,13 @@ func (p *Parser) Parse(args []string) (*Set, error) {
 			return nil, err
 		}
 	}
-	return s, p.checkRequired(s)
+	if slices.ContainsFunc(p.options, func(o Option) bool { return o.Help && s.Has(o.Name) }) {
+		return s, nil
+	}
+	if err := p.checkRequired(s); err != nil {
+		return nil, err
+	}
+	return s, p.checkAvailable(s)
 }
 
 func looksLikeOption(word string) bool { return strings.HasPrefix(word, "-") && word != "-" }
@@ -87,9 +98,6 @@ func (s *Set) mark(name string) {
 func (p *Parser) checkRequired(s *Set) error {
 	var missing []string
 	for _, option := range p.options {
-		if option.Help && s.Has(option.Name) {
-			return nil
-		}
 		if option.RequiredUnless != "" && !s.Has(option.Name) && !s.Has(option.RequiredUnless) {
 			missing = append(missing, option.Name)
 		}
@@ -99,6 +107,22 @@ func (p *Parser) checkRequired(s *Set) error {
 	}
 	return &Error{Exception: "MissingRequiredOptionsException",
 		Message: "Missing required option(s) [" + strings.Join(missing, ", ") + "]"}
+}
+
+// checkAvailable refuses options that go with none of those given, naming them in the order of a Java HashMap.
+func (p *Parser) checkAvailable(s *Set) error {
+	var unavailable []string
+	for _, option := range p.options {
+		if option.AvailableWith != nil && s.Has(option.Name) && !s.Any(option.AvailableWith...) {
+			unavailable = append(unavailable, option.Name)
+		}
+	}
+	if unavailable == nil {
+		return nil
+	}
+	javamap.Sort(unavailable, -1, func(name string) int32 { return 31 + javamap.HashString(name) })
+	return &Error{Exception: "UnavailableOptionException",
+		Message: "Option(s) [" + strings.Join(unavailable, ", ") + "] are unavailable given other options on the command line"}
 }
 
 func unrecognized(name string) error {

@@ -101,8 +101,13 @@ func FromCode(code int16, message *string) error {
 }
 
 // InFuture returns err as a Java future throws it: wrapped in an ExecutionException.
-func InFuture(err error) *Exception {
-	return &Exception{Class: Execution, Message: String(err), Cause: From(err)}
+func InFuture(err error) *Exception { return wrap(Execution, err) }
+
+// InRuntime returns err wrapped in a RuntimeException, as code throws it that declares no exceptions.
+func InRuntime(err error) *Exception { return wrap(Runtime, err) }
+
+func wrap(class string, err error) *Exception {
+	return &Exception{Class: class, Message: String(err), Cause: From(err)}
 }
 
 // Code returns the protocol error code of err, 0 if it has none.
