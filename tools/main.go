@@ -22,6 +22,7 @@ import (
 	"github.com/gregor-mq/gregor/tools/configs"
 	"github.com/gregor-mq/gregor/tools/consume"
 	"github.com/gregor-mq/gregor/tools/elect"
+	"github.com/gregor-mq/gregor/tools/groups"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 	"github.com/gregor-mq/gregor/tools/logdirs"
 	"github.com/gregor-mq/gregor/tools/offsets"
@@ -35,8 +36,8 @@ import (
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
 	return []*tool.Command{
-		apiversions.Command(), cluster.Command(), configs.Command(), consume.Command(), elect.Command(), logdirs.Command(), offsets.Command(),
-		produce.Command(), reassign.Command(), records.Command(), topics.Command(),
+		apiversions.Command(), cluster.Command(), configs.Command(), consume.Command(), elect.Command(), groups.Command(), logdirs.Command(),
+		offsets.Command(), produce.Command(), reassign.Command(), records.Command(), topics.Command(),
 	}
 }
 

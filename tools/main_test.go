@@ -42,6 +42,10 @@ func TestNames(t *testing.T) {
 		{[]string{"kafka-cluster.sh", "cluster-id", "-h"}, "usage: kafka-cluster cluster-id [-h] [--config CONFIG]", "", 1},
 		{[]string{"gregorctl", "cluster", "--help"}, "Show the id of a cluster.", "", 0},
 		{[]string{"gregorctl", "cluster"}, "", "usage: kafka-cluster [-h] {cluster-id,unregister} ...", 1},
+		{[]string{"kafka-consumer-groups"}, "", "This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer group offsets.", 1},
+		{[]string{"kafka-consumer-groups.sh", "--list"}, "", `Missing required argument "[bootstrap-server]"`, 1},
+		{[]string{"gregorctl", "groups", "--help"}, "List, describe and delete consumer groups, reset and delete their offsets.", "", 0},
+		{[]string{"gregorctl", "groups", "--nonsense"}, "", "nonsense is not a recognized option", 1},
 		{[]string{"kafka-delete-records"}, "", "This tool helps to delete records of the given partitions down to the specified offset.", 1},
 	}
 	for _, tt := range tests {
@@ -69,6 +73,9 @@ func TestOptionsOfKafka(t *testing.T) {
 			"user-defaults version zk-tls-config-file zookeeper",
 		"kafka-reassign-partitions": "additional bootstrap-server broker-list cancel command-config disable-rack-aware execute generate help list " +
 			"preserve-throttles reassignment-json-file replica-alter-log-dirs-throttle throttle timeout topics-to-move-json-file verify version",
+		"kafka-consumer-groups": "all-groups all-topics bootstrap-server by-duration command-config delete delete-offsets describe dry-run execute export " +
+			"from-file group help list members offsets reset-offsets shift-by state timeout to-current to-datetime to-earliest to-latest to-offset " +
+			"topic type verbose version",
 		"kafka-log-dirs":       "bootstrap-server broker-list command-config describe help topic-list version",
 		"kafka-delete-records": "bootstrap-server command-config help offset-json-file version",
 		"kafka-get-offsets": "bootstrap-server broker-list command-config exclude-internal-topics help partitions time topic " +

@@ -145,17 +145,22 @@ var volatile = []struct {
 	{regexp.MustCompile(`salt=[^,]+,stored_key=[^,]+,server_key=[^,]+`), "salt=S,stored_key=S,server_key=S"},
 	{regexp.MustCompile(`node -?\d+ \(/[\d.:]+\)`), "node N"},
 	{regexp.MustCompile(`(deadlineMs|tries|nextAllowedTryMs)=\d+`), "$1=N"},
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
+	{regexp.MustCompile(`Spec@[0-9a-f]+`), "Spec@N"},
 	{regexp.MustCompile(`timed out at \d+ after \d+ attempt`), "timed out at N after N attempt"},
 }
 
 // leftOut are lines of a record that say what is not in it, and Java's own.
 var leftOut = regexp.MustCompile(`lines left out\]|the same \d+ more times\]|^\s*$`)
 
+// optionList is how a list of options begins.
+var optionList = regexp.MustCompile(`^Option\s+Description`)
+
 // normalize takes out of an output what differs from run to run.
 func normalize(lines []string) []string {
 	var normal []string
 	for _, line := range lines {
-		if strings.HasPrefix(line, "Option ") {
+		if optionList.MatchString(line) {
 			return append(normal, "[list of options left out, see flags.tsv]")
 		}
 		for _, v := range volatile {

@@ -166,7 +166,7 @@ func failure(env *tool.Env, err error) error {
 	case throwable.Code(err) == kerr.ClusterAuthorizationFailed.Code:
 		message, cause = "Not authorized to perform leader election", nil
 	default:
-		return &throwable.Exception{Class: throwable.Runtime, Message: throwable.String(throwable.InFuture(err)), Cause: throwable.InFuture(err)}
+		return throwable.InRuntime(throwable.InFuture(err))
 	}
 	fmt.Fprintln(env.Stdout, message)
 	return &throwable.Exception{Class: throwable.AdminCommand, Message: message, Cause: cause}

@@ -20,7 +20,7 @@ func selected(options *jopt.Set) ([]topic.Partition, error) {
 		}
 		data, err := tool.ReadFile(path)
 		if err != nil {
-			return nil, inRuntime(err)
+			return nil, throwable.InRuntime(err)
 		}
 		return parsePartitions(data)
 	}
@@ -35,11 +35,6 @@ func selected(options *jopt.Set) ([]topic.Partition, error) {
 	return []topic.Partition{{Topic: name, Index: index}}, nil
 }
 
-// inRuntime wraps err as Kafka's tool does: once for each level at which it is met.
-func inRuntime(err error) error {
-	return &throwable.Exception{Class: throwable.Runtime, Message: throwable.String(err), Cause: throwable.From(err)}
-}
-
 // parsePartitions reads a file of partitions, of which none may be there twice.
 func parsePartitions(data []byte) ([]topic.Partition, error) {
 	parsed, err := jackson.Parse(data)
@@ -48,7 +43,7 @@ func parsePartitions(data []byte) ([]topic.Partition, error) {
 	}
 	root, err := parsed.Object()
 	if err != nil {
-		return nil, inRuntime(err)
+		return nil, throwable.InRuntime(err)
 	}
 	value, ok := root.Get("partitions")
 	if !ok {
@@ -56,14 +51,14 @@ func parsePartitions(data []byte) ([]topic.Partition, error) {
 	}
 	elements, err := value.Array()
 	if err != nil {
-		return nil, inRuntime(err)
+		return nil, throwable.InRuntime(err)
 	}
 	partitions, duplicates := []topic.Partition{}, []topic.Partition(nil) // not nil: none, rather than all
 	seen := map[topic.Partition]int{}
 	for _, element := range elements {
 		p, err := parsePartition(element)
 		if err != nil {
-			return nil, inRuntime(err)
+			return nil, throwable.InRuntime(err)
 		}
 		switch seen[p]++; seen[p] {
 		case 1:

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -96,7 +95,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return err
 	}
-	offsets, failed := list(ctx, admin, partitions, req.timestamp)
+	offsets, failed := admin.ListOffsets(ctx, partitions, req.timestamp)
 	slices.SortFunc(partitions, func(a, b topic.Partition) int { return strings.Compare(a.String(), b.String()) })
 	for _, p := range partitions {
 		if err := failed[p]; err != nil {
@@ -176,47 +175,4 @@ func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([
 		return nil, throwable.New(throwable.Terse, "Could not match any topic-partitions with the specified filters")
 	}
 	return partitions, nil
-}
-
-// list asks the leaders for the offsets of partitions at a timestamp; -1 means that there is none.
-func list(ctx context.Context, admin *client.Admin, partitions []topic.Partition, timestamp int64) (
-	map[topic.Partition]int64, map[topic.Partition]error) {
-	offsets := map[topic.Partition]int64{}
-	ask := func(ctx context.Context, leader *kgo.Broker, asked []topic.Partition) (map[topic.Partition]error, error) {
-		resp, err := leader.RetriableRequest(ctx, newListOffsets(asked, timestamp))
-		if err != nil {
-			return nil, err
-		}
-		failed := map[topic.Partition]error{}
-		for _, t := range resp.(*kmsg.ListOffsetsResponse).Topics {
-			for _, p := range t.Partitions {
-				partition := topic.Partition{Topic: t.Topic, Index: p.Partition}
-				failed[partition] = throwable.FromCode(p.ErrorCode, nil)
-				offsets[partition] = p.Offset
-				if len(p.OldStyleOffsets) > 0 {
-					offsets[partition] = p.OldStyleOffsets[0]
-				}
-			}
-		}
-		return failed, nil
-	}
-	failed := admin.EachLeader(ctx, "listOffsets", partitions, ask)
-	return offsets, failed
-}
-
-func newListOffsets(partitions []topic.Partition, timestamp int64) *kmsg.ListOffsetsRequest {
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1
-	byName := func(a, b topic.Partition) int { return strings.Compare(a.Topic, b.Topic) }
-	client.ByTopic(slices.SortedStableFunc(slices.Values(partitions), byName), func(name string, indexes []int32) {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = name
-		for _, index := range indexes {
-			p := kmsg.NewListOffsetsRequestTopicPartition()
-			p.Partition, p.Timestamp, p.CurrentLeaderEpoch, p.MaxNumOffsets = index, timestamp, -1, 1
-			t.Partitions = append(t.Partitions, p)
-		}
-		req.Topics = append(req.Topics, t)
-	})
-	return req
 }

@@ -1,11 +1,9 @@
 package offsets
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
 
@@ -45,21 +43,5 @@ func TestFailures(t *testing.T) {
 				t.Errorf("got %d and %q, want 1 and %q", status, stderr.String(), tt.want)
 			}
 		})
-	}
-}
-
-func TestNewListOffsets(t *testing.T) {
-	req := newListOffsets([]topic.Partition{{Topic: "b", Index: 1}, {Topic: "a", Index: 0}, {Topic: "b", Index: 0}}, -3)
-	var got []string
-	for _, asked := range req.Topics {
-		for _, p := range asked.Partitions {
-			got = append(got, topic.Partition{Topic: asked.Topic, Index: p.Partition}.String())
-			if p.Timestamp != -3 || p.CurrentLeaderEpoch != -1 {
-				t.Errorf("%s is asked for at %d, epoch %d", asked.Topic, p.Timestamp, p.CurrentLeaderEpoch)
-			}
-		}
-	}
-	if want := []string{"a-0", "b-1", "b-0"}; !slices.Equal(got, want) || req.ReplicaID != -1 {
-		t.Errorf("asked for %v as %d, want %v as -1", got, req.ReplicaID, want)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -66,7 +65,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 		return err
 	}
 	fmt.Fprintln(env.Stdout, "Executing records delete operation")
-	watermarks, failed := deleteBefore(ctx, env, admin, offsets, order)
+	watermarks, failed := deleteBefore(ctx, admin, offsets, order)
 	fmt.Fprintln(env.Stdout, "Records delete operation completed:")
 	javamap.Sort(order, -1, javamap.HashPartition)
 	for _, p := range order {
@@ -81,7 +80,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 
 // deleteBefore asks the leaders to delete the records before offsets, and returns the partitions' low
 // watermarks and errors.
-func deleteBefore(ctx context.Context, env *tool.Env, admin *client.Admin, offsets map[topic.Partition]int64,
+func deleteBefore(ctx context.Context, admin *client.Admin, offsets map[topic.Partition]int64,
 	partitions []topic.Partition) (map[topic.Partition]int64, map[topic.Partition]error) {
 	watermarks := map[topic.Partition]int64{}
 	ask := func(ctx context.Context, leader *kgo.Broker, asked []topic.Partition) (map[topic.Partition]error, error) {
@@ -94,21 +93,13 @@ func deleteBefore(ctx context.Context, env *tool.Env, admin *client.Admin, offse
 			for _, p := range t.Partitions {
 				partition := topic.Partition{Topic: t.Topic, Index: p.Partition}
 				watermarks[partition], failed[partition] = p.LowWatermark, throwable.FromCode(p.ErrorCode, nil)
-				logFailure(env, partition, p.ErrorCode)
+				admin.LogUnexpected("DeleteRecordsHandler", fmt.Sprintf("DeleteRecords request for topic partition %s failed due to "+
+					"an unexpected error", partition), p.ErrorCode)
 			}
 		}
 		return failed, nil
 	}
-	return watermarks, admin.EachLeader(ctx, "deleteRecords", partitions, ask)
-}
-
-// logFailure logs an error that trying again does not mend.
-func logFailure(env *tool.Env, partition topic.Partition, code int16) {
-	if failure := kerr.TypedErrorForCode(code); env.Kafka && failure != nil && !failure.Retriable {
-		env.Log("ERROR", "org.apache.kafka.clients.admin.internals.DeleteRecordsHandler",
-			fmt.Sprintf("[AdminClient clientId=adminclient-1] DeleteRecords request for topic partition %s failed due to "+
-				"an unexpected error %s", partition, failure.Message))
-	}
+	return watermarks, admin.EachLeader(ctx, "deleteRecords", "DELETE_RECORDS", partitions, ask)
 }
 
 func newRequest(offsets map[topic.Partition]int64, partitions []topic.Partition) *kmsg.DeleteRecordsRequest {

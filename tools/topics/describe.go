@@ -222,5 +222,5 @@ func ignorable(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &throwable.Exception{Class: throwable.Runtime, Message: throwable.String(err), Cause: throwable.From(err)}
+	return throwable.InRuntime(err)
 }

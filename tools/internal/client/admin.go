@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -14,15 +13,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/apikeys"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
-
-// retryPause is how long an Admin waits before it asks again after a retriable answer.
-const retryPause = 100 * time.Millisecond
 
 // Admin asks a cluster what Kafka's AdminClient asks. Each call ends within default.api.timeout.ms.
 type Admin struct {
@@ -83,6 +78,14 @@ func OpenAdmin(env *tool.Env, properties clientconf.Properties) (*Admin, error) 
 // Close closes the connections.
 func (a *Admin) Close() { a.client.Close() }
 
+// WithTimeout returns the same Admin with another time for its calls, which share its connections. Only the first
+// needs to be closed.
+func (a *Admin) WithTimeout(timeout time.Duration) *Admin {
+	other := *a
+	other.timeout = timeout
+	return &other
+}
+
 // TimeoutMillis returns what a request tells the broker of how long it may take: the shorter of the time for
 // a request and the time for a call.
 func (a *Admin) TimeoutMillis() int32 { return int32(min(a.request, a.timeout).Milliseconds()) }
@@ -111,7 +114,10 @@ func (a *Admin) call(ctx context.Context, name string, req kmsg.Request,
 		send = a.sendController
 	}
 	for failed := 1; ; failed++ {
-		resp, err := send(ctx, req)
+		resp, err := kmsg.Response(nil), ctx.Err()
+		if err == nil { // else there is not even the time to connect
+			resp, err = send(ctx, req)
+		}
 		switch {
 		case err == nil:
 			return resp, nil
@@ -213,96 +219,6 @@ func (a *Admin) Cluster(ctx context.Context) (id string, brokers []kmsg.Metadata
 	}
 	slices.SortFunc(resp.Brokers, func(a, b kmsg.MetadataResponseBroker) int { return cmp.Compare(a.NodeID, b.NodeID) })
 	return id, resp.Brokers, nil
-}
-
-// Ask sends the part of a request that is about partitions to their leader. It returns the result of each
-// partition: nil, an error that stands, or a retriable one, after which the partition is asked for anew.
-type Ask func(ctx context.Context, leader *kgo.Broker, partitions []topic.Partition) (map[topic.Partition]error, error)
-
-// EachLeader asks the leader of each partition, and asks again those that are not there yet, until all
-// have answered or time is up. It returns the errors of partitions that failed.
-func (a *Admin) EachLeader(ctx context.Context, name string, partitions []topic.Partition, ask Ask) map[topic.Partition]error {
-	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, a.timeout)
-	defer cancel()
-	failed, open, tries := map[topic.Partition]error{}, slices.Clone(partitions), 0
-	for len(open) > 0 && ctx.Err() == nil {
-		tries++
-		open = a.askOnce(ctx, name, open, ask, failed)
-		if len(open) > 0 {
-			wait(ctx, retryPause)
-		}
-	}
-	now := time.Now()
-	for _, p := range open {
-		failed[p] = throwable.Newf(throwable.Timeout, "Call(callName=%s(api=METADATA), deadlineMs=%d, tries=%d, "+
-			"nextAllowedTryMs=%d) timed out at %d after %d attempt(s)", name, start.Add(a.timeout).UnixMilli(),
-			tries, now.Add(retryPause).UnixMilli(), now.UnixMilli(), tries)
-	}
-	return failed
-}
-
-// askOnce asks every leader once and returns the partitions to ask for again.
-func (a *Admin) askOnce(ctx context.Context, name string, partitions []topic.Partition, ask Ask,
-	failed map[topic.Partition]error) (again []topic.Partition) {
-	leaders, err := a.leaders(ctx, name, partitions)
-	if err != nil {
-		return partitions
-	}
-	byLeader := map[int32][]topic.Partition{}
-	for _, p := range partitions {
-		leader, known := leaders[p]
-		if !known {
-			again = append(again, p)
-			continue
-		}
-		byLeader[leader] = append(byLeader[leader], p)
-	}
-	for _, leader := range slices.Sorted(maps.Keys(byLeader)) {
-		asked := byLeader[leader]
-		answers, err := ask(ctx, a.client.Broker(int(leader)), asked)
-		for _, p := range asked {
-			answer := answers[p]
-			if err != nil && answer == nil {
-				answer = err
-			}
-			switch {
-			case answer == nil:
-			case throwable.Code(answer) == 0 || kerr.IsRetriable(kerr.ErrorForCode(throwable.Code(answer))):
-				again = append(again, p)
-			default:
-				failed[p] = answer
-			}
-		}
-	}
-	return again
-}
-
-// leaders returns the leaders of those partitions that have one.
-func (a *Admin) leaders(ctx context.Context, name string, partitions []topic.Partition) (map[topic.Partition]int32, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	seen := map[string]bool{}
-	for _, p := range partitions {
-		if !seen[p.Topic] {
-			seen[p.Topic] = true
-			t := kmsg.NewMetadataRequestTopic()
-			t.Topic = kmsg.StringPtr(p.Topic)
-			req.Topics = append(req.Topics, t)
-		}
-	}
-	resp, err := a.Metadata(ctx, name, req)
-	if err != nil {
-		return nil, fmt.Errorf("find leaders: %w", err)
-	}
-	leaders := map[topic.Partition]int32{}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if p.Leader >= 0 && t.Topic != nil {
-				leaders[topic.Partition{Topic: *t.Topic, Index: p.Partition}] = p.Leader
-			}
-		}
-	}
-	return leaders, nil
 }
 
 // wait returns after d, or when ctx is done.

@@ -27,7 +27,7 @@ func (a *Admin) Topics(ctx context.Context, names []string) (map[string]kmsg.Met
 		req.Topics = append(req.Topics, t)
 		failed[name] = throwable.FromCode(kerr.UnknownTopicOrPartition.Code, kmsg.StringPtr("Topic "+name+" not found."))
 	}
-	resp, err := a.Metadata(ctx, "describeTopics", req)
+	resp, err := a.Metadata(ctx, "listNodes", req) // Kafka's client asks for the nodes first
 	if err != nil {
 		return nil, nil, err
 	}

@@ -45,3 +45,18 @@ func Sort[K any](keys []K, capacity int, hash func(K) int32) {
 	}
 	slices.SortStableFunc(keys, func(a, b K) int { return bucket(a) - bucket(b) })
 }
+
+// Set returns keys without duplicates in the order of a HashSet that was made of a collection (new
+// HashSet<>(keys)).
+func Set[K comparable](keys []K, hash func(K) int32) []K {
+	seen := map[K]bool{}
+	var set []K
+	for _, key := range keys {
+		if !seen[key] {
+			seen[key] = true
+			set = append(set, key)
+		}
+	}
+	Sort(set, max(len(keys)*4/3+1, defaultCapacity), hash)
+	return set
+}

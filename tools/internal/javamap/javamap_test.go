@@ -52,3 +52,10 @@ func TestSortKeepsAll(t *testing.T) {
 		}
 	}
 }
+
+func TestSet(t *testing.T) {
+	got := Set([]string{"b", "a", "b", "c", "a"}, HashString)
+	if want := []string{"a", "b", "c"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
