@@ -119,11 +119,14 @@ func (s *Segment) Rename(suffix string) error {
 }
 
 // Delete removes the segment's files and closes it. Files that do not exist are no error. Readers
-// keep what they hold.
+// keep what they hold. Once only: what another segment has by the same names afterwards is not touched.
 func (s *Segment) Delete() error {
 	s.Abandon()
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
+	if s.deleted.Swap(true) {
+		return nil // whoever does it holds dir.mu, which keeps those names from being given away
+	}
 	var errs error
 	for kind := range kinds {
 		_, err := vfs.RemoveIfExists(s.dir.fs, s.pathLocked(kind))

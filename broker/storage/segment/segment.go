@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -52,7 +53,8 @@ type Segment struct {
 	base     int64
 	interval int
 	maxIndex int
-	suffix   string // under dir.mu
+	suffix   string      // under dir.mu
+	deleted  atomic.Bool // its files are gone, or being removed; stored under dir.mu, shared
 	log      vfs.Slot
 	offsets  index
 	times    index
@@ -90,6 +92,13 @@ func (s *Segment) Size() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.size
+}
+
+// IndexBytes returns the sizes of the offset index and the time index.
+func (s *Segment) IndexBytes() (offsets, times int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return int64(s.offsets.countLocked()) * offsetWidth, int64(s.times.countLocked()) * timeWidth
 }
 
 // Damage returns why an opened segment needs Recover before it is used: an index that is missing or
