@@ -137,6 +137,7 @@ func (m *Manager) Delete(p topic.Partition) error {
 	if err := l.online(); err != nil {
 		return err
 	}
+	defer l.pauseCleaning()()
 	path, err := l.retire()
 	if err != nil || path == "" {
 		return err
@@ -145,6 +146,11 @@ func (m *Manager) Delete(p topic.Partition) error {
 	delete(m.mu.logs, p)
 	m.mu.Unlock()
 	l.dir.remove(l)
+	if l.cleaned.Load() >= 0 {
+		if err := l.dir.checkpointCleaned(); err != nil {
+			return err
+		}
+	}
 	m.removeLater(l.dir, path, l.config.Load().FileDeleteDelayMs)
 	return nil
 }

@@ -42,10 +42,11 @@ type dir struct {
 	syncingMu sync.Mutex // held while names are synced
 	synced    int64      // guarded by syncingMu
 
-	checkpointMu sync.Mutex // held while a checkpoint is made and written; guards the three
+	checkpointMu sync.Mutex // held while a checkpoint is made and written; guards the four
 	recovery     checkpointFile
 	starts       checkpointFile
 	watermarks   checkpointFile
+	cleaned      checkpointFile
 
 	mu struct {
 		sync.Mutex
@@ -61,6 +62,7 @@ func newDir(path string, e *env, failed func(*dir, error)) *dir {
 		recovery:   checkpointFile{name: checkpoint.RecoveryPoints, of: recoveryPointOf},
 		starts:     checkpointFile{name: checkpoint.LogStarts, of: startOf},
 		watermarks: checkpointFile{name: checkpoint.HighWatermarks, of: highWatermarkOf},
+		cleaned:    checkpointFile{name: checkpoint.Cleaner, of: cleanedOf},
 	}
 	d.mu.logs = map[topic.Partition]*Log{}
 	d.created.Store(1)
@@ -143,6 +145,30 @@ func startOf(l *Log) (int64, bool) {
 	return start, len(segments) > 0 && start > segments[0].Base()
 }
 
+// cleanedOf: logs that were cleaned once, whatever their policy is now. A copy that is being made gets the offset
+// when it takes the place of its log.
+func cleanedOf(l *Log) (int64, bool) {
+	offset := l.cleaned.Load()
+	return offset, offset >= 0 && !l.IsFuture()
+}
+
+// cleanedDiffers reports whether cleaner-offset-checkpoint has something that is not true of the logs that were
+// loaded: an offset of a replica that is gone, or one beyond the end of a log that was cut.
+func (d *dir) cleanedDiffers() bool {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	logs := map[topic.Partition]*Log{}
+	for _, l := range d.snapshot() {
+		logs[l.partition] = l
+	}
+	for p, offset := range d.cleaned.holds {
+		if l := logs[p]; l == nil || l.IsFuture() || l.cleaned.Load() != offset {
+			return true
+		}
+	}
+	return false
+}
+
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.
 func (d *dir) checkpointRecoveryPoints() error { return d.checkpoint(&d.recovery) }
 
@@ -151,6 +177,9 @@ func (d *dir) checkpointStarts() error { return d.checkpoint(&d.starts) }
 
 // checkpointHighWatermarks writes the directory's replication-offset-checkpoint.
 func (d *dir) checkpointHighWatermarks() error { return d.checkpoint(&d.watermarks) }
+
+// checkpointCleaned writes the directory's cleaner-offset-checkpoint.
+func (d *dir) checkpointCleaned() error { return d.checkpoint(&d.cleaned) }
 
 func (d *dir) checkpoint(f *checkpointFile) error {
 	d.checkpointMu.Lock()
@@ -186,18 +215,18 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 
 // lowered rewrites the checkpoints that hold more for l than is true now, after l was truncated.
 func (d *dir) lowered(l *Log) error {
-	return d.correct(l.partition, l.recoveryPoint.Load(), l.start.Load(), l.highWatermark.Load())
+	return d.correct(l.partition, l.recoveryPoint.Load(), l.start.Load(), l.highWatermark.Load(), l.cleaned.Load())
 }
 
 // correct rewrites the checkpoints that hold an offset of p above these.
-func (d *dir) correct(p topic.Partition, recoveryPoint, start, watermark int64) error {
+func (d *dir) correct(p topic.Partition, recoveryPoint, start, watermark, cleaned int64) error {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
 	var err error
 	for _, c := range []struct {
 		file *checkpointFile
 		most int64
-	}{{&d.recovery, recoveryPoint}, {&d.starts, start}, {&d.watermarks, watermark}} {
+	}{{&d.recovery, recoveryPoint}, {&d.starts, start}, {&d.watermarks, watermark}, {&d.cleaned, cleaned}} {
 		if offset, ok := c.file.holds[p]; ok && offset > c.most && err == nil {
 			err = d.checkpointLocked(c.file)
 		}
@@ -272,5 +301,5 @@ func (d *dir) open() error {
 	if d.clean, _, err = checkpoint.TakeCleanShutdown(d.env.fs, d.path); err != nil {
 		return err
 	}
-	return errors.Join(d.readCheckpoint(&d.recovery), d.readCheckpoint(&d.starts), d.readCheckpoint(&d.watermarks))
+	return errors.Join(d.readCheckpoint(&d.recovery), d.readCheckpoint(&d.starts), d.readCheckpoint(&d.watermarks), d.readCheckpoint(&d.cleaned))
 }

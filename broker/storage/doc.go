@@ -27,18 +27,31 @@
 // Options.OnDirFailure is called once for the directory, and Options.OnAllDirsFailed once no
 // directory is left. An offline directory stays so until the broker restarts.
 //
+// # Old segments
+//
+// A log that is not compacted loses its oldest segments by retention.ms, retention.bytes and its start
+// offset, which the scheduler looks at (retention.go). A compacted one is the cleaner's: it makes new
+// segments of what is left of old ones, and removes those that are too old (cleaner.go has the design,
+// swap.go how one segment takes the place of others whatever happens). The segments that a log has
+// lost are renamed at once and removed after file.delete.delay.ms, since a reader may be at them.
+//
 // # Goroutines
 //
 // A Manager runs two goroutines, however many logs it has: the scheduler, for everything that is due
 // at a time (checkpoints, flush.ms, retention, producer expiry, delayed deletions), and the flusher,
-// which syncs rolled segments and writes small files. Close joins both. A log has no goroutine, timer or open file of its own.
+// which syncs rolled segments and writes small files; and log.cleaner.threads goroutines that compact.
+// Close joins them. A log has no goroutine, timer or open file of its own.
 //
 // # Lock order
 //
+//	cleaner.threads, cleaner.grabbing,
 //	Log.flushMu, Log.filesMu, Log.mu, dir.checkpointMu, dir.syncingMu, Manager.hooks,
-//	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, unsavedLogs.mu, package segment's
+//	then, each a leaf: Manager.mu, dir.mu, scheduler.mu, flusher.mu, unsavedLogs.mu, cleanerStates.mu,
+//	throttle.mu, package segment's
+//
+// Whoever pauses the cleaning of a log waits for one that is under way, and holds none of these.
 //
 // Log.mu is held while an append is written and while segments are rolled, cut or removed, but never
-// during an fsync of a rolled segment and never while a reader reads. The leaves are held for a few
+// during an fsync of a rolled or cleaned segment and never while a reader reads. The leaves are held for a few
 // instructions, never during I/O. Hooks are called without any lock.
 package storage

@@ -122,13 +122,14 @@ func (m *Manager) CreateFuture(p topic.Partition, path string) (*Log, error) {
 	m.publish(l)
 	l.SetConfig(*current.Config()) // which may have been changed before Reconfigure could see l
 	m.preferredDir(p)              // satisfied
+	m.env.states().abort(p)        // and it does not begin again as long as there is a future log
 	l.logger().Info("Created future log")
 	return l, nil
 }
 
 // createFuture makes an empty future log.
 func (d *dir) createFuture(p topic.Partition, c LogConfig) (*Log, error) {
-	if err := d.correct(p, 0, 0, 0); err != nil {
+	if err := d.correct(p, 0, 0, 0, -1); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(d.path, uniqueDirName(p, dirFuture))
@@ -223,6 +224,7 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 			return nil, err
 		}
 	}
+	defer current.pauseCleaning()()
 	if err := future.becomeCurrent(current); err != nil {
 		return nil, err
 	}
@@ -232,6 +234,10 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 	m.mu.Unlock()
 	future.logger().WithField("from", current.dir.path).Info("Moved the replica to another log directory")
 	m.replaced(current, future)
+	if future.cleaned.Load() >= 0 {
+		_ = future.dir.checkpointCleaned() // failures are logged there, and cost no more than another cleaning
+		_ = current.dir.checkpointCleaned()
+	}
 	return future, nil
 }
 
@@ -254,6 +260,8 @@ func (l *Log) becomeCurrent(current *Log) error {
 		_ = l.files.Rename(path)
 		return l.failed("promote", err)
 	}
+	l.cleaned.Store(current.cleaned.Load())
+	l.uncleanable.Store(current.uncleanable.Load())
 	l.future.Store(false)
 	// A leader has an epoch in its checkpoint that no record tells of yet.
 	if last, ok := current.epochs.Latest(); ok {

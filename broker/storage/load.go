@@ -112,6 +112,9 @@ func (m *Manager) loadDir(d *dir, replicas []found) {
 		done.Add(1)
 	})
 	d.loaded = !d.offline.Load()
+	if d.loaded && d.cleanedDiffers() {
+		_ = d.checkpointCleaned() // logged there
+	}
 	d.logger.WithFields(logrus.Fields{"logs": done.Load(), "took": time.Since(start)}).Info("Loaded log directory")
 }
 

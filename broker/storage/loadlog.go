@@ -21,6 +21,7 @@ func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
 	l.SetConfig(c)
 	l.firstUnstable.Store(math.MaxInt64)
 	l.lastFlush.Store(d.env.nowMs())
+	l.cleaned.Store(-1)
 	l.segments.Store(&[]*segment.Segment{})
 	l.mu.producers = producer.New(p.String())
 	l.drawJitterLocked()
@@ -39,7 +40,7 @@ func (l *Log) setEpochs(entries []epoch.Entry) error {
 
 // createLog makes an empty log.
 func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
-	if err := d.correct(p, 0, 0, 0); err != nil {
+	if err := d.correct(p, 0, 0, 0, -1); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(d.path, p.String())
@@ -85,6 +86,9 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 	d.checkpointMu.Lock()
 	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])
 	watermark := d.watermarks.holds[p]
+	if cleaned, ok := d.cleaned.holds[p]; ok && !l.IsFuture() {
+		l.cleaned.Store(cleaned)
+	}
 	d.checkpointMu.Unlock()
 
 	l.mu.Lock()
@@ -210,6 +214,10 @@ func (ld *loader) settle() error {
 	point := end
 	if !ld.clean {
 		point = max(start, min(ld.recoveryPoint, end))
+	}
+	if cleaned := ld.cleaned.Load(); cleaned > end {
+		ld.logger().WithField("end", end).WithField("cleaned", cleaned).Warn("Taking all of the log as dirty: it ends below what was cleaned")
+		ld.cleaned.Store(start)
 	}
 	ld.start.Store(start)
 	ld.end.Store(end)

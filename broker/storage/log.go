@@ -48,6 +48,8 @@ type Log struct {
 	recoveryPoint atomic.Int64
 	lastFlush     atomic.Int64 // ms since the epoch
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
+	cleaned       atomic.Int64 // first dirty offset, as cleaner-offset-checkpoint has it; -1: it was never cleaned
+	uncleanable   atomic.Bool  // a cleaning has failed: no other is tried until the broker restarts
 	closed        atomic.Bool  // stored under mu
 	future        atomic.Bool  // see future.go; stored under mu
 
@@ -64,6 +66,7 @@ type Log struct {
 		// snapshots are the offsets of the producer snapshots on disk, ascending; unsyncedSnapshots
 		// those that a crash may take.
 		snapshots, unsyncedSnapshots []int64
+		discarded                    []*segment.Segment // renamed, and to be removed after file.delete.delay.ms
 		smallFiles
 	}
 }
@@ -76,11 +79,22 @@ type env struct {
 	sched   *scheduler
 	flush   *flusher
 	unsaved *unsavedLogs
+	cleaner *cleaner // nil: logs are not cleaned
 
 	producerExpiry atomic.Int64 // in milliseconds
 }
 
 func (e *env) nowMs() int64 { return e.opts.Now().UnixMilli() }
+
+func (e *env) cleanerLogger() logrus.FieldLogger { return e.opts.CleanerLogger }
+
+// states returns what is known of cleanings; nil if there are none.
+func (e *env) states() *cleanerStates {
+	if e.cleaner == nil {
+		return nil
+	}
+	return e.cleaner.states
+}
 
 // Partition returns whose replica this is.
 func (l *Log) Partition() topic.Partition { return l.partition }
@@ -94,11 +108,15 @@ func (l *Log) Path() string { return l.files.Path() }
 // Config returns the configuration in force. It must not be changed.
 func (l *Log) Config() *LogConfig { return l.config.Load() }
 
-// SetConfig replaces the configuration. Appends that have begun finish under the old one.
+// SetConfig replaces the configuration. Appends that have begun finish under the old one, and a cleaning ends
+// if the log is not to be compacted any more.
 func (l *Log) SetConfig(c LogConfig) {
 	c.Policy.Partition = l.partition.String()
 	c.Policy.Compacted = c.Compact
-	l.config.Store(&c)
+	old := l.config.Swap(&c)
+	if old != nil && old.Compact && !c.Compact && !l.IsFuture() {
+		l.env.states().abort(l.partition)
+	}
 }
 
 // StartOffset returns the first offset that can be read (logStartOffset).

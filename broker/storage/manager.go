@@ -52,6 +52,9 @@ func Open(opts Options) (*Manager, error) {
 	m.cancel = cancel
 	m.loops.Go(func() { m.env.sched.run(ctx) })
 	m.loops.Go(func() { m.env.flush.run(ctx) })
+	if m.env.cleaner != nil {
+		m.env.cleaner.start()
+	}
 	return m, nil
 }
 
@@ -63,6 +66,9 @@ func open(opts Options) (*Manager, error) {
 	m := &Manager{opts: opts, cancel: func() {}}
 	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
 	m.env.unsaved = &unsavedLogs{sched: m.env.sched, flush: m.env.flush}
+	if opts.Cleaner != nil {
+		m.env.cleaner = newCleaner(m, *opts.Cleaner)
+	}
 	m.SetProducerExpiry(m.opts.ProducerExpiry)
 	m.SetRecoveryThreads(m.opts.RecoveryThreads)
 	m.mu.logs = map[topic.Partition]*Log{}
@@ -146,8 +152,20 @@ func (m *Manager) eachDir(f func(*dir) error) func() {
 // does so by itself every Options.HighWatermarkCheckpointInterval and at Close.
 func (m *Manager) CheckpointHighWatermarks() { m.eachDir((*dir).checkpointHighWatermarks)() }
 
+// checkRetention removes old segments, but for those of compacted logs: these are the cleaner's to remove, or, if there
+// is none, stay (LogManager.cleanupLogs). A log whose policy was compact a moment ago may be at the cleaner still; then
+// its turn comes with the next check.
 func (m *Manager) checkRetention() {
 	m.eachLog(func(l *Log) error {
+		if l.config.Load().Compact {
+			return nil
+		}
+		if !l.IsFuture() {
+			if !m.env.states().tryPause(l.partition) {
+				return nil
+			}
+			defer m.env.states().resume(l.partition)
+		}
 		_, err := l.deleteOldSegments(m.env.nowMs())
 		return err
 	})
@@ -235,6 +253,9 @@ func (m *Manager) Close() error {
 	m.mu.closed = true
 	m.mu.Unlock()
 	m.cancel()
+	if m.env.cleaner != nil {
+		m.env.cleaner.stop()
+	}
 	m.loops.Wait()
 	errs := make([]error, len(m.dirs))
 	var wg sync.WaitGroup

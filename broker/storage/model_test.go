@@ -83,6 +83,9 @@ type workload struct {
 	model, before model // now, and before the step under way
 	removing      bool  // the step under way removes everything
 	now           int64 // timestamps of records
+
+	compacted bool  // the log is compacted, see clean_crash_test.go
+	clock     clock // of a Manager with a cleaner
 }
 
 func crashConfig() LogConfig {
@@ -131,6 +134,11 @@ func (w *workload) run(n int) error {
 func (w *workload) open() error {
 	o := testOptions(w.fsys)
 	o.TopicConfig = func(string) LogConfig { return crashConfig() }
+	if w.compacted {
+		o.TopicConfig = func(string) LogConfig { return compactedCrashConfig() }
+		o.Cleaner = &CleanerConfig{}
+		o.Now = w.clock.time
+	}
 	var err error
 	if w.m, err = open(o); err == nil {
 		w.l = w.m.Log(orders)

@@ -37,6 +37,9 @@ type Options struct {
 	ProducerExpiryCheckInterval time.Duration // producer.id.expiration.check.interval.ms: 10 min
 	MaxTransactionTimeout       time.Duration // transaction.max.timeout.ms: 15 min
 
+	// Cleaner compacts logs; nil: nobody does (log.cleaner.enable=false), and logs of compacted topics grow.
+	Cleaner *CleanerConfig
+
 	// Now is the wall clock that timestamps, retention and expiry are judged by: time.Now.
 	Now func() time.Time
 
@@ -46,7 +49,8 @@ type Options struct {
 	OnDirFailure    func(dir string, err error)
 	OnAllDirsFailed func(err error)
 
-	Logger logrus.FieldLogger // required
+	Logger        logrus.FieldLogger // required
+	CleanerLogger logrus.FieldLogger // of the cleaner's events: Logger
 }
 
 func (o *Options) setDefaults() error {
@@ -58,6 +62,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Defaults.SegmentBytes == 0 {
 		o.Defaults = DefaultLogConfig()
+	}
+	if o.CleanerLogger == nil {
+		o.CleanerLogger = o.Logger
 	}
 	if o.TopicConfig == nil {
 		defaults := o.Defaults

@@ -61,9 +61,9 @@ func (ld *loader) recover() error {
 
 // forgetDoubtfulEpochs forgets the epochs that began at the recovery point or later: the checkpoint may say
 // what was true of a longer past of the log. The batches tell, as they do of all epochs if all of them are
-// read.
+// read, and none was compacted away.
 func (ld *loader) forgetDoubtfulEpochs(first int) error {
-	if first == 0 {
+	if first == 0 && !ld.compacted() {
 		return ld.epochs.Clear()
 	}
 	if ld.epochs.TruncateFromEnd(ld.recoveryPoint) {
@@ -193,7 +193,7 @@ func (ld *loader) noteEpoch(b record.Batch) error {
 // and its followers, comparing ends, would not notice. A gap is no loss if compaction made it, or the
 // copying of a compacted log: then there are gaps within the segments, too, or the topic says so.
 func (ld *loader) lostAfter(i int, whole bool) bool {
-	if i+1 == len(ld.segments) || !whole || ld.config.Load().Compact {
+	if i+1 == len(ld.segments) || !whole || ld.compacted() {
 		return false
 	}
 	next, err := ld.segments[i].NextOffset()

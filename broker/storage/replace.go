@@ -32,10 +32,10 @@ func (ld *loader) list() ([]fileName, error) {
 	return names, nil
 }
 
-// finishReplacements completes or undoes what compaction had begun. It may be interrupted by a crash
-// and run again at any point.
+// finishReplacements completes or undoes what compaction had begun (see replaceSegments). It may be
+// interrupted by a crash and run again at any point.
 //
-// A file that ends in .swap is the complete successor of others; it goes live, and what it replaces
+// A file that ends in .swap is part of the complete successor of others; it goes live, and what it replaces
 // goes. But if a .cleaned file is left, the replacement had not begun for its base and those above
 // (they are renamed from the highest down), so that those .swap files go and what they were made
 // from stays.
@@ -46,50 +46,79 @@ func finishReplacements(fsys vfs.FS, dir string, names []fileName) error {
 			minCleaned = min(minCleaned, n.base)
 		}
 	}
-	from, to := int64(math.MaxInt64), int64(-1)
-	var remove, swaps []fileName
-	for _, n := range names {
-		switch {
-		case n.suffix == segment.CleanedSuffix, n.suffix == segment.SwapSuffix && n.base >= minCleaned:
-			remove = append(remove, n)
-		case n.suffix == segment.SwapSuffix:
-			swaps = append(swaps, n)
-			if n.ext != segment.LogExt {
-				continue
-			}
-			next, err := swapEnd(fsys, dir, n.base)
-			if err != nil {
-				return err
-			}
-			from, to = min(from, n.base), max(to, next)
-		}
-	}
-	for _, n := range names {
-		if n.suffix == "" && n.base >= from && n.base < to {
-			remove = append(remove, n)
-		}
-	}
-	for _, n := range remove {
-		if err := fsys.Remove(filepath.Join(dir, n.full)); err != nil {
-			return err
-		}
-	}
-	if len(swaps) == 0 {
-		return nil
-	}
-	if err := fsys.SyncDir(dir); err != nil { // what is replaced must not come back beside its successor
+	undone := func(n fileName) bool { return n.suffix == segment.SwapSuffix && n.base >= minCleaned }
+	// The .cleaned files are the evidence against the .swap files, and go once those cannot come back.
+	if err := removeWhere(fsys, dir, names, undone); err != nil {
 		return err
 	}
-	// Indexes first: once the .log has its name, a missing index would have the segment recovered, and
-	// one that is in the way is removed with the next load.
-	slices.SortFunc(swaps, func(a, b fileName) int { return strings.Compare(b.full, a.full) })
-	for _, n := range swaps {
+	from, to, err := replacedRange(fsys, dir, names, undone)
+	if err != nil {
+		return err
+	}
+	// What is replaced must not come back beside its successor.
+	err = removeWhere(fsys, dir, names, func(n fileName) bool {
+		replaced := n.suffix == "" && n.ext != segment.SnapshotExt && n.base >= from && n.base < to
+		return replaced || n.suffix == segment.CleanedSuffix
+	})
+	if err != nil {
+		return err
+	}
+	// The .log first: an index that has its name while the .log has not would be taken for the old segment's by the
+	// next load. Where it is the index that has not, the next load gives it its name.
+	var logs, indexes []fileName
+	for _, n := range names {
+		switch {
+		case n.suffix != segment.SwapSuffix || undone(n):
+		case n.ext == segment.LogExt:
+			logs = append(logs, n)
+		default:
+			indexes = append(indexes, n)
+		}
+	}
+	for _, n := range append(logs, indexes...) {
 		final := strings.TrimSuffix(n.full, segment.SwapSuffix)
 		if err := fsys.Rename(filepath.Join(dir, n.full), filepath.Join(dir, final)); err != nil {
 			return err
 		}
 	}
 	return fsys.SyncDir(dir)
+}
+
+// removeWhere removes files, if there are any, for good.
+func removeWhere(fsys vfs.FS, dir string, names []fileName, which func(fileName) bool) error {
+	n := 0
+	for _, name := range names {
+		if !which(name) {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(dir, name.full)); err != nil {
+			return err
+		}
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	return fsys.SyncDir(dir)
+}
+
+// replacedRange returns the range of the base offsets that .swap files replace, but for those undone: from the
+// first one's base up to the end of the last one's records. A segment behind that has nothing left that is not
+// somewhere behind it as well, or it would have been in the range.
+func replacedRange(fsys vfs.FS, dir string, names []fileName, undone func(fileName) bool) (from, to int64, err error) {
+	from, to = math.MaxInt64, -1
+	for _, n := range names {
+		if n.suffix != segment.SwapSuffix || n.ext != segment.LogExt || undone(n) {
+			continue
+		}
+		next, err := swapEnd(fsys, dir, n.base)
+		if err != nil {
+			return 0, 0, err
+		}
+		// Of an empty one its own base at least: an index of the old segment must not go with it.
+		from, to = min(from, n.base), max(to, next, n.base+1)
+	}
+	return from, to, nil
 }
 
 // swapEnd returns the offset after the last record of the .log.swap file at base.
@@ -114,7 +143,7 @@ func swapEnd(fsys vfs.FS, dir string, base int64) (int64, error) {
 // back, if one behind them stayed away: its file ends in .deleted, so that the log begins after it.
 // Only a log that is not compacted can tell, since compaction leaves such files as well.
 func (ld *loader) removeLeftovers() error {
-	if ld.config.Load().Compact {
+	if ld.compacted() {
 		return nil
 	}
 	for i := len(ld.segments) - 2; i >= 0; i-- {

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -129,30 +128,14 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	base := kept[0].Base()
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
-	for _, s := range old {
-		if err := s.Rename(segment.DeletedSuffix); err != nil {
-			return l.failed("delete a segment", err)
-		}
+	if err := l.discardInOrderLocked(c, old); err != nil {
+		return l.failed("delete a segment", err)
 	}
 	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {
 		return l.failed("delete producer snapshots", err)
 	}
 	l.logger().WithField("segments", n).WithField("offset", base).Info("Deleted segments, the log starts anew")
-	l.env.sched.after(milliseconds(c.FileDeleteDelayMs), func() { l.removeFiles(old) })
 	return nil
-}
-
-// removeFiles removes the files of segments that left the log some time ago.
-func (l *Log) removeFiles(segments []*segment.Segment) {
-	if l.online() != nil {
-		return
-	}
-	for _, s := range segments {
-		if err := s.Delete(); err != nil && !errors.Is(err, segment.ErrClosed) {
-			_ = l.failed("delete a segment", err) // logged there
-			return
-		}
-	}
 }
 
 // milliseconds converts ms to a Duration, the largest one if it does not fit.

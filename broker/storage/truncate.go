@@ -15,6 +15,9 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("%w: cannot truncate log %s to %d", ErrOffsetOutOfRange, l.partition, offset)
 	}
+	if segments := *l.segments.Load(); len(segments) > 0 && offset < segments[len(segments)-1].Base() {
+		defer l.pauseCleaning()()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
@@ -28,7 +31,9 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset < (*l.segments.Load())[0].Base() { // there is one, since the log is not empty
 		return l.truncateFullyLocked(offset)
 	}
-	if err := l.beginCutLocked(offset, min(l.start.Load(), offset), offset); err != nil {
+	segments := *l.segments.Load()
+	active := segments[floor(segments, offset)].Base()
+	if err := l.beginCutLocked(offset, min(l.start.Load(), offset), offset, active); err != nil {
 		return err
 	}
 	if err := l.cutLocked(offset); err != nil {
@@ -43,6 +48,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("%w: cannot start log %s at %d", ErrOffsetOutOfRange, l.partition, offset)
 	}
+	defer l.pauseCleaning()()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
@@ -52,16 +58,31 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	return l.truncateFullyLocked(offset)
 }
 
+// pauseCleaning keeps the cleaner off the log until the function that it returns is called. No lock of the log
+// may be held.
+func (l *Log) pauseCleaning() (resume func()) {
+	if l.IsFuture() {
+		return func() {}
+	}
+	states := l.env.states()
+	states.pause(l.partition)
+	return func() { states.resume(l.partition) }
+}
+
 // beginCutLocked makes ready for the removal of everything from first on. The end goes at once, so that
 // no reader begins to read what is being removed. The recovery point goes down to first durably: if a
 // crash undoes some of the removals and not others, the recovery looks there, and finds the gap. It
 // requires mu.
-func (l *Log) beginCutLocked(first, start, end int64) error {
+//
+// active is the base offset of the segment that is written to afterwards: what is dirty begins there at the latest,
+// since the cleaner must look at its records once it is not written to any more.
+func (l *Log) beginCutLocked(first, start, end, active int64) error {
 	l.mu.cuts++
 	l.end.Store(end)
 	l.start.Store(start)
 	l.highWatermark.Store(max(start, min(l.highWatermark.Load(), end)))
 	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), first))
+	l.cleaned.Store(min(l.cleaned.Load(), active))
 	return l.dir.lowered(l)
 }
 
@@ -124,7 +145,7 @@ func (l *Log) truncateFullyLocked(offset int64) error {
 	if len(old) > 0 {
 		first = min(old[0].Base(), offset)
 	}
-	if err := l.beginCutLocked(first, offset, offset); err != nil {
+	if err := l.beginCutLocked(first, offset, offset, offset); err != nil {
 		return err
 	}
 	if err := l.removeAllLocked(old); err != nil {

@@ -1,0 +1,255 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// TestClean: of each key the last value is left, at its offset, whoever asks for it how.
+func TestClean(t *testing.T) {
+	fsys := vfs.NewMem()
+	m := openCleaner(t, fsys, nil)
+	l := mustCreate(t, m, orders, compactConfig())
+	versions(t, l, 10, "a", "b", "c")
+	active := l.active().Base()
+	before := contents(t, l)
+	if !cleanOnce(m) || cleanOnce(m) {
+		t.Fatal("not cleaned once")
+	}
+	want := slices.DeleteFunc(slices.Clone(before), func(r string) bool { // of what was dirty the last versions
+		var offset int64
+		_, _ = fmt.Sscanf(r, "%d:", &offset)
+		return offset < active-3
+	})
+	if got := contents(t, l); !slices.Equal(got, want) {
+		t.Errorf("left: %q\nwant: %q", got, want)
+	}
+	if got := checkpointed(t, fsys, "data"); !slices.Equal(got, []string{fmt.Sprintf("orders-0:%d", active)}) {
+		t.Errorf("cleaner-offset-checkpoint: %v", got)
+	}
+	if l.StartOffset() != 0 || l.EndOffset() != 30 {
+		t.Errorf("log is %d to %d", l.StartOffset(), l.EndOffset())
+	}
+	if got := readAll(t, l, 3, l.EndOffset()); len(got) == 0 || got[0].BaseOffset() != active-3 {
+		t.Errorf("read at an offset that was compacted away: %v", got)
+	}
+	if found, ok, err := l.LookupTimestamp(testNow - 5); !ok || err != nil || found.Offset != active-3 {
+		t.Errorf("lookup by time: %v %v %v", found, ok, err)
+	}
+}
+
+// TestCleanedFiles: the old segments' files stay for file.delete.delay.ms, and whoever reads from them goes on.
+func TestCleanedFiles(t *testing.T) {
+	fsys := vfs.NewMem()
+	m := openCleaner(t, fsys, nil)
+	c := compactConfig()
+	c.FileDeleteDelayMs = 0 // but no earlier than the scheduler runs, which is below
+	l := mustCreate(t, m, orders, c)
+	versions(t, l, 10, "a", "b", "c")
+	bases := l.Segments()
+	modified := time.UnixMilli(testNow - 3600_000)
+	for _, s := range *l.segments.Load() {
+		if err := s.SetLastModified(modified); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := l.Read(0, 1000, l.EndOffset(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Section.Release()
+	c.SegmentBytes = 900 // two of them, and so one from two
+	l.SetConfig(c)
+	cleanAll(m)
+	names := fileNames(t, fsys, l)
+	for _, base := range bases[:len(bases)-1] {
+		if name := strings.TrimLeft(fmt.Sprintf("%d.log.deleted", base), ""); !slices.Contains(names, name) {
+			t.Errorf("no %s among %v", name, names)
+		}
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".swap") || strings.HasSuffix(n, ".cleaned") }) {
+		t.Errorf("left over: %v", names)
+	}
+	if at, err := (*l.segments.Load())[0].LastModified(); err != nil || !at.Equal(modified) {
+		t.Errorf("cleaned segment is of %v, want that of its sources, %v (%v)", at, modified, err)
+	}
+	m.env.sched.runDue(context.Background())
+	names = fileNames(t, fsys, l)
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".deleted") }) {
+		t.Errorf("not removed: %v", names)
+	}
+	if now := l.Segments(); len(now) >= len(bases)-1 {
+		t.Fatalf("segments %v became %v", bases, now)
+	}
+	for _, base := range bases[1:] {
+		name := fmt.Sprintf("%d.snapshot", base)
+		if is, want := slices.Contains(names, name), slices.Contains(l.Segments(), base); is != want {
+			t.Errorf("%s is there: %v, its segment: %v", name, is, want)
+		}
+	}
+	data := make([]byte, r.Section.Size())
+	if n, err := r.Section.ReadAt(data, 0); n != len(data) {
+		t.Errorf("a reader of an old segment got %d of %d bytes: %v", n, len(data), err)
+	}
+}
+
+// TestCleanTwiceWithinDelay: a cleaned segment that is replaced in its turn has the name of one whose files are to be
+// removed still. A reader that has the first one's place in mind must not get bytes of the second one.
+func TestCleanTwiceWithinDelay(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := testOptions(fsys)
+	o.Cleaner = &CleanerConfig{}
+	o.MaxOpenFiles = 1
+	m, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	l := mustCreate(t, m, orders, compactConfig())
+	versions(t, l, 10, "a", "b", "c")
+	first := (*l.segments.Load())[0]
+	cleanAll(m)
+	second := (*l.segments.Load())[0]
+	if first == second || first.Base() != second.Base() {
+		t.Fatal("not replaced")
+	}
+	if _, err := first.Read(0, l.EndOffset(), 100, true); err != nil {
+		t.Fatalf("the files of a replaced segment are not there any more: %v", err)
+	}
+	versions(t, l, 10, "a", "b", "c")
+	cleanAll(m)
+	if _, err := first.Read(1, l.EndOffset(), 100, true); !removed(err) {
+		t.Errorf("read from a segment whose name another one has: %v", err)
+	}
+	m.env.sched.runDue(context.Background())
+	if _, err := second.Read(0, l.EndOffset(), 100, true); err != nil {
+		t.Errorf("the files of the segment replaced last are not there any more: %v", err)
+	}
+}
+
+// TestTombstones: one stays for delete.retention.ms from the cleaning that has found it, and takes all before it along.
+func TestTombstones(t *testing.T) {
+	now := &clock{testNow}
+	m := openCleaner(t, vfs.NewMem(), now)
+	c := compactConfig()
+	c.DeleteRetentionMs = 1000
+	l := mustCreate(t, m, orders, c)
+	versions(t, l, 5, "a", "b")
+	put(t, l, "a")
+	for i := range 8 { // the active segment is not cleaned
+		put(t, l, fmt.Sprintf("filler%d=0", i))
+	}
+	cleanAll(m)
+	has := func(text string) bool {
+		return slices.ContainsFunc(contents(t, l), func(r string) bool { _, rest, _ := strings.Cut(r, ":"); return rest == text })
+	}
+	if !has("a") || has("a=4") || !has("b=4") {
+		t.Fatalf("after the first cleaning: %q", contents(t, l))
+	}
+	now.now += 999
+	versions(t, l, 8, "c")
+	cleanAll(m)
+	if !has("a") {
+		t.Error("the tombstone has gone too early")
+	}
+	now.now++
+	versions(t, l, 8, "c")
+	cleanAll(m)
+	if has("a") {
+		t.Errorf("the tombstone is there after delete.retention.ms: %q", contents(t, l))
+	}
+}
+
+// TestCleanRestart: what was cleaned is the same after a stop, and cleaning goes on where it was.
+func TestCleanRestart(t *testing.T) {
+	fsys := vfs.NewMem()
+	m := openCleaner(t, fsys, nil)
+	l := mustCreate(t, m, orders, compactConfig())
+	versions(t, l, 10, "a", "b", "c")
+	cleanAll(m)
+	want, cleaned := contents(t, l), l.cleaned.Load()
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m = openCleaner(t, fsys, nil)
+	l = m.Log(orders)
+	if got := contents(t, l); !slices.Equal(got, want) || l.cleaned.Load() != cleaned {
+		t.Errorf("after a restart %q, clean up to %d; before %q, %d", got, l.cleaned.Load(), want, cleaned)
+	}
+	if cleanOnce(m) {
+		t.Error("cleaned again what is clean")
+	}
+}
+
+// TestPartialMap: if there is no memory for the keys of all that is dirty, a cleaning ends where it was full.
+func TestPartialMap(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := testOptions(fsys)
+	o.Cleaner = &CleanerConfig{DedupeBufferSize: 24 * 20}
+	m, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	l := mustCreate(t, m, orders, compactConfig())
+	for i := range 200 {
+		put(t, l, fmt.Sprintf("k%d=%d", i%50, i))
+	}
+	n := 0
+	for cleanOnce(m) {
+		if n++; n == 2 && l.cleaned.Load() > 60 {
+			t.Errorf("clean up to %d with memory for 18 keys at a time", l.cleaned.Load())
+		}
+	}
+	if n < 3 {
+		t.Errorf("%d cleanings", n)
+	}
+	left := contents(t, l)
+	state := map[string]string{}
+	for _, r := range left {
+		_, rest, _ := strings.Cut(r, ":")
+		key, value, _ := strings.Cut(rest, "=")
+		state[key] = value
+	}
+	for i := 150; i < 200; i++ {
+		if key := fmt.Sprintf("k%d", i%50); state[key] != fmt.Sprint(i) {
+			t.Errorf("%s is %s, want %d", key, state[key], i)
+		}
+	}
+	if len(left) > 50+30 { // the active segment, and the last dirty one
+		t.Errorf("%d records are left", len(left))
+	}
+}
+
+// TestUncleanable: a log with bytes that are no records is not cleaned, but served; others are cleaned.
+func TestUncleanable(t *testing.T) {
+	fsys := vfs.NewMem()
+	m := openCleaner(t, fsys, nil)
+	bad, good := mustCreate(t, m, orders, compactConfig()), mustCreate(t, m, partition(1), compactConfig())
+	versions(t, bad, 10, "a", "b", "c")
+	versions(t, good, 10, "a", "b", "c")
+	f, err := fsys.OpenFile(bad.Path()+"/00000000000000000000.log", vfs.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0xff}, 80); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for range 3 {
+		cleanOnce(m)
+	}
+	if !bad.uncleanable.Load() || good.uncleanable.Load() || good.cleaned.Load() <= 0 || bad.Err() != nil {
+		t.Errorf("bad: %v %v, good: %v %d", bad.uncleanable.Load(), bad.Err(), good.uncleanable.Load(), good.cleaned.Load())
+	}
+	if names := fileNames(t, fsys, bad); slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, ".cleaned") }) {
+		t.Errorf("left over: %v", names)
+	}
+	versions(t, bad, 1, "d") // it takes records still
+}

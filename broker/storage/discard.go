@@ -1,0 +1,78 @@
+package storage
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+)
+
+// discardLocked gives the files of segments that have left the log the names of files to be removed, and has them
+// removed after file.delete.delay.ms: readers that began before may still be at them. The names are durable once the
+// log's directory is synced. It requires mu.
+func (l *Log) discardLocked(c *LogConfig, old []*segment.Segment) error {
+	for _, s := range old {
+		if err := l.hastenLocked(s.Base()); err != nil {
+			return err
+		}
+		if err := s.Rename(segment.DeletedSuffix); err != nil {
+			return err
+		}
+		l.mu.discarded = append(l.mu.discarded, s)
+	}
+	l.env.sched.after(milliseconds(c.FileDeleteDelayMs), func() { l.removeFiles(old) })
+	return nil
+}
+
+// discardInOrderLocked is discardLocked for the first segments of a log. If it is compacted, no crash must bring back
+// one of them without those behind it: a key would have a value that a later one had replaced. Of other logs the next
+// start finds that out (see removeLeftovers). It requires mu.
+func (l *Log) discardInOrderLocked(c *LogConfig, old []*segment.Segment) error {
+	if !l.compacted() {
+		return l.discardLocked(c, old)
+	}
+	for i := range old {
+		if i > 0 {
+			if err := l.files.Sync(); err != nil {
+				return err
+			}
+		}
+		if err := l.discardLocked(c, old[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compacted reports whether there may be gaps between offsets because the log is, or was, compacted.
+func (l *Log) compacted() bool { return l.config.Load().Compact || l.cleaned.Load() >= 0 }
+
+// hastenLocked removes the files of a segment with that base offset that was discarded before: a segment that
+// compaction has made has the base offset of one that it has replaced, and when it is discarded in its turn, a
+// reader at the old one must not find the files of the new one by the same names. Such a reader starts over. It
+// requires mu.
+func (l *Log) hastenLocked(base int64) error {
+	i := slices.IndexFunc(l.mu.discarded, func(s *segment.Segment) bool { return s.Base() == base })
+	if i < 0 {
+		return nil
+	}
+	s := l.mu.discarded[i]
+	l.mu.discarded = slices.Delete(l.mu.discarded, i, i+1)
+	return s.Delete()
+}
+
+// removeFiles removes the files of segments that were discarded some time ago, if they are still there.
+func (l *Log) removeFiles(old []*segment.Segment) {
+	if l.online() != nil {
+		return
+	}
+	for _, s := range old {
+		if err := s.Delete(); err != nil && !errors.Is(err, segment.ErrClosed) {
+			_ = l.failed("delete a segment", err) // logged there
+			return
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.discarded = slices.DeleteFunc(l.mu.discarded, func(s *segment.Segment) bool { return slices.Contains(old, s) })
+}
