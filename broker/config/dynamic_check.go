@@ -65,7 +65,7 @@ func (c *Config) CheckChange(next *Config) *Problem {
 		return nil
 	}
 	for _, check := range []func(*Config, map[string]bool) (property, text string){
-		c.checkListenerPools, c.checkThreads, c.checkLocalRetention, c.checkListenerChange,
+		c.checkListenerPools, c.checkThreads, c.checkLocalRetention, c.checkListenerChange, c.checkCleaner,
 	} {
 		if property, text := check(next, changed); text != "" {
 			return &Problem{Property: property, Text: "Invalid value org.apache.kafka.common.config.ConfigException: " + text +
@@ -136,6 +136,29 @@ func checkThreadCount(name string, before, after int) string {
 		return text + fmt.Sprintf("not be greater than double the current value %d", before)
 	}
 	return ""
+}
+
+// dynamicCleanerProperties are the properties that the cleaner reads while it runs (LogCleaner.ReconfigurableConfigs).
+var dynamicCleanerProperties = []string{
+	"log.cleaner.threads", "log.cleaner.dedupe.buffer.size", "log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size",
+	"message.max.bytes", "log.cleaner.io.max.bytes.per.second", "log.cleaner.backoff.ms",
+}
+
+// checkCleaner keeps the cleaner from losing or gaining too many threads at once (LogCleaner.validateReconfiguration).
+func (c *Config) checkCleaner(next *Config, changed map[string]bool) (property, text string) {
+	const name = "log.cleaner.threads"
+	if !c.Bool("log.cleaner.enable") || !slices.ContainsFunc(dynamicCleanerProperties, func(name string) bool { return changed[name] }) {
+		return "", ""
+	}
+	switch before, after := c.Int(name), next.Int(name); {
+	case after < 1:
+		return name, "Log cleaner threads should be at least 1"
+	case after < before/2:
+		return name, fmt.Sprintf("Log cleaner threads cannot be reduced to less than half the current value %d", before)
+	case after > before*2:
+		return name, fmt.Sprintf("Log cleaner threads cannot be increased to more than double the current value %d", before)
+	}
+	return "", ""
 }
 
 // checkLocalRetention keeps what of tiered storage stays here within what is kept at all (DynamicLogConfig).

@@ -68,11 +68,13 @@ func TestDynamicPropertiesAreFollowed(t *testing.T) {
 		return told{logConfig(topic), limits, listeners(c), c.AdvertisedListeners(), []any{
 			c.Int("num.replica.fetchers"), c.Millis("producer.id.expiration.ms"), c.Int("num.recovery.threads.per.data.dir"),
 			throttles.leader.Rate(), throttles.follower.Rate(), throttles.dirs.Rate(), asked.verifying(),
+			cleanerConfig(c),
 		}}
 	}
 	values := map[string]string{
 		"listeners": "PLAINTEXT://:1", "advertised.listeners": "PLAINTEXT://h:1", "max.connections.per.ip.overrides": "10.0.0.1:1",
 		"compression.type": "gzip", "log.message.timestamp.type": "LogAppendTime", "log.cleanup.policy": "compact", "compression.gzip.level": "5",
+		"log.cleaner.dedupe.buffer.size": "2000000", "log.cleaner.min.cleanable.ratio": "1",
 	}
 	static := load(t, "broker.id=1")
 	for p := range config.Properties() {

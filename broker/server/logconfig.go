@@ -1,6 +1,8 @@
 package server
 
 import (
+	"cmp"
+
 	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage"
@@ -19,6 +21,18 @@ func logConfig(t *config.Topic) storage.LogConfig {
 	c.DeleteRetentionMs, c.MinCleanableRatio = t.DeleteRetentionMs, t.MinCleanableRatio
 	c.MinInSyncReplicas, c.UncleanLeaderElection, c.DownConversion = t.MinInSyncReplicas, t.UncleanElection, t.DownConversion
 	return c
+}
+
+// cleanerConfig returns how logs are compacted.
+func cleanerConfig(c *config.Config) storage.CleanerConfig {
+	return storage.CleanerConfig{
+		Threads:           cmp.Or(c.Int("log.cleaner.threads"), -1), // 0 asks for none
+		DedupeBufferSize:  c.Int64("log.cleaner.dedupe.buffer.size"),
+		LoadFactor:        c.Float("log.cleaner.io.buffer.load.factor"),
+		IOBufferSize:      c.Int("log.cleaner.io.buffer.size"),
+		MaxBytesPerSecond: c.Float("log.cleaner.io.max.bytes.per.second"),
+		Backoff:           c.Millis("log.cleaner.backoff.ms"),
+	}
 }
 
 func policy(t *config.Topic) record.Policy {

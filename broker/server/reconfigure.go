@@ -36,6 +36,7 @@ func (s *Server) resizeFetchers(_, now *config.Config) error {
 func (s *Server) changeLogs(before, now *config.Config) error {
 	s.storage.SetProducerExpiry(now.Millis("producer.id.expiration.ms"))
 	s.storage.SetRecoveryThreads(now.Int("num.recovery.threads.per.data.dir"))
+	s.storage.SetCleaner(cleanerConfig(now))
 	old, err := before.Topic(nil)
 	if err != nil {
 		return err

@@ -182,7 +182,14 @@ func (s *Server) startStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var cleaner *storage.CleanerConfig
+	if s.cfg.Bool("log.cleaner.enable") {
+		c := cleanerConfig(s.cfg)
+		cleaner = &c
+	}
 	s.storage, err = storage.Open(storage.Options{
+		Cleaner:                         cleaner,
+		CleanerLogger:                   s.named("kafka.log.LogCleaner"),
 		Dirs:                            s.cfg.LogDirs(),
 		Defaults:                        logConfig(defaults),
 		TopicConfig:                     func(topic string) storage.LogConfig { c, _ := configs(topic); return c },
