@@ -1,0 +1,189 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// pipe consumes topic orders and produces to topic copies what it reads, in transactions with the offsets, some of which it aborts.
+func pipe(t *testing.T, ctx context.Context, c *cluster.Cluster, id int) {
+	s, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(c.Addrs()...), kgo.TransactionalID(fmt.Sprint("pipe-", id)), kgo.DefaultProduceTopic("copies"),
+		kgo.ConsumerGroup("pipes"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
+	)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer s.Close()
+	for turn := 0; ctx.Err() == nil; turn++ {
+		fetches := s.PollRecords(ctx, 50)
+		if fetches.NumRecords() == 0 {
+			continue
+		}
+		if err := s.Begin(); err != nil {
+			t.Error(err)
+			return
+		}
+		fetches.EachRecord(func(r *kgo.Record) { s.Produce(ctx, kgo.StringRecord(string(r.Value)), nil) })
+		end := kgo.TransactionEndTry(turn%4 != 3)
+		// What the session refuses to commit, because of a rebalance or a dead broker, is read again.
+		if _, err := s.End(context.WithoutCancel(ctx), end); err != nil {
+			t.Logf("pipe %d: %v", id, err)
+		}
+	}
+}
+
+// TestExactlyOnce: several processes consume, transform and produce with the offsets in the transaction, some come and go, one
+// broker is killed. Every record is copied once.
+func TestExactlyOnce(t *testing.T) {
+	const records = 3000
+	c := startTransactions(t, 3, nil)
+	createAssigned(t, c, "copies", []int32{2, 3, 4}, []int32{3, 4, 2})
+	awaitISR(c, "orders", 3, 3)
+	awaitISR(c, topic.ConsumerOffsets, 3, 3)
+	produceValues(t, c, "orders", 0, records)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan struct{})
+	var running atomic.Int32
+	start := func(ctx context.Context, id int) {
+		running.Add(1)
+		go func() {
+			pipe(t, ctx, c, id)
+			if running.Add(-1) == 0 {
+				close(done)
+			}
+		}()
+	}
+	start(ctx, 0)
+	start(ctx, 1)
+	passing, leave := context.WithCancel(ctx)
+	start(passing, 2)
+	killed := c.Leader(topic.ConsumerOffsets, 0)
+	seen := copies(t, c, records, func(n int) {
+		switch {
+		case n > records/4 && passing.Err() == nil:
+			leave()
+			c.Kill(killed)
+			c.Restart(killed)
+		}
+	})
+	leave()
+	stop()
+	<-done
+	for i := range records {
+		if n := seen[fmt.Sprint(i)]; n != 1 {
+			t.Errorf("record %d was copied %d times", i, n)
+		}
+	}
+	requireCommitted(t, c, "pipes", "orders", records)
+}
+
+// copies reads topic copies until n different values have been seen and nothing more comes, and returns how often each was. progress
+// is told how many different ones there are.
+func copies(t *testing.T, c *cluster.Cluster, n int, progress func(int)) map[string]int {
+	t.Helper()
+	client := c.Client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeTopics("copies"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	seen := map[string]int{}
+	for end := time.Now().Add(2 * patience); len(seen) < n; progress(len(seen)) {
+		if time.Now().After(end) {
+			t.Errorf("%d of %d records were copied", len(seen), n)
+			break
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) { seen[string(r.Value)]++ })
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	client.PollFetches(ctx).EachRecord(func(r *kgo.Record) { seen[string(r.Value)]++ })
+	return seen
+}
+
+// TestHangingTransactions: Kafka's tool finds a transaction that no coordinator knows of on a partition of Gregor's, and ends it
+// (KIP-664).
+func TestHangingTransactions(t *testing.T) {
+	c := startTransactions(t, 1, cluster.Props{"transaction.partition.verification.enable": "false"})
+	want := transact(t, transactional(c, "tx"), "a", 3)
+	p := newProducer(t, c)
+	started := time.Now().Add(-time.Hour)
+	p.sendTxn(started)
+	run := func(args ...string) string {
+		t.Helper()
+		return string(cluster.MustTool(t, nil, "kafka-transactions", append([]string{"--bootstrap-server", c.Bootstrap()}, args...)...))
+	}
+	producers := run("describe-producers", "--topic", "orders", "--partition", "0")
+	row := regexp.MustCompile(`(?m)^` + fmt.Sprint(p.id) + `\s+0\s+-1\s+1\s+(\d+)\s+(\d+)`).FindStringSubmatch(producers)
+	if row == nil || row[1] != fmt.Sprint(started.UnixMilli()) {
+		t.Fatalf("describe-producers prints\n%s\nwant producer %d with sequence 1 at %d", producers, p.id, started.UnixMilli())
+	}
+	if got := run("list"); !strings.Contains(got, "CompleteAbort") {
+		t.Errorf("list prints %q, want the transaction that was aborted last", got)
+	}
+	if got := run("describe", "--transactional-id", "tx"); !strings.Contains(got, "CompleteAbort") {
+		t.Errorf("describe prints %q", got)
+	}
+	hanging := run("find-hanging", "--broker-id", "2", "--max-transaction-timeout", "30")
+	if lines := strings.Split(strings.TrimSpace(hanging), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "orders") || !strings.Contains(lines[1], fmt.Sprint(p.id)) {
+		t.Fatalf("find-hanging prints\n%s\nwant one transaction of producer %d", hanging, p.id)
+	}
+	start, err := strconv.ParseInt(row[2], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, transact(t, transactional(c, "tx"), "b", 1)...)
+	slices.Sort(want)
+	run("abort", "--topic", "orders", "--partition", "0", "--start-offset", fmt.Sprint(start))
+	sameValues(t, "franz-go", readCommitted(t, c, len(want)), want)
+	requireStable(t, c, true)
+	if hanging := run("find-hanging", "--broker-id", "2", "--max-transaction-timeout", "30"); strings.Contains(hanging, "orders") {
+		t.Errorf("find-hanging prints after the abort\n%s", hanging)
+	}
+}
+
+// sendTxn produces a batch of two records in a transaction that nobody has begun.
+func (p *producer) sendTxn(at time.Time) {
+	p.t.Helper()
+	b := record.NewBuilder(record.MagicV2, record.BuilderOptions{
+		LeaderEpoch: -1, Transactional: true, Producer: &record.ProducerInfo{ID: p.id, Epoch: p.epoch},
+	})
+	for range 2 {
+		if err := b.Append(record.Record{Timestamp: at.UnixMilli(), Value: []byte("hangs")}); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	batch, err := b.Build(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req := kmsg.NewPtrProduceRequest()
+	name := "nobody's"
+	req.TransactionID, req.Acks, req.TimeoutMillis = &name, -1, 10_000
+	part := kmsg.NewProduceRequestTopicPartition()
+	part.Records = batch
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: "orders", Partitions: []kmsg.ProduceRequestTopicPartition{part}}}
+	resp, err := req.RequestWith(deadline(p.t), p.client)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if code := resp.Topics[0].Partitions[0].ErrorCode; code != 0 {
+		p.t.Fatalf("produce: error %d", code)
+	}
+}
