@@ -231,7 +231,29 @@ func checkDerived(l *Log, m *model, batches []record.Batch) error {
 			return fmt.Errorf("producer %d of batch %d is unknown", b.ProducerID(), b.BaseOffset())
 		}
 	}
+	if err := checkStable(l, want); err != nil {
+		return err
+	}
 	return checkAborted(l, batches, aborted)
+}
+
+// checkStable compares the last stable offset with what the producers' state says, which is no longer needed. That a
+// marker lies above the high watermark may be forgotten in a restart, as in Kafka: its transaction is decided all the same.
+func checkStable(l *Log, producers *producer.State) error {
+	hw := l.HighWatermark()
+	most := hw
+	if open, ok := producers.FirstUndecidedOffset(); ok && open >= l.StartOffset() {
+		most = min(most, open)
+	}
+	producers.SetHighWatermark(hw)
+	least := hw
+	if unstable, ok := producers.FirstUnstableOffset(); ok {
+		least = min(least, max(unstable, l.StartOffset()))
+	}
+	if got := l.LastStableOffset(); got < least || got > most {
+		return fmt.Errorf("last stable offset %d, high watermark %d, should be from %d to %d", got, hw, least, most)
+	}
+	return nil
 }
 
 // checkAborted asks for each batch of an aborted transaction as if it was all that was read.
