@@ -49,7 +49,6 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func acquireBatch(h *Handler) *batch {
 	b := batches.Get().(*batch)
 	b.h, b.now = h, h.Now()
-	b.verifies = h.Verify != nil && h.Verifying()
 	return b
 }
 
@@ -83,6 +82,9 @@ func (b *batch) add(r *request.Request) error {
 		return err
 	}
 	req.KeepLast()
+	if req.Transactional && !b.verifies {
+		b.verifies = b.h.Verify != nil && b.h.Verifying()
+	}
 	j := job{request: r, decoded: req, response: wire.NewProduceResponse(r.Version)}
 	refused, planned := refuseWhole(req), len(b.appends)
 	if refused != nil {
