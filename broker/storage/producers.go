@@ -116,14 +116,16 @@ func (l *Log) replayLocked(b record.Batch, s *segment.Segment) error {
 }
 
 // loadProducersLocked rebuilds the producer state as of offset end: the newest usable snapshot at or
-// below it, and what segments hold from there on. It requires mu.
+// below it, and what segments hold from there on. If nobody was known at end or later, nobody is known
+// before, and a segment need not be read for it (UnifiedLog.rebuildProducerState). It requires mu.
 func (l *Log) loadProducersLocked(segments []*segment.Segment, end int64) error {
+	nobody := l.mu.producers.IsEmpty() && l.mu.producers.End() >= end
 	if err := l.loadSnapshotLocked(end); err != nil {
 		return err
 	}
 	from := l.mu.producers.End()
 	for _, s := range segments[max(0, floor(segments, from)):] {
-		if s.Base() >= end {
+		if s.Base() >= end || nobody {
 			break
 		}
 		err := s.EachBatch(max(from, s.Base()), func(b record.Batch) error {
