@@ -24,7 +24,7 @@ func pipe(t *testing.T, ctx context.Context, c *cluster.Cluster, id int) {
 	s, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(c.Addrs()...), kgo.TransactionalID(fmt.Sprint("pipe-", id)), kgo.DefaultProduceTopic("copies"),
 		kgo.ConsumerGroup("pipes"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.FetchMaxWait(100*time.Millisecond),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
 	)
 	if err != nil {
