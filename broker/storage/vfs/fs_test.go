@@ -90,6 +90,27 @@ func TestFileReadsWhatWasWritten(t *testing.T) {
 	})
 }
 
+// TestManyBuffersAreWritten goes beyond what systems take at a time.
+func TestManyBuffersAreWritten(t *testing.T) {
+	both(t, func(t *testing.T, fsys FS, dir string) {
+		f := must(fsys.OpenFile(filepath.Join(dir, "f"), ReadWrite|Create))(t)
+		defer f.Close()
+		var bufs [][]byte
+		var want []byte
+		for i := range 5000 {
+			bufs = append(bufs, []byte{byte(i), byte(i >> 8)}[:i%3])
+			want = append(want, bufs[i]...)
+		}
+		if n, err := f.WriteVAt(bufs, 7); n != len(want) || err != nil {
+			t.Fatalf("wrote %d of %d bytes, %v", n, len(want), err)
+		}
+		got := make([]byte, len(want))
+		if _, err := f.ReadAt(got, 7); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("read something else, %v", err)
+		}
+	})
+}
+
 func TestNames(t *testing.T) {
 	both(t, func(t *testing.T, fsys FS, dir string) {
 		path := func(name string) string { return filepath.Join(dir, name) }

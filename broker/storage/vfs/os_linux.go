@@ -7,8 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxBuffers is how many buffers the system takes with one call (IOV_MAX).
+const maxBuffers = 1024
+
 // WriteVAt implements File.
-func (f osFile) WriteVAt(bufs [][]byte, off int64) (int, error) {
+func (f osFile) WriteVAt(bufs [][]byte, off int64) (written int, err error) {
+	for len(bufs) > 0 {
+		some := bufs[:min(len(bufs), maxBuffers)]
+		n, err := f.writeVAt(some, off+int64(written))
+		written += n
+		if err != nil {
+			return written, err
+		}
+		bufs = bufs[len(some):]
+	}
+	return written, nil
+}
+
+// writeVAt is WriteVAt for at most maxBuffers buffers.
+func (f osFile) writeVAt(bufs [][]byte, off int64) (int, error) {
 	total := 0
 	for _, b := range bufs {
 		total += len(b)
