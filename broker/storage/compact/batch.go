@@ -14,7 +14,6 @@ func (f *Filter) batch(b record.Batch) error {
 		return err
 	}
 	if v.drop && !v.stays {
-		f.run = -1
 		return nil
 	}
 	left, err := f.records(b, &v)
@@ -23,27 +22,29 @@ func (f *Filter) batch(b record.Batch) error {
 	}
 	f.stats.Records += int64(left.read)
 	if left.count == 0 {
-		f.run = -1
 		if v.stays {
-			f.made(record.AppendEmpty(f.out, b), 0)
+			f.pieces.endRun()
+			f.note(f.pieces.made(record.AppendEmpty(f.pieces.out, b)), 0)
 		}
 		return nil
 	}
 	horizon, hasHorizon := b.DeleteHorizon()
 	setHorizon := !hasHorizon && b.Magic() >= record.MagicV2 && (left.tombstone || v.timed)
 	if left.count == left.read && !setHorizon && !left.mixed {
-		f.asIs(b, left.count)
+		f.pieces.asIs(f.kept.Read, f.kept.Read+len(b))
+		f.note(b, left.count)
 		return nil
 	}
 	if setHorizon {
 		horizon = f.opts.NowMs + f.opts.DeleteRetentionMs
 		f.kept.Horizons++
 	}
+	f.pieces.endRun()
 	out, err := f.rebuild(b, &v, &left, horizon)
 	if err != nil {
 		return err
 	}
-	f.made(out, left.count)
+	f.note(f.pieces.made(out), left.count)
 	return nil
 }
 
@@ -111,25 +112,6 @@ func (f *Filter) keeps(v *verdict, offset int64, key []byte, hasValue bool) bool
 	}
 	last, ok := f.opts.Map.Get(key)
 	return !ok || offset >= last
-}
-
-// made adds to kept the batch that out has more than f.out, with so many records.
-func (f *Filter) made(out []byte, records int) {
-	b := record.Batch(out[len(f.out):len(out):len(out)])
-	f.out, f.run = out, -1
-	f.kept.Pieces = append(f.kept.Pieces, b)
-	f.note(b, records)
-}
-
-// asIs adds to kept the batch b, which follows what has been looked at of the chunk.
-func (f *Filter) asIs(b record.Batch, records int) {
-	if k := &f.kept; f.run >= 0 {
-		k.Pieces[len(k.Pieces)-1] = f.data[f.run : k.Read+len(b) : k.Read+len(b)]
-	} else {
-		k.Pieces = append(k.Pieces, b)
-		f.run = k.Read
-	}
-	f.note(b, records)
 }
 
 // note accounts for a batch that is kept.

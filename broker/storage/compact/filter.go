@@ -45,9 +45,7 @@ type Filter struct {
 	producers    map[int64]LastRecord
 	retainLegacy bool
 	kept         Kept
-	data         []byte // the chunk
-	run          int    // where in it the last piece begins, if that is a run which may go on; else -1
-	out          []byte // rebuilt batches of the last call
+	pieces       pieces
 
 	// For the batch that is being looked at:
 	cursor     record.Cursor
@@ -82,8 +80,8 @@ type Kept struct {
 	// Read is how many bytes of the chunk were looked at: its whole batches. The next chunk begins behind
 	// them. 0 means that the chunk does not hold a whole batch (record.PeekSize tells how much that takes).
 	Read int
-	// Pieces are whole batches, to be written in this order. Those that are kept as they are alias the
-	// chunk, and those that follow each other there are one piece.
+	// Pieces are whole batches, to be written in this order. Those that are kept as they are and follow each
+	// other are one piece, which aliases the chunk unless it is short.
 	Pieces [][]byte
 	Bytes  int64 // of all pieces
 	// MaxTimestamp is the largest timestamp of the batches, record.NoTimestamp if there is none, and
@@ -104,13 +102,15 @@ type Kept struct {
 // the pass.
 func (f *Filter) Filter(data []byte) (*Kept, error) {
 	f.kept = Kept{
-		Pieces: f.kept.Pieces[:0], Aborted: f.kept.Aborted[:0],
+		Aborted:      f.kept.Aborted[:0],
 		MaxTimestamp: record.NoTimestamp, OffsetOfMaxTimestamp: -1, FirstOffset: -1, LastOffset: -1,
 	}
-	f.data, f.run, f.out = data, -1, f.out[:0]
+	f.pieces.reset(data)
 	for {
 		b, _, err := record.Next(data[f.kept.Read:])
 		if errors.Is(err, record.ErrShort) {
+			f.pieces.endRun()
+			f.kept.Pieces = f.pieces.list
 			return &f.kept, nil
 		}
 		if err == nil {

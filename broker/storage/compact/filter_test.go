@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -185,5 +186,20 @@ func TestCleaningDoesNotAllocate(t *testing.T) {
 	})
 	if got > 0 {
 		t.Errorf("%v allocations", got)
+	}
+}
+
+func TestShortRunsAreWrittenTogether(t *testing.T) {
+	var log, want []byte
+	for i := range int64(500) {
+		dead := batchOf(t, record.BuilderOptions{}, kv{2 * i, "a", "1"})
+		alive := batchOf(t, record.BuilderOptions{}, kv{2*i + 1, fmt.Sprint(i), "1"})
+		log, want = slices.Concat(log, dead, alive), append(want, alive...)
+	}
+	log = append(log, batchOf(t, record.BuilderOptions{}, kv{1000, "a", "2"})...)
+	f := NewFilter(FilterOptions{Map: indexed(t, log)}, new(Stats))
+	kept, err := f.Filter(log[:len(log)-1]) // without the last, which only makes others dead
+	if err != nil || len(kept.Pieces) > 2 || !bytes.Equal(slices.Concat(kept.Pieces...), want) {
+		t.Errorf("%d pieces, %v", len(kept.Pieces), err)
 	}
 }

@@ -95,12 +95,12 @@ func (f *Filter) decide(left *remains) {
 	}
 }
 
-// rebuild appends to f.out a batch of the records of b that stay.
+// rebuild appends to what has been made a batch of the records of b that stay.
 func (f *Filter) rebuild(b record.Batch, v *verdict, left *remains, horizon int64) ([]byte, error) {
 	if b.Magic() < record.MagicV2 {
 		return f.rebuildMessages(b, v)
 	}
-	f.reducer.Begin(f.out, b, horizon)
+	f.reducer.Begin(f.pieces.out, b, horizon)
 	switch {
 	case left.forgotten:
 		noKey := f.stats.NoKey // they have been counted
@@ -166,5 +166,5 @@ func (f *Filter) rebuildMessages(b record.Batch, v *verdict) ([]byte, error) {
 		}
 	}
 	f.stats.NoKey = noKey
-	return builder.Build(f.out)
+	return builder.Build(f.pieces.out)
 }
