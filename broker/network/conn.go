@@ -257,7 +257,11 @@ func (c *conn) admit(s *slot) error {
 		c.mu.heavy++
 	}
 	c.mu.Unlock()
-	if c.batch++; c.batch >= corkMax || heavy {
+	switch c.batch++; {
+	case c.batch >= corkMax:
+		c.handleGathered() // what came before s: its answers leave together, not one by one once the cork is out
+		c.uncork()
+	case heavy:
 		c.uncork()
 	}
 	return nil

@@ -50,8 +50,8 @@ func TestRepliesKeepOrderWhateverOrderTheyComeIn(t *testing.T) {
 	}
 }
 
-// Requests for one API that come together are handed over together, and the order of all requests is
-// what it was.
+// Requests for one API that come together are handed over together, their answers leave together, and the order of
+// all requests is what it was.
 func TestRequestsThatComeTogetherAreHandledTogether(t *testing.T) {
 	const n = 100
 	var mu sync.Mutex
@@ -61,6 +61,12 @@ func TestRequestsThatComeTogetherAreHandledTogether(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		most = max(most, len(rs))
+		c := rs[0].To.(*slot).c
+		c.mu.Lock()
+		if len(rs) > 1 && !c.mu.corked {
+			t.Errorf("each of %d answers leaves by itself", len(rs))
+		}
+		c.mu.Unlock()
 		for _, r := range rs {
 			handled = append(handled, r.CorrelationID)
 			echo(r)
