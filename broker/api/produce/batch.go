@@ -1,9 +1,12 @@
 package produce
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica"
@@ -73,7 +76,8 @@ func (b *batch) drop(r *request.Request, reason error) {
 }
 
 // add decodes a request and plans its appends. What it is refused for is in its response; one that
-// cannot be decoded is dropped, for the error returned.
+// cannot be decoded is dropped, for the error returned. The error may also be why a request with acks=0 is
+// refused, which ends the connection as well.
 func (b *batch) add(r *request.Request) error {
 	req := wire.AcquireProduceRequest()
 	if err := req.Parse(r.Version, r.Body); err != nil {
@@ -95,6 +99,20 @@ func (b *batch) add(r *request.Request) error {
 	b.jobs = append(b.jobs, j)
 	if b.verifies && req.Transactional && refused == nil {
 		b.verify(planned)
+	}
+	return b.jobs[len(b.jobs)-1].failure()
+}
+
+// failure returns what is wrong with a request to which the client expects no answer: an error can only be told by
+// closing the connection.
+func (j *job) failure() error {
+	if j.decoded.Acks != 0 {
+		return nil
+	}
+	for i := range j.response.Len() {
+		if code := j.response.At(i).ErrorCode; code != 0 {
+			return fmt.Errorf("produce with acks=0 failed: %w", kerr.ErrorForCode(code))
+		}
 	}
 	return nil
 }
@@ -208,11 +226,15 @@ func (j *job) finish(h *Handler, now time.Time) {
 		j.request.Drop(j.dropped)
 		return
 	}
-	acks, timeout := j.decoded.Acks, time.Duration(j.decoded.Timeout)*time.Millisecond
+	acks, timeout, failure := j.decoded.Acks, time.Duration(j.decoded.Timeout)*time.Millisecond, j.failure()
 	j.decoded.Release()
 	switch {
+	case failure != nil:
+		j.response.Recycle()
+		j.request.Drop(failure)
 	case acks == 0:
-		h.unacknowledged(j.request, j.response)
+		j.response.Recycle()
+		j.request.Reply(nil)
 	case len(j.waiting) == 0:
 		j.request.Reply(j.response)
 	default:

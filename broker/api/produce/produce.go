@@ -8,7 +8,6 @@ package produce
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -56,7 +55,8 @@ func (h *Handler) Handle(r *request.Request) {
 // HandleAll handles requests of one connection in order. What they bring for one partition is written
 // together.
 //
-// One that cannot be parsed ends the connection: what was sent behind it is not looked at.
+// One that cannot be parsed ends the connection, and so does one with acks=0 that is refused: what was sent behind it
+// is not looked at. If it fails only when it is appended, what came together with it is in the log by then, or about to be.
 func (h *Handler) HandleAll(rs []*request.Request) {
 	b := acquireBatch(h)
 	var broken error
@@ -114,19 +114,6 @@ func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, err error) 
 			}
 		}
 	}
-}
-
-// unacknowledged ends a request to which the client expects no answer: an error can only be told by
-// closing the connection.
-func (h *Handler) unacknowledged(r *request.Request, resp *wire.ProduceResponse) {
-	defer resp.Recycle()
-	for i := range resp.Len() {
-		if code := resp.At(i).ErrorCode; code != 0 {
-			r.Drop(fmt.Errorf("produce with acks=0 failed: %w", kerr.ErrorForCode(code)))
-			return
-		}
-	}
-	r.Reply(nil)
 }
 
 // replica returns where records are to be appended, or why they are not.

@@ -481,3 +481,24 @@ func TestRequestsBehindAnUnreadableOneAreDropped(t *testing.T) {
 		t.Errorf("the log ends at %d, want 1", got)
 	}
 }
+
+// What is behind a request without an answer that is refused is not looked at either; what is in front of it is, and its own
+// other partitions.
+func TestRequestsBehindARefusedOneWithoutAcksAreDropped(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 3, []int32{1}, nil)
+	batch := func() []byte { return fixture.Batch(t, 1, 10, record.BuilderOptions{}) }
+	refused := produceRequest(9, 0, "nowhere", 0, batch())
+	refused.Topics = append(refused.Topics, produceRequest(9, 0, "orders", 1, batch()).Topics...)
+	calls := several(handler(b), produceRequest(9, 0, "orders", 0, batch()), refused, produceRequest(9, 0, "orders", 2, batch()))
+	for i, ends := range []bool{false, true, true} {
+		if err := calls[i].Dropped(); (err != nil) != ends {
+			t.Errorf("request %d ends the connection: %v, want %v", i, err, ends)
+		}
+	}
+	for index, want := range []int64{1, 1, 0} {
+		if got := b.Storage.Log(topic.Partition{Topic: "orders", Index: int32(index)}).EndOffset(); got != want {
+			t.Errorf("partition %d ends at %d, want %d", index, got, want)
+		}
+	}
+}
