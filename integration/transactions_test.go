@@ -254,6 +254,22 @@ func TestFencedProducer(t *testing.T) {
 	sameValues(t, "franz-go", readCommitted(t, c, len(want)), want)
 }
 
+// TestKcatTransaction: librdkafka's producer puts what it is given into one transaction.
+func TestKcatTransaction(t *testing.T) {
+	c := startTransactions(t, 2, nil)
+	var want []string
+	for i := range 500 {
+		want = append(want, fmt.Sprint("v", i))
+	}
+	slices.Sort(want)
+	cluster.Kcat(t, strings.NewReader(strings.Join(want, "\n")+"\n"), "-P", "-b", c.Bootstrap(), "-t", "orders", "-X", "transactional.id=kcat")
+	sameValues(t, "franz-go", readCommitted(t, c, len(want)), want)
+	described, err := kadm.NewClient(c.Client()).DescribeTransactions(deadline(t), "kcat")
+	if err != nil || described["kcat"].State != "CompleteCommit" {
+		t.Errorf("the transaction is %+v, %v", described["kcat"], err)
+	}
+}
+
 // TestJavaTransactions: Kafka's own transactional producer, which is pipelined, in many transactions.
 func TestJavaTransactions(t *testing.T) {
 	c := startTransactions(t, 2, nil)
