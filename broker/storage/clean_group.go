@@ -48,7 +48,7 @@ func (x *cleaning) cleanGroups(upTo int64) error {
 		return x.log.failed("look at a segment", err)
 	}
 	filter := compact.NewFilter(compact.FilterOptions{
-		Map: x.keys, NowMs: x.now, DeleteRetentionMs: x.config.DeleteRetentionMs,
+		Map: x.keys, FirstUncleanable: x.end, NowMs: x.now, DeleteRetentionMs: x.config.DeleteRetentionMs,
 	}, &x.stats)
 	limits := groupLimits{bytes: int64(x.config.SegmentBytes), index: int64(x.config.SegmentIndexBytes), end: x.end}
 	for _, group := range groupSegments(between(segments, 0, upTo), limits) {

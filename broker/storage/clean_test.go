@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
@@ -163,6 +164,37 @@ func TestTombstones(t *testing.T) {
 	cleanAll(m)
 	if has("a") {
 		t.Errorf("the tombstone is there after delete.retention.ms: %q", contents(t, l))
+	}
+}
+
+// TestLastBatchLeavesItsHeader: the last segment that is cleaned still says where it ends, though all of its records
+// have gone, here because their transaction was aborted.
+func TestLastBatchLeavesItsHeader(t *testing.T) {
+	m := openCleaner(t, vfs.NewMem(), nil)
+	c := compactConfig()
+	c.SegmentBytes = 100 // each batch has its own
+	l := mustCreate(t, m, orders, c)
+	lead := func(records []byte, origin record.Origin) {
+		t.Helper()
+		if _, err := l.AppendLeader(records, AppendOptions{Origin: origin, Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
+		l.SetHighWatermark(l.EndOffset())
+	}
+	txn := func(sequence int32, text string) []byte {
+		return keyed(t, batchOpts{timestamp: testNow, txn: true, producer: &record.ProducerInfo{ID: 7, Sequence: sequence}}, text)
+	}
+	put(t, l, "a=1")
+	lead(txn(0, "b=1"), record.Client)
+	lead(record.AppendMarker(nil, record.MarkerOptions{ProducerID: 7, Timestamp: testNow}), record.Coordinator)
+	c.SegmentBytes = 1000
+	l.SetConfig(c)
+	lead(txn(1, "b=2"), record.Client) // what is known of the producer is here from now on
+	lead(record.AppendMarker(nil, record.MarkerOptions{Marker: record.Marker{Commit: true}, ProducerID: 7, Timestamp: testNow}), record.Coordinator)
+	cleanAll(m)
+	left := readAll(t, l, 0, l.EndOffset())
+	if len(left) != 5 || left[1].Count() != 0 || left[1].LastOffset() != 1 {
+		t.Fatalf("left: %x", left)
 	}
 }
 
