@@ -25,6 +25,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -171,6 +172,7 @@ func (p *partition) checkLocked() *kerr.Error {
 
 // with runs do on a group under its partition's lock, and then acts on the effects. If there is no such group,
 // one is made where create says so; else do gets nil, and no lock is held. The error is checkLocked's: do is not run.
+// groupID is not kept.
 func (c *Coordinator) with(groupID string, create bool, do func(g *group.Group, now time.Time)) *kerr.Error {
 	p := c.partitionOf(groupID)
 	now := time.Now()
@@ -181,8 +183,8 @@ func (c *Coordinator) with(groupID string, create bool, do func(g *group.Group, 
 	}
 	e := p.groups[groupID]
 	if e == nil && create {
-		e = &entry{Group: group.New(groupID, &c.opts.Groups, now)}
-		p.groups[groupID] = e
+		e = &entry{Group: group.New(strings.Clone(groupID), &c.opts.Groups, now)}
+		p.groups[e.ID] = e
 	}
 	if e == nil {
 		p.mu.Unlock()

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // reader takes fields off the front of src and remembers that one was missing: after that every
 // field is zero and nothing is left. Check bad once, at the end.
@@ -134,3 +137,6 @@ func (r *reader) skipTags() {
 		r.span(int(r.uvarint()))
 	}
 }
+
+// alias returns b as a string that shares its memory. It must not outlive b, nor b change meanwhile.
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -119,15 +119,24 @@ func (h *Handlers) SyncGroup(r *request.Request) {
 	h.Groups.Sync(req.Group, s, reply)
 }
 
-// Heartbeat keeps a member alive and tells it of a rebalance, versions 0 to 4.
+// Heartbeat keeps a member alive and tells it of a rebalance, versions 0 to 4. Nothing of the request is kept.
 func (h *Handlers) Heartbeat(r *request.Request) {
-	req := kmsg.NewPtrHeartbeatRequest()
-	if !decode(r, req) {
+	var req wire.HeartbeatRequest
+	if err := req.Parse(r.Version, r.Body); err != nil {
+		r.Drop(err)
 		return
 	}
-	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
-	resp.ErrorCode = h.Groups.Heartbeat(req.Group, group.Identity{MemberID: req.MemberID, InstanceID: req.InstanceID}, req.Generation)
+	resp := wire.NewHeartbeatResponse(r.Version)
+	resp.ErrorCode = h.Groups.Heartbeat(req.Group, identity(req.MemberID, &req.InstanceID, req.Static), req.Generation)
 	r.Reply(resp)
+}
+
+// identity names a member; a member that is not static has no instance id.
+func identity(memberID string, instanceID *string, static bool) group.Identity {
+	if !static {
+		instanceID = nil
+	}
+	return group.Identity{MemberID: memberID, InstanceID: instanceID}
 }
 
 // LeaveGroup ends memberships, versions 0 to 5. Before version 3 it is about one member, whose error is that of

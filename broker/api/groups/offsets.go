@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"strings"
 	"time"
 	"unicode/utf16"
 
@@ -11,74 +12,77 @@ import (
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // OffsetCommit commits offsets, versions 0 to 9; those of version 0 go to ZooKeeper.
 func (h *Handlers) OffsetCommit(r *request.Request) {
-	req := kmsg.NewPtrOffsetCommitRequest()
-	if !decode(r, req) {
+	req := wire.AcquireOffsetCommitRequest()
+	defer req.Release()
+	if err := req.Parse(r.Version, r.Body); err != nil {
+		r.Drop(err)
 		return
 	}
-	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-	c := &group.Commit{
-		Identity:   group.Identity{MemberID: req.MemberID, InstanceID: req.InstanceID},
-		Generation: req.Generation,
-	}
-	out := h.lay(req, resp, c)
+	resp := wire.NewOffsetCommitResponse(r.Version)
+	c := &group.Commit{Identity: identity(req.MemberID, &req.InstanceID, req.Static), Generation: req.Generation}
+	c.Offsets = h.lay(req, resp)
 	switch {
-	case len(out) == 0:
-		r.Reply(resp)
-	case req.Version == 0:
+	case len(c.Offsets) == 0:
+		r.Reply(resp.Body())
+	case r.Version == 0:
+		codes := make([]int16, len(c.Offsets))
 		for i := range c.Offsets {
-			*out[i] = h.commitOld(req.Group, &c.Offsets[i])
+			codes[i] = h.commitOld(req.Group, &c.Offsets[i])
 		}
-		r.Reply(resp)
+		r.Reply(committed(resp, codes))
 	default:
-		h.Groups.Commit(req.Group, c, func(codes []int16) {
-			for i, code := range codes {
-				*out[i] = code
-			}
-			r.Reply(resp)
-		})
+		h.Groups.Commit(req.Group, c, func(codes []int16) { r.Reply(committed(resp, codes)) })
 	}
 }
 
-// lay puts the request's offsets into c, and a place for each into resp. The places of those in c are returned; the
-// others are of partitions that do not exist.
-func (h *Handlers) lay(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, c *group.Commit) (out []*int16) {
+// lay returns the request's offsets, and makes a place for each in resp. Those of partitions that do not exist have
+// an error there, and are not returned.
+func (h *Handlers) lay(req *wire.OffsetCommitRequest, resp *wire.OffsetCommitResponse) []group.PartitionOffset {
 	cluster := h.Metadata.Load()
 	now := time.Now().UnixMilli()
 	expires := int64(-1)
-	if req.Version >= 2 && req.Version <= 4 && req.RetentionTimeMillis != -1 {
-		expires = now + req.RetentionTimeMillis
+	if req.Retention != -1 {
+		expires = now + req.Retention
 	}
-	resp.Topics = make([]kmsg.OffsetCommitResponseTopic, len(req.Topics))
+	list := make([]group.PartitionOffset, 0, req.NumPartitions())
 	for i := range req.Topics {
 		in := &req.Topics[i]
-		t := &resp.Topics[i]
-		t.Topic, t.Partitions = in.Topic, make([]kmsg.OffsetCommitResponseTopicPartition, len(in.Partitions))
+		resp.Topic(in.Name)
 		for j := range in.Partitions {
 			p := &in.Partitions[j]
-			at := topic.Partition{Topic: in.Topic, Index: p.Partition}
-			if t.Partitions[j].Partition = p.Partition; cluster.Partition(at) == nil {
-				t.Partitions[j].ErrorCode = kerr.UnknownTopicOrPartition.Code
+			at := topic.Partition{Topic: in.Name, Index: p.Index}
+			if cluster.Partition(at) == nil {
+				resp.Partition(p.Index, kerr.UnknownTopicOrPartition.Code)
 				continue
 			}
-			o := group.Offset{Offset: p.Offset, LeaderEpoch: -1, CommitTimestamp: now, ExpireTimestamp: expires}
-			if req.Version >= 6 {
-				o.LeaderEpoch = p.LeaderEpoch
+			resp.Partition(p.Index, 0)
+			o := group.Offset{
+				Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: strings.Clone(p.Metadata),
+				CommitTimestamp: now, ExpireTimestamp: expires,
 			}
-			if req.Version == 1 && p.Timestamp != -1 {
+			if p.Timestamp != -1 {
 				o.CommitTimestamp = p.Timestamp
 			}
-			if p.Metadata != nil {
-				o.Metadata = *p.Metadata
-			}
-			c.Offsets = append(c.Offsets, group.PartitionOffset{Partition: at, Offset: o})
-			out = append(out, &t.Partitions[j].ErrorCode)
+			list = append(list, group.PartitionOffset{Partition: at, Offset: o})
 		}
 	}
-	return out
+	return list
+}
+
+// committed puts the codes of what lay has returned into resp.
+func committed(resp *wire.OffsetCommitResponse, codes []int16) request.Body {
+	places := resp.Partitions()
+	for i := range places {
+		if places[i].ErrorCode == 0 {
+			places[i].ErrorCode, codes = codes[0], codes[1:]
+		}
+	}
+	return resp.Body()
 }
 
 func (h *Handlers) commitOld(groupID string, o *group.PartitionOffset) int16 {

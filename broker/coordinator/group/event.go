@@ -68,7 +68,8 @@ type Identity struct {
 	InstanceID *string
 }
 
-// Commit is an OffsetCommit request or, with Txn, a TxnOffsetCommit request.
+// Commit is an OffsetCommit request or, with Txn, a TxnOffsetCommit request. Its Offsets are the group's from then on;
+// of the Identity nothing is kept.
 type Commit struct {
 	Identity
 	Generation int32

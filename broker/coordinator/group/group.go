@@ -86,7 +86,7 @@ type Group struct {
 	subscribed map[string]bool // topics of a consumer group; nil: not known
 
 	offsets    map[topic.Partition]stored
-	committing map[topic.Partition]int // commits that are being appended
+	committing []*commit // those that are being appended
 	txns       txns
 
 	ticket  int
@@ -109,8 +109,7 @@ func New(id string, config *Config, now time.Time) *Group {
 		ID: id, config: config, since: now.UnixMilli(),
 		members: map[string]*member{}, instances: map[string]string{}, pending: map[string]time.Time{},
 		supported: map[string]int{}, unsynced: map[string]bool{},
-		offsets: map[topic.Partition]stored{}, committing: map[topic.Partition]int{},
-		tickets: map[int]ticket{},
+		offsets: map[topic.Partition]stored{}, tickets: map[int]ticket{},
 	}
 }
 

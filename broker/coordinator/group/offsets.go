@@ -21,7 +21,7 @@ type stored struct {
 // commit is a Commit whose records are being appended.
 type commit struct {
 	from    Caller
-	offsets []PartitionOffset // those that are written
+	offsets []PartitionOffset // those that are written, without partitions that were deleted meanwhile
 	codes   []int16           // of all of the request's; those that are written have 0
 	txn     *Txn
 }
@@ -39,26 +39,25 @@ func (g *Group) Commit(c *Commit, from Caller, now time.Time) {
 	if m := g.members[c.MemberID]; m != nil && g.state != Empty && c.Txn == nil {
 		g.heard(m, now)
 	}
-	work := &commit{from: from, codes: codes, txn: c.Txn}
-	var records []Record
+	work := &commit{from: from, offsets: c.Offsets[:0], codes: codes, txn: c.Txn}
 	for i := range c.Offsets {
-		o := &c.Offsets[i]
-		if tooLong(o.Metadata, g.config.MaxMetadata) {
+		if tooLong(c.Offsets[i].Metadata, g.config.MaxMetadata) {
 			codes[i] = kerr.OffsetMetadataTooLarge.Code
 			continue
 		}
-		work.offsets = append(work.offsets, *o)
-		records = append(records, Record{Key: OffsetKey(g.ID, o.Partition), Value: OffsetValue(&o.Offset)})
-		g.committing[o.Partition]++
+		work.offsets = append(work.offsets, c.Offsets[i])
 	}
-	if len(records) == 0 {
+	if len(work.offsets) == 0 {
 		g.fx.Commits = append(g.fx.Commits, CommitAnswer{from, codes})
 		return
 	}
 	if c.Txn != nil {
 		g.txns.begin(c.Txn.ProducerID)
 	}
-	g.fx.Appends = append(g.fx.Appends, Append{Ticket: g.issue(ticket{commit: work}), Records: records, Commit: true, Txn: c.Txn})
+	g.committing = append(g.committing, work)
+	g.fx.Appends = append(g.fx.Appends, Append{
+		Ticket: g.issue(ticket{commit: work}), Records: offsetRecords(g.ID, work.offsets), Commit: true, Txn: c.Txn,
+	})
 }
 
 // tooLong counts as Java does, in UTF-16 units.
@@ -105,21 +104,15 @@ func (g *Group) checkCommit(c *Commit) *kerr.Error {
 // under way together the one whose record is later in the log wins, as it would after a reload. That holds
 // also if the later one fails first, where Kafka forgets the earlier one.
 func (g *Group) committed(c *commit, base int64, code int16) {
-	if g.state != Dead {
-		for i := range c.offsets {
-			o := &c.offsets[i]
-			if g.committing[o.Partition] == 0 {
-				continue // the partition was deleted meanwhile
-			}
-			switch {
-			case c.txn != nil && base >= 0:
-				g.pend(c.txn.ProducerID, o.Partition, stored{o.Offset, base})
-			case c.txn == nil && code == 0:
-				g.take(o.Partition, stored{o.Offset, base})
-			}
-			if g.committing[o.Partition]--; g.committing[o.Partition] == 0 {
-				delete(g.committing, o.Partition)
-			}
+	g.committing = slices.DeleteFunc(g.committing, func(o *commit) bool { return o == c })
+	for i := range c.offsets {
+		o := &c.offsets[i]
+		switch {
+		case g.state == Dead:
+		case c.txn != nil && base >= 0:
+			g.pend(c.txn.ProducerID, o.Partition, stored{o.Offset, base})
+		case c.txn == nil && code == 0:
+			g.take(o.Partition, stored{o.Offset, base})
 		}
 	}
 	if c.txn != nil {
@@ -164,11 +157,15 @@ func (g *Group) Fetch(partitions []topic.Partition, requireStable bool) []Fetche
 	if partitions == nil {
 		partitions = slices.SortedFunc(maps.Keys(g.offsets), topic.Partition.Compare)
 	}
+	waits := map[topic.Partition]bool(nil)
+	if requireStable {
+		waits = g.inFlight()
+	}
 	list := make([]FetchedOffset, len(partitions))
 	for i, p := range partitions {
 		list[i] = NoOffset(p)
 		switch o, ok := g.offsets[p]; {
-		case requireStable && g.unstable(p):
+		case requireStable && (waits[p] || g.txns.has(p)):
 			list[i].Code = kerr.UnstableOffsetCommit.Code
 		case ok:
 			list[i].Offset, list[i].LeaderEpoch, list[i].Metadata = o.Offset.Offset, o.LeaderEpoch, o.Metadata
@@ -182,12 +179,18 @@ func NoOffset(p topic.Partition) FetchedOffset {
 	return FetchedOffset{Partition: p, Offset: -1, LeaderEpoch: -1}
 }
 
-// unstable reports whether a commit of p is under way.
-func (g *Group) unstable(p topic.Partition) bool {
-	if _, ok := g.committing[p]; ok {
-		return true
+// inFlight returns the partitions of which a commit is being appended; nil: none.
+func (g *Group) inFlight() map[topic.Partition]bool {
+	if len(g.committing) == 0 {
+		return nil
 	}
-	return g.txns.has(p)
+	all := map[topic.Partition]bool{}
+	for _, c := range g.committing {
+		for i := range c.offsets {
+			all[c.offsets[i].Partition] = true
+		}
+	}
+	return all
 }
 
 // Delete handles DeleteGroups for this group: only one without members goes.
@@ -252,8 +255,9 @@ func (g *Group) Expire(retention time.Duration, now time.Time) {
 		return
 	}
 	var gone []topic.Partition
+	waits := g.inFlight()
 	for p, o := range g.offsets {
-		if _, waits := g.committing[p]; waits || subscribed[p.Topic] {
+		if waits[p] || subscribed[p.Topic] {
 			continue
 		}
 		expired := now.UnixMilli()-base(&o) >= retention.Milliseconds()
@@ -272,8 +276,8 @@ func (g *Group) Expire(retention time.Duration, now time.Time) {
 // written for what there was.
 func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time) {
 	var records []Record
+	g.forgetCommits(partitions)
 	for _, p := range partitions {
-		delete(g.committing, p)
 		g.txns.forget(p)
 		if _, ok := g.offsets[p]; ok {
 			delete(g.offsets, p)
@@ -289,6 +293,21 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 	if len(records) > 0 {
 		g.fx.Appends = append(g.fx.Appends, Append{Records: records})
 	}
+}
+
+// forgetCommits takes partitions out of the commits that are being appended.
+func (g *Group) forgetCommits(partitions []topic.Partition) {
+	if len(g.committing) == 0 {
+		return
+	}
+	gone := make(map[topic.Partition]bool, len(partitions))
+	for _, p := range partitions {
+		gone[p] = true
+	}
+	for _, c := range g.committing {
+		c.offsets = slices.DeleteFunc(c.offsets, func(o PartitionOffset) bool { return gone[o.Partition] })
+	}
+	g.committing = slices.DeleteFunc(g.committing, func(c *commit) bool { return len(c.offsets) == 0 })
 }
 
 // subscribe notes the topics that the members of a consumer group subscribe to, as of this generation; nil

@@ -28,9 +28,11 @@ const (
 var ErrUnknownRecord = errors.New("record of an unknown version")
 
 // OffsetKey returns the key of the record with the offset of p.
-func OffsetKey(group string, p topic.Partition) []byte {
+func OffsetKey(group string, p topic.Partition) []byte { return appendOffsetKey(nil, group, p) }
+
+func appendOffsetKey(dst []byte, group string, p topic.Partition) []byte {
 	k := kmsg.OffsetCommitKey{Version: offsetKeyVersion, Group: group, Topic: p.Topic, Partition: p.Index}
-	return k.AppendTo(nil)
+	return k.AppendTo(dst)
 }
 
 // MetadataKey returns the key of the record with the metadata of group.
@@ -40,14 +42,38 @@ func MetadataKey(group string) []byte {
 }
 
 // OffsetValue returns the value of the record with o.
-func OffsetValue(o *Offset) []byte {
+func OffsetValue(o *Offset) []byte { return appendOffsetValue(nil, o) }
+
+func appendOffsetValue(dst []byte, o *Offset) []byte {
 	v := kmsg.NewOffsetCommitValue()
 	v.Version = offsetValueVersion
 	if o.ExpireTimestamp >= 0 {
 		v.Version, v.ExpireTimestamp = offsetValueExpiring, o.ExpireTimestamp
 	}
 	v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp = o.Offset, o.LeaderEpoch, o.Metadata, o.CommitTimestamp
-	return v.AppendTo(nil)
+	return v.AppendTo(dst)
+}
+
+// offsetRecordMax bounds the size of a record's key and value without its strings.
+const offsetRecordMax = 2 + 2 + 2 + 4 + 2 + 8 + 4 + 2 + 8 + 8
+
+// offsetRecords returns the records of offsets, which share one piece of memory.
+func offsetRecords(group string, offsets []PartitionOffset) []Record {
+	size := 0
+	for i := range offsets {
+		size += offsetRecordMax + len(group) + len(offsets[i].Topic) + len(offsets[i].Metadata)
+	}
+	buf := make([]byte, 0, size)
+	records := make([]Record, len(offsets))
+	for i := range offsets {
+		o := &offsets[i]
+		start := len(buf)
+		buf = appendOffsetKey(buf, group, o.Partition)
+		middle := len(buf)
+		buf = appendOffsetValue(buf, &o.Offset)
+		records[i] = Record{Key: buf[start:middle:middle], Value: buf[middle:len(buf):len(buf)]}
+	}
+	return records
 }
 
 // value returns the value of the record with g's metadata, with assignments or, if nil, those of the members.

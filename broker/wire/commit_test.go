@@ -1,0 +1,168 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/broker/request"
+)
+
+func TestHeartbeatRequestAgreesWithKmsg(t *testing.T) {
+	rng := seeded(t)
+	for version := int16(0); version <= 4; version++ {
+		for range 100 {
+			body := randomRequest(rng, int16(kmsg.Heartbeat), version).AppendTo(nil)
+			k := kmsg.NewPtrHeartbeatRequest()
+			k.SetVersion(version)
+			if err := k.ReadFrom(body); err != nil {
+				t.Fatal(err)
+			}
+			want := HeartbeatRequest{k.Group, k.Generation, k.MemberID, deref(k.InstanceID), k.InstanceID != nil}
+			var r HeartbeatRequest
+			if err := r.Parse(version, append(body, "trailing"...)); err != nil || r != want {
+				t.Fatalf("v%d: got %+v, %v, want %+v", version, r, err, want)
+			}
+			for end := range body {
+				if err := r.Parse(version, body[:end]); !errors.Is(err, ErrTruncated) {
+					t.Fatalf("v%d: %d of %d bytes: %v", version, end, len(body), err)
+				}
+			}
+		}
+	}
+	if err := new(HeartbeatRequest).Parse(5, nil); !errors.Is(err, ErrUnsupportedVersion) {
+		t.Errorf("v5: %v", err)
+	}
+}
+
+func TestHeartbeatResponseAgreesWithKmsg(t *testing.T) {
+	for version := int16(0); version <= 4; version++ {
+		k := kmsg.HeartbeatResponse{Version: version, ThrottleMillis: 7, ErrorCode: 27}
+		r := NewHeartbeatResponse(version)
+		r.Throttle, r.ErrorCode = 7, 27
+		if got, want := r.AppendTo(nil), k.AppendTo(nil); !bytes.Equal(got, want) {
+			t.Errorf("v%d: %x, kmsg has %x", version, got, want)
+		}
+		r.Recycle()
+	}
+}
+
+func TestOffsetCommitRequestAgreesWithKmsg(t *testing.T) {
+	rng := seeded(t)
+	r := AcquireOffsetCommitRequest()
+	defer r.Release()
+	for version := int16(0); version <= 9; version++ {
+		for range 100 {
+			body := randomRequest(rng, int16(kmsg.OffsetCommit), version).AppendTo(nil)
+			k := kmsg.NewPtrOffsetCommitRequest()
+			k.SetVersion(version)
+			if err := k.ReadFrom(body); err != nil {
+				t.Fatal(err)
+			}
+			want := decodedCommit(k)
+			if err := r.Parse(version, append(body, "trailing"...)); err != nil {
+				t.Fatalf("v%d: %v", version, err)
+			}
+			if diff := cmp.Diff(want, r, cmpopts.IgnoreUnexported(OffsetCommitRequest{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("v%d: -kmsg +wire\n%s", version, diff)
+			}
+			for end := range body {
+				if err := r.Parse(version, body[:end]); !errors.Is(err, ErrTruncated) {
+					t.Fatalf("v%d: %d of %d bytes: %v", version, end, len(body), err)
+				}
+			}
+		}
+	}
+	if err := r.Parse(10, nil); !errors.Is(err, ErrUnsupportedVersion) {
+		t.Errorf("v10: %v", err)
+	}
+}
+
+func decodedCommit(k *kmsg.OffsetCommitRequest) *OffsetCommitRequest {
+	r := &OffsetCommitRequest{Version: k.Version, Group: k.Group, Generation: -1, Retention: -1}
+	if k.Version >= 1 {
+		r.Generation, r.MemberID = k.Generation, k.MemberID
+	}
+	r.InstanceID, r.Static = deref(k.InstanceID), k.InstanceID != nil
+	if k.Version >= 2 && k.Version <= 4 {
+		r.Retention = k.RetentionTimeMillis
+	}
+	for _, kt := range k.Topics {
+		topic := OffsetCommitTopic{Name: kt.Topic}
+		for _, kp := range kt.Partitions {
+			p := OffsetCommitPartition{Index: kp.Partition, Offset: kp.Offset, Timestamp: -1, LeaderEpoch: -1, Metadata: deref(kp.Metadata)}
+			if k.Version == 1 {
+				p.Timestamp = kp.Timestamp
+			}
+			if k.Version >= 6 {
+				p.LeaderEpoch = kp.LeaderEpoch
+			}
+			topic.Partitions = append(topic.Partitions, p)
+		}
+		r.Topics = append(r.Topics, topic)
+	}
+	return r
+}
+
+func TestOffsetCommitResponseAgreesWithKmsg(t *testing.T) {
+	for version := int16(0); version <= 9; version++ {
+		for topics := range 4 {
+			k := kmsg.OffsetCommitResponse{Version: version, ThrottleMillis: 9}
+			r := NewOffsetCommitResponse(version)
+			r.Throttle = 9
+			for i := range topics {
+				name := fmt.Sprintf("topic-%d", i)
+				kt := kmsg.OffsetCommitResponseTopic{Topic: name}
+				r.Topic(name)
+				for j := range int32(i) {
+					kt.Partitions = append(kt.Partitions, kmsg.OffsetCommitResponseTopicPartition{Partition: j, ErrorCode: int16(j)})
+					r.Partition(j, int16(j))
+				}
+				k.Topics = append(k.Topics, kt)
+			}
+			body := r.Body()
+			if got, want := body.AppendTo(nil), k.AppendTo(nil); !bytes.Equal(got, want) {
+				t.Errorf("v%d: %x, kmsg has %x", version, got, want)
+			}
+			body.(request.Recycler).Recycle()
+		}
+	}
+}
+
+// A connection must not gather large answers for a client that reads none (network.isHeavy).
+func TestLargeCommitResponseIsNotPooled(t *testing.T) {
+	r := NewOffsetCommitResponse(9)
+	r.Topic("topic")
+	for i := range int32(pooledPartitions + 1) {
+		r.Partition(i, 0)
+	}
+	if _, pooled := r.Body().(request.Recycler); pooled {
+		t.Error("it is")
+	}
+}
+
+func FuzzOffsetCommitRequest(f *testing.F) {
+	rng := seeded(f)
+	for version := int16(0); version <= 9; version++ {
+		f.Add(version, randomRequest(rng, int16(kmsg.OffsetCommit), version).AppendTo(nil))
+	}
+	f.Fuzz(func(t *testing.T, version int16, body []byte) {
+		r := AcquireOffsetCommitRequest()
+		defer r.Release()
+		if err := r.Parse(version, body); err != nil {
+			return
+		}
+		n := 0
+		for i := range r.Topics {
+			n += len(r.Topics[i].Partitions)
+		}
+		if n != r.NumPartitions() || n > len(body)/13 {
+			t.Errorf("%d partitions, %d in topics, of %d bytes", r.NumPartitions(), n, len(body))
+		}
+	})
+}
