@@ -96,6 +96,9 @@ func (c *Coordinator) appended(p *partition, e *entry, a written, code int16) {
 	c.act(p, e, w)
 }
 
+// recordOverhead is about what a record takes besides its key and value.
+const recordOverhead = 16
+
 // append writes one batch. It requires mu: batches lie in the log in the order of the events.
 func (c *Coordinator) append(p *partition, a *group.Append) (storage.Appended, error) {
 	now := time.Now().UnixMilli()
@@ -106,6 +109,10 @@ func (c *Coordinator) append(p *partition, a *group.Append) (storage.Appended, e
 	case a.Commit:
 		// Kafka gives these batches a sequence although they have no producer.
 		opts.Producer = &record.ProducerInfo{ID: record.NoProducerID, Epoch: record.NoProducerEpoch}
+	}
+	opts.SizeHint = record.HeaderSize
+	for i := range a.Records {
+		opts.SizeHint += recordOverhead + len(a.Records[i].Key) + len(a.Records[i].Value)
 	}
 	b := record.NewBuilder(record.MagicV2, opts)
 	for i := range a.Records {

@@ -3,12 +3,10 @@ package coordinator
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/record"
-	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -176,21 +174,24 @@ func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, record
 	if err != nil {
 		return nil, 0, err
 	}
+	ahead := newReadAhead(r, c.opts.LoadBufferBytes)
+	defer ahead.Close()
 	reader := &reader{loading: group.NewLoading(&c.opts.Groups), coordinator: c, partition: p, now: time.Now()}
-	for offset := r.Log().StartOffset(); offset < r.Log().EndOffset(); { // the log may move to another directory
+	for {
 		if c.ctx.Err() != nil || !p.isLoading() {
 			return nil, 0, errGivenUp
 		}
-		next, err := reader.chunk(r, offset)
+		batches, err := ahead.next()
 		if err != nil {
-			return nil, 0, fmt.Errorf("read from offset %d: %w", offset, err)
+			return nil, 0, err
 		}
-		if next <= offset {
-			break
+		if len(batches) == 0 {
+			return reader.loading.Groups(time.Now()), reader.records, nil
 		}
-		offset = next
+		if err := reader.chunk(batches); err != nil {
+			return nil, 0, err
+		}
 	}
-	return reader.loading.Groups(time.Now()), reader.records, nil
 }
 
 func (p *partition) isLoading() bool {
@@ -205,38 +206,22 @@ type reader struct {
 	partition   *partition
 	loading     *group.Loading
 	now         time.Time
-	buf         []byte
 	records     int
 }
 
-// chunk takes in the batches from offset on, as many as fit the buffer, one at least, and returns where to go on.
-func (r *reader) chunk(p *replica.Partition, offset int64) (int64, error) {
-	read, err := p.ReadAll(offset, r.coordinator.opts.LoadBufferBytes)
-	if err != nil || read.Section == nil {
-		return offset, err
-	}
-	defer read.Section.Release()
-	n := int(read.Section.Size())
-	if cap(r.buf) < n {
-		r.buf = make([]byte, max(n, min(r.coordinator.opts.LoadBufferBytes, 1<<20)))
-	}
-	data := r.buf[:n]
-	if _, err := read.Section.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
-		return offset, err
-	}
-	for {
-		b, rest, err := record.Next(data)
-		if errors.Is(err, record.ErrShort) {
-			return offset, nil
-		}
+// chunk takes in whole batches.
+func (r *reader) chunk(batches []byte) error {
+	for len(batches) > 0 {
+		b, rest, err := record.Next(batches)
 		if err != nil {
-			return offset, err
+			return err
 		}
 		if err := r.batch(b); err != nil {
-			return offset, err
+			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 		}
-		data, offset = rest, max(offset, b.NextOffset())
+		batches = rest
 	}
+	return nil
 }
 
 func (r *reader) batch(b record.Batch) error {

@@ -32,15 +32,15 @@ type Place struct {
 	Transactional bool
 }
 
-// Add takes in a record; value is nil for a tombstone. An error says that the record cannot be understood, and
-// has not been taken in.
+// Add takes in a record; value is nil for a tombstone. Neither is kept. An error says that the record cannot be
+// understood, and has not been taken in.
 func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
-	k, err := DecodeKey(key)
+	k, err := parseKey(key)
 	if err != nil {
 		return err
 	}
-	if !k.Offset {
-		return l.addMetadata(l.intern(k.Group), value, now)
+	if !k.offset {
+		return l.addMetadata(l.intern(k.group), value, now)
 	}
 	into := l.offsets
 	if at.Transactional {
@@ -49,16 +49,28 @@ func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
 			l.txn[at.ProducerID] = into
 		}
 	}
-	k.Partition.Topic = l.intern(k.Partition.Topic)
+	p := topic.Partition{Topic: l.intern(k.topic), Index: k.partition}
+	offsets := into[string(k.group)]
 	if value == nil {
-		remove(into, k.Group, k.Partition)
+		if delete(offsets, p); len(offsets) == 0 {
+			delete(into, string(k.group))
+		}
 		return nil
 	}
-	o, err := DecodeOffset(value)
+	o, metadata, err := parseOffset(value)
 	if err != nil {
-		return fmt.Errorf("group %s: %w", k.Group, err)
+		return fmt.Errorf("group %s: %w", k.group, err)
 	}
-	put(into, l.intern(k.Group), k.Partition, stored{o, at.Batch})
+	if len(metadata) > 0 {
+		if o.Metadata = offsets[p].Metadata; o.Metadata != string(metadata) { // mostly it is the one from before
+			o.Metadata = string(metadata)
+		}
+	}
+	if offsets == nil {
+		offsets = map[topic.Partition]stored{}
+		into[l.intern(k.group)] = offsets
+	}
+	offsets[p] = stored{o, at.Batch}
 	return nil
 }
 
@@ -113,10 +125,11 @@ func (l *Loading) Groups(now time.Time) map[string]*Group {
 	return l.groups
 }
 
-func (l *Loading) intern(s string) string {
-	if same, ok := l.names[s]; ok {
+func (l *Loading) intern(b []byte) string {
+	if same, ok := l.names[string(b)]; ok {
 		return same
 	}
+	s := string(b)
 	l.names[s] = s
 	return s
 }
@@ -128,11 +141,4 @@ func put(into map[string]map[topic.Partition]stored, id string, p topic.Partitio
 		into[id] = offsets
 	}
 	offsets[p] = o
-}
-
-func remove(from map[string]map[topic.Partition]stored, id string, p topic.Partition) {
-	offsets := from[id]
-	if delete(offsets, p); len(offsets) == 0 {
-		delete(from, id)
-	}
 }

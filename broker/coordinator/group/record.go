@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -106,47 +107,107 @@ type Key struct {
 
 // DecodeKey decodes a key. ErrUnknownRecord: it is of a version that is skipped.
 func DecodeKey(b []byte) (Key, error) {
+	k, err := parseKey(b)
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{string(k.group), k.offset, topic.Partition{Topic: string(k.topic), Index: k.partition}}, nil
+}
+
+// parsedKey is a Key whose names lie in the record.
+type parsedKey struct {
+	group, topic []byte
+	partition    int32
+	offset       bool
+}
+
+func parseKey(b []byte) (parsedKey, error) {
 	if len(b) < 2 {
-		return Key{}, fmt.Errorf("key of %d bytes", len(b))
+		return parsedKey{}, fmt.Errorf("key of %d bytes", len(b))
 	}
-	switch version := int16(binary.BigEndian.Uint16(b)); {
-	case version == 0 || version == offsetKeyVersion:
-		var k kmsg.OffsetCommitKey
-		if err := k.ReadFrom(b); err != nil {
-			return Key{}, fmt.Errorf("key of an offset: %w", err)
-		}
-		return Key{Group: k.Group, Offset: true, Partition: topic.Partition{Topic: k.Topic, Index: k.Partition}}, nil
-	case version == metadataKeyVersion:
-		var k kmsg.GroupMetadataKey
-		if err := k.ReadFrom(b); err != nil {
-			return Key{}, fmt.Errorf("key of a group: %w", err)
-		}
-		return Key{Group: k.Group}, nil
-	default:
-		return Key{}, fmt.Errorf("key version %d: %w", version, ErrUnknownRecord)
+	version := int16(binary.BigEndian.Uint16(b))
+	if version < 0 || version > metadataKeyVersion {
+		return parsedKey{}, fmt.Errorf("key version %d: %w", version, ErrUnknownRecord)
 	}
+	k := parsedKey{offset: version != metadataKeyVersion}
+	var ok bool
+	k.group, b, ok = cutString(b[2:])
+	if ok && k.offset {
+		k.topic, b, ok = cutString(b)
+		if ok = ok && len(b) >= 4; ok {
+			k.partition = int32(binary.BigEndian.Uint32(b))
+		}
+	}
+	if !ok {
+		return parsedKey{}, fmt.Errorf("key of version %d ends early", version)
+	}
+	return k, nil
+}
+
+// cutString takes a string with its length before it off b.
+func cutString(b []byte) (s, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; n > math.MaxInt16 || n > len(b) {
+		return nil, nil, false
+	}
+	return b[:n], b[n:], true
 }
 
 // DecodeOffset decodes the value of an offset.
 func DecodeOffset(b []byte) (Offset, error) {
-	if err := checkVersion(b, offsetValueVersionMax); err != nil {
-		return Offset{}, fmt.Errorf("value of an offset: %w", err)
+	o, metadata, err := parseOffset(b)
+	if err != nil {
+		return Offset{}, err
 	}
-	v := kmsg.NewOffsetCommitValue()
-	v.LeaderEpoch, v.ExpireTimestamp = -1, -1
-	if err := v.ReadFrom(b); err != nil {
-		return Offset{}, fmt.Errorf("value of an offset: %w", err)
-	}
-	o := Offset{
-		Offset: v.Offset, LeaderEpoch: -1, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp, ExpireTimestamp: -1,
-	}
-	switch {
-	case v.Version == offsetValueExpiring:
-		o.ExpireTimestamp = v.ExpireTimestamp
-	case v.Version >= offsetValueVersion:
-		o.LeaderEpoch = v.LeaderEpoch
-	}
+	o.Metadata = string(metadata)
 	return o, nil
+}
+
+// parseOffset decodes the value of an offset but for its metadata, which it returns where it lies.
+func parseOffset(b []byte) (o Offset, metadata []byte, err error) {
+	if err := checkVersion(b, offsetValueVersionMax); err != nil {
+		return o, nil, fmt.Errorf("value of an offset: %w", err)
+	}
+	version := int16(binary.BigEndian.Uint16(b))
+	if version > offsetValueVersion {
+		return parseNewOffset(b)
+	}
+	short := func() (Offset, []byte, error) {
+		return Offset{}, nil, fmt.Errorf("value of an offset of version %d ends early", version)
+	}
+	o = Offset{LeaderEpoch: -1, ExpireTimestamp: -1}
+	if b = b[2:]; len(b) < 8+4 {
+		return short()
+	}
+	o.Offset, b = int64(binary.BigEndian.Uint64(b)), b[8:]
+	if version == offsetValueVersion {
+		o.LeaderEpoch, b = int32(binary.BigEndian.Uint32(b)), b[4:]
+	}
+	metadata, b, ok := cutString(b)
+	if !ok || len(b) < 8 {
+		return short()
+	}
+	o.CommitTimestamp, b = int64(binary.BigEndian.Uint64(b)), b[8:]
+	if version == offsetValueExpiring {
+		if len(b) < 8 {
+			return short()
+		}
+		o.ExpireTimestamp = int64(binary.BigEndian.Uint64(b))
+	}
+	return o, metadata, nil
+}
+
+// parseNewOffset is parseOffset for the flexible versions, which other brokers may have written.
+func parseNewOffset(b []byte) (Offset, []byte, error) {
+	v := kmsg.NewOffsetCommitValue()
+	if err := v.ReadFrom(b); err != nil {
+		return Offset{}, nil, fmt.Errorf("value of an offset: %w", err)
+	}
+	o := Offset{Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, CommitTimestamp: v.CommitTimestamp, ExpireTimestamp: -1}
+	return o, []byte(v.Metadata), nil
 }
 
 func checkVersion(b []byte, newest int16) error {

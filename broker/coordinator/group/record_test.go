@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -157,6 +159,42 @@ func TestLoading(t *testing.T) {
 
 // FuzzRecords decodes what may come from any broker: it may be refused, and nothing else may happen. What was
 // understood is written again and understood again.
+// TestOffsetsAreParsedInPlace compares what is read where it lies with what kmsg decodes.
+func TestOffsetsAreParsedInPlace(t *testing.T) {
+	for version := int16(0); version <= offsetValueVersionMax; version++ {
+		for _, metadata := range []string{"", "some metadata"} {
+			v := kmsg.NewOffsetCommitValue()
+			v.Version, v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp, v.ExpireTimestamp = version, 1<<40, 7, metadata, 1<<41, 1<<42
+			want := Offset{Offset: 1 << 40, LeaderEpoch: -1, Metadata: metadata, CommitTimestamp: 1 << 41, ExpireTimestamp: -1}
+			if version >= 3 {
+				want.LeaderEpoch = 7
+			}
+			if version == 1 {
+				want.ExpireTimestamp = 1 << 42
+			}
+			value := v.AppendTo(nil)
+			if got, err := DecodeOffset(value); err != nil || got != want {
+				t.Errorf("version %d: %+v, %v, want %+v", version, got, err, want)
+			}
+			for end := range value {
+				if got, err := DecodeOffset(value[:end]); err == nil {
+					t.Errorf("version %d: %+v of %d bytes of %d", version, got, end, len(value))
+				}
+			}
+		}
+	}
+	for _, key := range [][]byte{OffsetKey("group", topic.Partition{Topic: "topic", Index: 9}), MetadataKey("group")} {
+		if k, err := DecodeKey(key); err != nil || k.Group != "group" || k.Offset && k.Partition != (topic.Partition{Topic: "topic", Index: 9}) {
+			t.Errorf("%x: %+v, %v", key, k, err)
+		}
+		for end := range key {
+			if k, err := DecodeKey(key[:end]); err == nil {
+				t.Errorf("%+v of %d bytes of %x", k, end, key)
+			}
+		}
+	}
+}
+
 func FuzzRecords(f *testing.F) {
 	for _, value := range []string{kafkaOffset, kafkaOffsetExpiring, kafkaMetadata, kafkaMetadata4} {
 		f.Add(unhex(f, kafkaOffsetKey), unhex(f, value))
