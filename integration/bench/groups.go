@@ -56,14 +56,20 @@ func (b *bench) fleets(ctx context.Context, size int, properties string) (all []
 
 // form has the broker at addr coordinate so many groups.
 func form(ctx context.Context, addr, name string, groups, members int) ([]*load.Group, error) {
+	all, err := connect(ctx, addr, name, groups, members)
+	if err == nil {
+		err = load.FormAll(ctx, all)
+	}
+	return all, err
+}
+
+// connect makes groups whose members have not joined yet.
+func connect(ctx context.Context, addr, name string, groups, members int) ([]*load.Group, error) {
 	all := make([]*load.Group, groups)
 	for i := range all {
 		all[i] = load.NewGroup(addr, fmt.Sprintf("%s-%d", name, i), topic, longSession)
-		if err := all[i].Connect(ctx, members); err != nil {
-			return all, err
-		}
 	}
-	return all, load.FormAll(ctx, all)
+	return all, load.ConnectAll(ctx, all, members)
 }
 
 // requestMetrics are those of workloads of small requests.

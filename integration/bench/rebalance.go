@@ -86,18 +86,14 @@ const heartbeatInterval = 3 * time.Second
 // manyGroups has many groups of ten members join, and stay for a while.
 func (f *fleet) manyGroups(ctx context.Context, round int) error {
 	add := f.noter(fmt.Sprintf("rebalance: %d groups of 10 members", f.tens), f.system, round)
-	var groups []*load.Group
+	groups, err := connect(ctx, f.members[0].Addr(), fmt.Sprintf("many-%d", round), f.tens, 10)
 	defer func() {
 		for _, g := range groups {
 			g.Close()
 		}
 	}()
-	for i := range f.tens {
-		g := load.NewGroup(f.members[0].Addr(), fmt.Sprintf("many-%d-%d", round, i), topic, longSession)
-		groups = append(groups, g)
-		if err := g.Connect(ctx, 10); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	took, cpu, err := f.timed(func() error { return load.FormAll(ctx, groups) })
 	if err != nil {

@@ -3,8 +3,6 @@ package load
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -38,6 +36,25 @@ func (g *Group) Connect(ctx context.Context, count int) error {
 		g.Members = append(g.Members, &Member{conn: conn, group: g})
 	}
 	return nil
+}
+
+// dialsAtOnce is how many members connect at a time: fewer than a listener has places for, socket.listen.backlog.size.
+const dialsAtOnce = 16
+
+// ConnectAll is Connect of several groups.
+func ConnectAll(ctx context.Context, groups []*Group, count int) error {
+	errs := make([]error, len(groups))
+	places := make(chan struct{}, dialsAtOnce)
+	var wg sync.WaitGroup
+	for i, g := range groups {
+		places <- struct{}{}
+		wg.Go(func() {
+			errs[i] = g.Connect(ctx, count)
+			<-places
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // Close closes the connections.
@@ -179,49 +196,6 @@ func (s *settlement) arrive(m *Member) {
 	defer s.mu.Unlock()
 	if s.arrived[m.generation]++; s.arrived[m.generation] == len(m.group.Members) {
 		close(s.over)
-	}
-}
-
-// Beat sends the heartbeats of all members of groups, each member's in an interval and at a moment of its own,
-// for a time. A member that is told of a rebalance is an error.
-func Beat(ctx context.Context, groups []*Group, every, d time.Duration) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	end := time.Now().Add(d)
-	var wg sync.WaitGroup
-	for _, g := range groups {
-		for _, m := range g.Members {
-			wg.Go(func() {
-				if err := m.beat(ctx, every, end); err != nil {
-					cancel(err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	return context.Cause(ctx)
-}
-
-func (m *Member) beat(ctx context.Context, every time.Duration, end time.Time) error {
-	due := time.NewTimer(rand.N(every))
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case now := <-due.C:
-			if now.After(end) {
-				return nil
-			}
-		}
-		due.Reset(every)
-		told, err := m.heartbeat(ctx)
-		if err == nil && told {
-			err = fmt.Errorf("group %s rebalances", m.group.ID)
-		}
-		if err != nil {
-			return err
-		}
 	}
 }
 
