@@ -25,9 +25,6 @@ import (
 
 // Command returns the tool.
 func Command() *tool.Command {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
 	return &tool.Command{
 		Name:     "broker-api-versions",
 		Script:   "kafka-broker-api-versions",
@@ -35,8 +32,8 @@ func Command() *tool.Command {
 		About:    "This tool helps to retrieve broker version information.",
 		Examples: "NAME --bootstrap-server localhost:9092",
 		Options: jopt.New(
-			value("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
-			value("command-config", "command config property file", "File with properties of the client."),
+			jopt.Value("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
+			jopt.Value("command-config", "command config property file", "File with properties of the client."),
 		),
 		Run: run,
 		Fail: func(env *tool.Env, _ *tool.Command, err error) int {

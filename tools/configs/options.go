@@ -52,38 +52,34 @@ var (
 )
 
 func options() *jopt.Parser {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
-	flag := func(name, doc string) jopt.Option { return jopt.Option{Name: name, Doc: doc} }
 	return jopt.New(
-		value(bootstrapServer, "server to connect to", "Brokers to ask first, as host:port,host:port."),
-		value(bootstrapController, "controller to connect to", "Controllers to ask first, in a cluster with KRaft."),
-		value(zooKeeper, "urls", "DEPRECATED. ZooKeeper's servers and chroot, as host:port,host:port/chroot: for the SCRAM "+
+		jopt.Value(bootstrapServer, "server to connect to", "Brokers to ask first, as host:port,host:port."),
+		jopt.Value(bootstrapController, "controller to connect to", "Controllers to ask first, in a cluster with KRaft."),
+		jopt.Value(zooKeeper, "urls", "DEPRECATED. ZooKeeper's servers and chroot, as host:port,host:port/chroot: for the SCRAM "+
 			"credentials of users, and the configuration of brokers that do not run."),
-		value(zooKeeperTLS, "ZooKeeper TLS configuration", "File with the zookeeper.ssl properties of the connection to ZooKeeper."),
-		value(commandConfig, "command config property file", "File with properties of the admin client."),
-		flag(alter, "Change the configuration of an entity."),
-		flag(describe, "Show the configuration of entities."),
-		flag(all, "With --describe of topics, brokers and loggers: all properties, not only those that were set dynamically."),
-		value(entityType, "", "Type of the entity: topics, clients, users, brokers, broker-loggers, ips or client-metrics. "+
+		jopt.Value(zooKeeperTLS, "ZooKeeper TLS configuration", "File with the zookeeper.ssl properties of the connection to ZooKeeper."),
+		jopt.Value(commandConfig, "command config property file", "File with properties of the admin client."),
+		jopt.Switch(alter, "Change the configuration of an entity."),
+		jopt.Switch(describe, "Show the configuration of entities."),
+		jopt.Switch(all, "With --describe of topics, brokers and loggers: all properties, not only those that were set dynamically."),
+		jopt.Value(entityType, "", "Type of the entity: topics, clients, users, brokers, broker-loggers, ips or client-metrics. "+
 			"users and clients may be given together."),
-		value(entityName, "", "Name of the entity: of a topic, a client id, a user's principal, a broker's id, an address."),
-		flag(entityDefault, "The default of all clients, users, brokers or ips instead of one by name."),
-		value(addConfig, "", "What to set, as k1=v1,k2=[v1,v2],k3=v3: brackets keep the commas of a value."),
-		value(addConfigFile, "", "Properties file with what to set."),
-		value(deleteConfig, "", "What to take away, as k1,k2."),
-		flag(force, "Accepted; there is nothing to confirm."),
-		value("topic", "", "The topic."),
-		value("client", "", "The client id."),
-		value("user", "", "The user's principal."),
-		value("broker", "", "The broker's id."),
-		value("broker-logger", "", "The id of the broker whose loggers are meant."),
-		value("ip", "", "The IP address."),
-		flag("client-defaults", "The default of all clients."),
-		flag("user-defaults", "The default of all users."),
-		flag("broker-defaults", "The default of all brokers."),
-		flag("ip-defaults", "The default of all IP addresses."),
+		jopt.Value(entityName, "", "Name of the entity: of a topic, a client id, a user's principal, a broker's id, an address."),
+		jopt.Switch(entityDefault, "The default of all clients, users, brokers or ips instead of one by name."),
+		jopt.Value(addConfig, "", "What to set, as k1=v1,k2=[v1,v2],k3=v3: brackets keep the commas of a value."),
+		jopt.Value(addConfigFile, "", "Properties file with what to set."),
+		jopt.Value(deleteConfig, "", "What to take away, as k1,k2."),
+		jopt.Switch(force, "Accepted; there is nothing to confirm."),
+		jopt.Value("topic", "", "The topic."),
+		jopt.Value("client", "", "The client id."),
+		jopt.Value("user", "", "The user's principal."),
+		jopt.Value("broker", "", "The broker's id."),
+		jopt.Value("broker-logger", "", "The id of the broker whose loggers are meant."),
+		jopt.Value("ip", "", "The IP address."),
+		jopt.Switch("client-defaults", "The default of all clients."),
+		jopt.Switch("user-defaults", "The default of all users."),
+		jopt.Switch("broker-defaults", "The default of all brokers."),
+		jopt.Switch("ip-defaults", "The default of all IP addresses."),
 	)
 }
 

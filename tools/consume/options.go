@@ -22,7 +22,6 @@ func options() *jopt.Parser {
 	value := func(name, kind, byDefault, doc string) jopt.Option {
 		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Default: byDefault, Doc: doc}
 	}
-	flag := func(name, doc string) jopt.Option { return jopt.Option{Name: name, Doc: doc} }
 	number := func(name string, kind jopt.Kind, argument, doc string) jopt.Option {
 		return jopt.Option{Name: name, Arity: jopt.Required, Kind: kind, Value: argument, Doc: doc}
 	}
@@ -34,11 +33,11 @@ func options() *jopt.Parser {
 		number("partition", jopt.Integer, "partition", "Read this partition only, from its end unless --offset or --from-beginning is given."),
 		value("offset", "consume offset", "latest", "Where to begin in --partition: an offset, earliest or latest."),
 		value("group", "consumer group id", "", "Share the topics with the group's other members, and commit what was read."),
-		flag("from-beginning", "Begin with the first record there is, unless the group has committed an offset."),
+		jopt.Switch("from-beginning", "Begin with the first record there is, unless the group has committed an offset."),
 		number("max-messages", jopt.Integer, "num_messages", "End after so many records."),
 		number("timeout-ms", jopt.Long, "timeout_ms", "End when no record came for so long."),
 		value("isolation-level", "", "read_uncommitted", "read_committed leaves out records of transactions that were not committed."),
-		flag("skip-message-on-error", "Go on after a record that cannot be printed."),
+		jopt.Switch("skip-message-on-error", "Go on after a record that cannot be printed."),
 		value("formatter", "class", defaultFormatter, "How to print records: the name of one of Kafka's formatters."),
 		value("property", "prop", "", "A property of the formatter, as key=value; may be repeated. Of the default formatter:\n"+
 			" print.timestamp=true|false\n print.key=true|false\n print.offset=true|false\n print.partition=true|false\n"+
@@ -50,7 +49,7 @@ func options() *jopt.Parser {
 		value("value-deserializer", "deserializer for values", "", "As --property value.deserializer."),
 		value("consumer-property", "consumer_prop", "", "A property of the consumer, as key=value; may be repeated."),
 		value("consumer.config", "config file", "", "File with properties of the consumer; --consumer-property wins over it."),
-		flag("enable-systest-events", "Print a line when the tool has ended."),
+		jopt.Switch("enable-systest-events", "Print a line when the tool has ended."),
 	)
 }
 

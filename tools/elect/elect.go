@@ -38,12 +38,9 @@ var elections = []string{"PREFERRED", "UNCLEAN"}
 
 // Command returns the tool.
 func Command() *tool.Command {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
-	partition := value(partitionID, "partition id", "The partition. REQUIRED with --topic.")
+	partition := jopt.Value(partitionID, "partition id", "The partition. REQUIRED with --topic.")
 	partition.Kind = jopt.Integer
-	election := value(electionType, "election type", "REQUIRED: \"preferred\" moves leadership to the first replica of each "+
+	election := jopt.Value(electionType, "election type", "REQUIRED: \"preferred\" moves leadership to the first replica of each "+
 		"partition, if it is in sync and does not lead; \"unclean\" gives partitions without a leader one that may have missed records.")
 	election.Names = elections
 	return &tool.Command{
@@ -55,13 +52,13 @@ func Command() *tool.Command {
 		Examples: "NAME --bootstrap-server localhost:9092 --election-type preferred --all-topic-partitions\n" +
 			"NAME --bootstrap-server localhost:9092 --election-type unclean --topic orders --partition 3",
 		Options: jopt.New(
-			value(bootstrapServer, "host:port", "REQUIRED: brokers to ask first, as host:port,host:port."),
-			value(adminConfig, "config file", "File with properties of the admin client."),
+			jopt.Value(bootstrapServer, "host:port", "REQUIRED: brokers to ask first, as host:port,host:port."),
+			jopt.Value(adminConfig, "config file", "File with properties of the admin client."),
 			election,
-			value(topicName, "topic name", "The topic. Not with --path-to-json-file or --all-topic-partitions."),
+			jopt.Value(topicName, "topic name", "The topic. Not with --path-to-json-file or --all-topic-partitions."),
 			partition,
-			jopt.Option{Name: allPartitions, Doc: "All partitions for which there is something to do. Not with --topic or --path-to-json-file."},
-			value(jsonFile, "Path to JSON file", "File with partitions:\n{\"partitions\":\n  [{\"topic\": \"foo\", \"partition\": 1},\n"+
+			jopt.Switch(allPartitions, "All partitions for which there is something to do. Not with --topic or --path-to-json-file."),
+			jopt.Value(jsonFile, "Path to JSON file", "File with partitions:\n{\"partitions\":\n  [{\"topic\": \"foo\", \"partition\": 1},\n"+
 				"   {\"topic\": \"foobar\", \"partition\": 2}]\n}\nNot with --topic or --all-topic-partitions."),
 		),
 		Run: run,

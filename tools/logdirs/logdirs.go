@@ -23,9 +23,6 @@ import (
 
 // Command returns the tool.
 func Command() *tool.Command {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
 	return &tool.Command{
 		Name:   "log-dirs",
 		Script: "kafka-log-dirs",
@@ -34,11 +31,11 @@ func Command() *tool.Command {
 		Examples: "NAME --bootstrap-server localhost:9092 --describe\n" +
 			"NAME --bootstrap-server localhost:9092 --describe --broker-list 1,2 --topic-list orders",
 		Options: jopt.New(
-			value("bootstrap-server", "The server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
-			value("command-config", "Admin client property file", "File with properties of the admin client."),
-			jopt.Option{Name: "describe", Doc: "REQUIRED: show the directories."},
-			value("topic-list", "Topic list", "Topics, as topic1,topic2. All if not given."),
-			value("broker-list", "Broker list", "Ids of brokers, as 1,2. All if not given."),
+			jopt.Value("bootstrap-server", "The server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
+			jopt.Value("command-config", "Admin client property file", "File with properties of the admin client."),
+			jopt.Switch("describe", "REQUIRED: show the directories."),
+			jopt.Value("topic-list", "Topic list", "Topics, as topic1,topic2. All if not given."),
+			jopt.Value("broker-list", "Broker list", "Ids of brokers, as 1,2. All if not given."),
 		),
 		Run: run,
 		Fail: func(env *tool.Env, c *tool.Command, err error) int {

@@ -24,12 +24,9 @@ const about = "An interactive shell for getting topic-partition offsets."
 
 // Command returns the tool.
 func Command() *tool.Command {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
-	bootstrap := value("bootstrap-server", "HOST1:PORT1,...,HOST3:PORT3", "REQUIRED: brokers to ask first.")
+	bootstrap := jopt.Value("bootstrap-server", "HOST1:PORT1,...,HOST3:PORT3", "REQUIRED: brokers to ask first.")
 	bootstrap.RequiredUnless = "broker-list"
-	when := value("time", "<timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / "+
+	when := jopt.Value("time", "<timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / "+
 		"-5 or latest-tiered", "Which offset: that of the first record with this timestamp (milliseconds) or a later "+
 		"one, or one of the names. Partitions that have none are left out.")
 	when.Default = "latest"
@@ -43,14 +40,14 @@ func Command() *tool.Command {
 			"NAME --bootstrap-server localhost:9092 --topic-partitions orders:0-3,logs --time earliest",
 		Options: jopt.New(
 			bootstrap,
-			value("broker-list", "HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED name of --bootstrap-server."),
-			value("topic-partitions", "topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3",
+			jopt.Value("broker-list", "HOST1:PORT1,...,HOST3:PORT3", "DEPRECATED name of --bootstrap-server."),
+			jopt.Value("topic-partitions", "topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3",
 				"Topics (regular expressions) with partitions: a number, or a range without its upper end."),
-			value("topic", "topic", "The topic, a regular expression. All topics if not given."),
-			value("partitions", "partition ids", "Partitions of --topic, separated by commas. All if not given."),
+			jopt.Value("topic", "topic", "The topic, a regular expression. All topics if not given."),
+			jopt.Value("partitions", "partition ids", "Partitions of --topic, separated by commas. All if not given."),
 			when,
-			value("command-config", "config file", "File with properties of the admin client."),
-			jopt.Option{Name: "exclude-internal-topics", Doc: "Leave the brokers' own topics out."},
+			jopt.Value("command-config", "config file", "File with properties of the admin client."),
+			jopt.Switch("exclude-internal-topics", "Leave the brokers' own topics out."),
 		),
 		Run:  run,
 		Fail: fail,

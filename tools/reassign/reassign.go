@@ -68,34 +68,30 @@ func Command() *tool.Command {
 }
 
 func options() *jopt.Parser {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
 	number := func(name, kind, byDefault, doc string) jopt.Option {
 		return jopt.Option{Name: name, Arity: jopt.Required, Kind: jopt.Long, Value: kind, Default: byDefault, Doc: doc}
 	}
-	flag := func(name, doc string) jopt.Option { return jopt.Option{Name: name, Doc: doc} }
 	return jopt.New(
-		flag(generate, "Propose a plan that puts the topics of --topics-to-move-json-file on the brokers of --broker-list. "+
+		jopt.Switch(generate, "Propose a plan that puts the topics of --topics-to-move-json-file on the brokers of --broker-list. "+
 			"Nothing is moved."),
-		flag(execute, "Begin to move replicas as the plan in --reassignment-json-file says."),
-		flag(verify, "Tell how far the moves of the plan are. If none is going on any more, take the throttles away."),
-		flag(cancel, "Undo the moves of the plan that are going on, and take the throttles away."),
-		flag(list, "List all partitions that are being moved."),
-		value(bootstrap, "Server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
-		value(config, "Admin client property file", "File with properties of the admin client."),
-		value(planFile, "manual assignment json file path", "File with the plan:\n{\"partitions\":\n  [{\"topic\": \"foo\",\n"+
+		jopt.Switch(execute, "Begin to move replicas as the plan in --reassignment-json-file says."),
+		jopt.Switch(verify, "Tell how far the moves of the plan are. If none is going on any more, take the throttles away."),
+		jopt.Switch(cancel, "Undo the moves of the plan that are going on, and take the throttles away."),
+		jopt.Switch(list, "List all partitions that are being moved."),
+		jopt.Value(bootstrap, "Server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
+		jopt.Value(config, "Admin client property file", "File with properties of the admin client."),
+		jopt.Value(planFile, "manual assignment json file path", "File with the plan:\n{\"partitions\":\n  [{\"topic\": \"foo\",\n"+
 			"    \"partition\": 1,\n    \"replicas\": [1,2,3],\n    \"log_dirs\": [\"dir1\",\"any\",\"any\"] }],\n \"version\":1\n}\n"+
 			"\"log_dirs\" may be left out; it holds a directory on each of the brokers, or \"any\"."),
-		value(topicsFile, "topics to reassign json file path", "File with topics:\n{\"topics\":\n  [{\"topic\": \"foo\"},{\"topic\": \"foo1\"}],\n \"version\":1\n}"),
-		value(brokerList, "brokerlist", "Ids of brokers, as 0,1,2."),
-		flag(rackUnaware, "With --generate: do not spread replicas over racks."),
+		jopt.Value(topicsFile, "topics to reassign json file path", "File with topics:\n{\"topics\":\n  [{\"topic\": \"foo\"},{\"topic\": \"foo1\"}],\n \"version\":1\n}"),
+		jopt.Value(brokerList, "brokerlist", "Ids of brokers, as 0,1,2."),
+		jopt.Switch(rackUnaware, "With --generate: do not spread replicas over racks."),
 		number(throttle, "throttle", "-1", "With --execute: how many bytes per second a broker takes part in moves with, at least 1024. "+
 			"--additional with the same plan changes it."),
 		number(dirThrottle, "replicaAlterLogDirsThrottle", "-1", "With --execute: how many bytes per second a broker moves between its directories."),
 		number(timeout, "timeout", "10000", "How many milliseconds to wait until moves between directories can begin."),
-		flag(additional, "With --execute: although other moves are going on."),
-		flag(preserve, "Leave throttles as they are."),
+		jopt.Switch(additional, "With --execute: although other moves are going on."),
+		jopt.Switch(preserve, "Leave throttles as they are."),
 	)
 }
 

@@ -24,9 +24,6 @@ const requestTimeout = 30_000
 
 // Command returns the tool.
 func Command() *tool.Command {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
 	return &tool.Command{
 		Name:     "delete-records",
 		Script:   "kafka-delete-records",
@@ -34,10 +31,10 @@ func Command() *tool.Command {
 		About:    "This tool helps to delete records of the given partitions down to the specified offset.",
 		Examples: "NAME --bootstrap-server localhost:9092 --offset-json-file offsets.json",
 		Options: jopt.New(
-			value("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
-			value("offset-json-file", "Offset json file path", "REQUIRED: File that says up to which offset (exclusive; "+
+			jopt.Value("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
+			jopt.Value("offset-json-file", "Offset json file path", "REQUIRED: File that says up to which offset (exclusive; "+
 				"-1: all there is) records are deleted:\n{\"partitions\":\n  [{\"topic\": \"foo\", \"partition\": 1, \"offset\": 1}],\n \"version\":1\n}"),
-			value("command-config", "command config property file path", "File with properties of the admin client."),
+			jopt.Value("command-config", "command config property file path", "File with properties of the admin client."),
 		),
 		Run: run,
 	}

@@ -41,41 +41,37 @@ const (
 var actions = []string{alter, create, describe, list, remove}
 
 func options() *jopt.Parser {
-	value := func(name, kind, doc string) jopt.Option {
-		return jopt.Option{Name: name, Arity: jopt.Required, Value: kind, Doc: doc}
-	}
 	number := func(name, kind, doc string) jopt.Option {
 		return jopt.Option{Name: name, Arity: jopt.Required, Kind: jopt.Integer, Value: kind, Doc: doc}
 	}
-	flag := func(name, doc string) jopt.Option { return jopt.Option{Name: name, Doc: doc} }
 	return jopt.New(
-		value(bootstrapServer, "server to connect to", "REQUIRED: brokers to ask first, as host:port,host:port."),
-		value(commandConfig, "command config property file", "File with properties of the admin client."),
-		flag(create, "Create the topic."),
-		flag(list, "List the names of the topics."),
-		flag(describe, "Show partitions, replicas and settings of topics."),
-		flag(alter, "Raise the number of partitions. (Settings are changed by kafka-configs.)"),
-		flag(remove, "Delete topics."),
-		value(topicName, "topic", "The topic. Except with --create, a regular expression: escape what has a "+
+		jopt.Value(bootstrapServer, "server to connect to", "REQUIRED: brokers to ask first, as host:port,host:port."),
+		jopt.Value(commandConfig, "command config property file", "File with properties of the admin client."),
+		jopt.Switch(create, "Create the topic."),
+		jopt.Switch(list, "List the names of the topics."),
+		jopt.Switch(describe, "Show partitions, replicas and settings of topics."),
+		jopt.Switch(alter, "Raise the number of partitions. (Settings are changed by kafka-configs.)"),
+		jopt.Switch(remove, "Delete topics."),
+		jopt.Value(topicName, "topic", "The topic. Except with --create, a regular expression: escape what has a "+
 			"meaning there, as in \"test\\.topic\"."),
-		value(topicID, "topic-id", "The id of the topic to describe."),
-		value(topicConfig, "name=value", "With --create: a setting of the topic, such as retention.ms=3600000; "+
+		jopt.Value(topicID, "topic-id", "The id of the topic to describe."),
+		jopt.Value(topicConfig, "name=value", "With --create: a setting of the topic, such as retention.ms=3600000; "+
 			"may be repeated."),
-		value(deleteConfig, "name", "Not available with --bootstrap-server."),
+		jopt.Value(deleteConfig, "name", "Not available with --bootstrap-server."),
 		number(partitions, "# of partitions", "How many partitions the topic gets or shall have. More partitions "+
 			"send new records of a key elsewhere than its old ones. Default with --create: the broker's."),
 		number(replicationFactor, "replication factor", "How many replicas each partition gets. Default: the broker's."),
-		value(replicaAssignment, "broker_id_for_part1_replica1 : broker_id_for_part1_replica2 , "+
+		jopt.Value(replicaAssignment, "broker_id_for_part1_replica1 : broker_id_for_part1_replica2 , "+
 			"broker_id_for_part2_replica1 : broker_id_for_part2_replica2 , ...",
 			"The brokers of each partition, the preferred leader first."),
-		flag(underReplicated, "With --describe: only partitions that lack replicas in the ISR."),
-		flag(unavailable, "With --describe: only partitions without a live leader."),
-		flag(underMinISR, "With --describe: only partitions with fewer replicas in the ISR than min.insync.replicas."),
-		flag(atMinISR, "With --describe: only partitions with just min.insync.replicas replicas in the ISR."),
-		flag(withOverrides, "With --describe: only topics with settings of their own."),
-		flag(ifExists, "With --alter, --delete, --describe: a topic that is not there is no error."),
-		flag(ifNotExists, "With --create: a topic that is there already is no error."),
-		flag(excludeInternal, "With --list, --describe: leave the brokers' own topics out."),
+		jopt.Switch(underReplicated, "With --describe: only partitions that lack replicas in the ISR."),
+		jopt.Switch(unavailable, "With --describe: only partitions without a live leader."),
+		jopt.Switch(underMinISR, "With --describe: only partitions with fewer replicas in the ISR than min.insync.replicas."),
+		jopt.Switch(atMinISR, "With --describe: only partitions with just min.insync.replicas replicas in the ISR."),
+		jopt.Switch(withOverrides, "With --describe: only topics with settings of their own."),
+		jopt.Switch(ifExists, "With --alter, --delete, --describe: a topic that is not there is no error."),
+		jopt.Switch(ifNotExists, "With --create: a topic that is there already is no error."),
+		jopt.Switch(excludeInternal, "With --list, --describe: leave the brokers' own topics out."),
 		number(partitionLimit, "maximum number of partitions in one response.",
 			"How many partitions one answer to --describe may hold, where brokers can limit it."),
 	)

@@ -53,6 +53,14 @@ type Option struct {
 	AvailableWith []string // refused unless one of these options is given; nil for always available
 }
 
+// Value returns an option that takes an argument; kind is what that is, for the help text.
+func Value(name, kind, doc string) Option {
+	return Option{Name: name, Arity: Required, Value: kind, Doc: doc}
+}
+
+// Switch returns an option without an argument.
+func Switch(name, doc string) Option { return Option{Name: name, Doc: doc} }
+
 // Parser holds the options of a command. Every Parser knows --help and --version.
 type Parser struct {
 	options []Option // by name
