@@ -1,7 +1,8 @@
 // Package consume is gregorctl consume, Kafka's kafka-console-consumer: it prints the records of topics.
 //
 // Without --group it reads all partitions by itself and joins no consumer group; Kafka's tool joins one of
-// its own making, which nobody else can see the use of.
+// its own making, which nobody else can see the use of. With --group it is a member with one of the classic
+// assignors, and commits its positions as Kafka's consumer does; the group protocol of KIP-848 is refused.
 package consume
 
 import (
@@ -76,7 +77,14 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return uncaught{err}
 	}
-	settings, err := r.clientOptions(config)
+	if err := checkConfig(config); err != nil {
+		return uncaught{err}
+	}
+	var places *positions
+	if r.joins(config) {
+		places = newPositions(config)
+	}
+	settings, err := r.clientOptions(config, places)
 	if err != nil {
 		return uncaught{err}
 	}
@@ -84,12 +92,15 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return uncaught{err}
 	}
+	if places != nil {
+		places.use(cl)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer onSignal(cancel)()
 
 	c := &consumer{env: env, request: r, client: cl, logContext: client.LogContext(config),
-		mark: r.group != "" && config.Bool("enable.auto.commit")}
+		positions: places}
 	err = c.run(ctx)
 	c.close()
 	fmt.Fprintf(env.Stderr, "Processed a total of %d messages\n", c.count)
@@ -124,7 +135,7 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 }
 
 // clientOptions turns the configuration into franz-go's options.
-func (r *request) clientOptions(config *clientconf.Config) ([]kgo.Opt, error) {
+func (r *request) clientOptions(config *clientconf.Config, places *positions) ([]kgo.Opt, error) {
 	options := []kgo.Opt{
 		kgo.FetchMaxWait(config.Millis("fetch.max.wait.ms")),
 		kgo.FetchMinBytes(int32(config.Int("fetch.min.bytes"))),
@@ -147,11 +158,11 @@ func (r *request) clientOptions(config *clientconf.Config) ([]kgo.Opt, error) {
 		options = append(options, kgo.Rack(rack))
 	}
 	options = append(options, r.source(config)...)
-	if r.group == "" {
+	if !r.joins(config) {
 		return options, nil
 	}
 	group, err := groupOptions(r.group, config)
-	return append(options, group...), err
+	return append(append(options, group...), places.options()...), err
 }
 
 // partitionBytes returns how much of one partition is asked for at a time: what the user says or, since few
@@ -194,37 +205,4 @@ func (r *request) source(config *clientconf.Config) []kgo.Opt {
 		options = append(options, kgo.ConsumeExcludeTopics("^__(consumer_offsets|transaction_state)$"))
 	}
 	return options
-}
-
-// assignors are Kafka's, which may share a group with franz-go's balancers.
-var assignors = map[string]func() kgo.GroupBalancer{
-	"org.apache.kafka.clients.consumer.RangeAssignor":             kgo.RangeBalancer,
-	"org.apache.kafka.clients.consumer.RoundRobinAssignor":        kgo.RoundRobinBalancer,
-	"org.apache.kafka.clients.consumer.StickyAssignor":            kgo.StickyBalancer,
-	"org.apache.kafka.clients.consumer.CooperativeStickyAssignor": kgo.CooperativeStickyBalancer,
-}
-
-func groupOptions(group string, config *clientconf.Config) ([]kgo.Opt, error) {
-	var balancers []kgo.GroupBalancer
-	for _, class := range config.List("partition.assignment.strategy") {
-		newBalancer, ok := assignors[trimClass(class)]
-		if !ok {
-			return nil, throwable.Newf(throwable.Kafka, "%s ClassNotFoundException exception occurred", class)
-		}
-		balancers = append(balancers, newBalancer())
-	}
-	options := []kgo.Opt{
-		kgo.ConsumerGroup(group),
-		kgo.Balancers(balancers...),
-		kgo.SessionTimeout(config.Millis("session.timeout.ms")),
-		kgo.HeartbeatInterval(config.Millis("heartbeat.interval.ms")),
-		kgo.RebalanceTimeout(config.Millis("max.poll.interval.ms")),
-	}
-	if id := config.String("group.instance.id"); id != "" {
-		options = append(options, kgo.InstanceID(id))
-	}
-	if !config.Bool("enable.auto.commit") {
-		return append(options, kgo.DisableAutoCommit()), nil
-	}
-	return append(options, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(max(config.Millis("auto.commit.interval.ms"), 1e8))), nil
 }

@@ -33,7 +33,7 @@ type consumer struct {
 	request    *request
 	client     *kgo.Client
 	logContext string
-	mark       bool // commit what was printed
+	positions  *positions // where a member of a group is; nil without a group
 
 	count  int64 // records processed
 	output []byte
@@ -43,6 +43,9 @@ type consumer struct {
 func (c *consumer) run(ctx context.Context) error {
 	if c.done() {
 		return nil
+	}
+	if err := c.checkGroup(ctx); err != nil {
+		return err
 	}
 	if err := c.checkTopic(ctx); err != nil {
 		return c.end(ctx, err)
@@ -56,7 +59,12 @@ func (c *consumer) run(ctx context.Context) error {
 		if !fetches.Empty() {
 			last = time.Now()
 		}
-		if err := c.print(fetches); err != nil {
+		err = c.print(fetches)
+		if c.positions != nil {
+			c.positions.commitDue(ctx)
+			c.client.AllowRebalance()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -75,11 +83,11 @@ func (c *consumer) end(ctx context.Context, err error) error {
 	return nil
 }
 
-// poll waits for records until the time-out after last.
+// poll waits for records until the time-out after last, or until there is something to commit.
 func (c *consumer) poll(ctx context.Context, last time.Time) (kgo.Fetches, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.request.timeout-time.Since(last))
 	defer cancel()
-	fetches := c.client.PollFetches(ctx)
+	fetches := c.pollUntilDue(ctx)
 	if !fetches.Empty() {
 		return fetches, nil
 	}
@@ -89,10 +97,21 @@ func (c *consumer) poll(ctx context.Context, last time.Time) (kgo.Fetches, error
 	var failure error
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if failure == nil {
-			failure = fatal(topic, partition, err)
+			if failure = fatal(topic, partition, err); failure != nil && topic == "" {
+				c.logJoinFailure(failure)
+			}
 		}
 	})
 	return nil, failure
+}
+
+func (c *consumer) pollUntilDue(ctx context.Context) kgo.Fetches {
+	if c.positions == nil {
+		return c.client.PollFetches(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.positions.untilDue())
+	defer cancel()
+	return c.client.PollFetches(ctx)
 }
 
 // fatal returns what a fetch failed with if waiting does not help, else nil.
@@ -100,6 +119,7 @@ func fatal(topic string, partition int32, err error) error {
 	code := throwable.Code(err)
 	_, network := errors.AsType[*net.OpError](err)
 	_, lost := errors.AsType[*kgo.ErrDataLoss](err)
+	judged, isJudged := errors.AsType[*throwable.Exception](err)
 	switch {
 	case code == kerr.TopicAuthorizationFailed.Code:
 		return throwable.New("org.apache.kafka.common.errors.TopicAuthorizationException", "Not authorized to access topics: ["+topic+"]")
@@ -111,6 +131,8 @@ func fatal(topic string, partition int32, err error) error {
 		return nil
 	case code != 0:
 		return throwable.FromCode(code, nil)
+	case isJudged:
+		return judged
 	case topic == "":
 		return nil // of no partition: no broker could be reached
 	}
@@ -120,20 +142,19 @@ func fatal(topic string, partition int32, err error) error {
 
 // print formats and writes records. An error ends the tool.
 func (c *consumer) print(fetches kgo.Fetches) error {
-	var printed []*kgo.Record
-	defer func() {
-		if c.mark {
-			c.client.MarkCommitRecords(printed...)
-		}
-	}()
+	var last *kgo.Record
+	if c.positions != nil {
+		defer func() { c.positions.printed(last) }()
+	}
 	for record := range fetches.RecordsAll() {
 		if c.done() {
 			break
 		}
 		c.count++
-		if c.mark {
-			printed = append(printed, record)
+		if c.positions != nil && last != nil && (last.Partition != record.Partition || last.Topic != record.Topic) {
+			c.positions.printed(last)
 		}
+		last = record
 		before := len(c.output)
 		output, err := c.request.formatter.format(c.output, record)
 		c.output = output
@@ -171,15 +192,14 @@ func (c *consumer) write() error {
 func (c *consumer) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if c.mark {
-		if err := c.client.CommitMarkedOffsets(ctx); err != nil {
+	if c.positions != nil {
+		if err := c.positions.commit(ctx); err != nil {
 			c.env.LogError(logger, c.logContext+"Offsets of the records printed last could not be committed", err)
 		}
-	}
-	if c.request.group != "" {
+		c.client.AllowRebalance()
 		_ = c.client.LeaveGroupContext(ctx) // the broker removes members that say nothing
 	}
-	c.client.Close()
+	c.client.CloseAllowingRebalance()
 }
 
 // checkTopic asks for the topic, which creates it where topics are created by use, and returns an error if it

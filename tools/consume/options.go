@@ -65,6 +65,7 @@ type request struct {
 	partition      int32  // -1: all
 	offset         int64  // of partition; or offsetLatest, offsetEarliest
 	group          string // "": none
+	nameless       bool   // a group was asked for, by an empty name
 	maxMessages    int64  // -1: no limit
 	timeout        time.Duration
 	skipErrors     bool
@@ -165,7 +166,7 @@ func (r *request) parseProperties(env *tool.Env, options *jopt.Set) error {
 		p["client.id"] = "console-consumer"
 	}
 	p["group.id"] = r.group
-	if r.group == "" {
+	if r.group == "" && !r.nameless {
 		p["group.id"] = "console-consumer-" + strconv.Itoa(rand.IntN(100_000)) // seen in log lines only
 	}
 	r.properties = p
@@ -196,7 +197,7 @@ func (r *request) parseGroup(options *jopt.Set, sources ...clientconf.Properties
 		return tool.Usagef("Options group and partition cannot be specified together.")
 	}
 	for id := range ids {
-		r.group = id
+		r.group, r.nameless = id, id == ""
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func TestClientOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			settings, err := r.clientOptions(config)
+			settings, err := r.clientOptions(config, newPositions(config))
 			if err == nil {
 				err = kgo.ValidateOpts(settings...)
 			}

@@ -42,7 +42,7 @@ func LogContext(config *clientconf.Config) string {
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (l *connectionLog) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	if err == nil || errors.Is(err, context.Canceled) { // canceled: the tool has ended
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) { // the tool has ended
 		return
 	}
 	id, seed := broker.NodeID, broker.NodeID < 0
