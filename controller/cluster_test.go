@@ -1,12 +1,9 @@
 package controller
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -20,20 +17,19 @@ import (
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/integration/peer"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
 // fakeBroker is a socket that answers the requests of controllers, and remembers what they said.
 type fakeBroker struct {
-	id       int32
-	listener net.Listener
-	wg       sync.WaitGroup
-	cache    metadata.Cache
-	delay    atomic.Int64 // of each answer
+	*peer.Peer
+	id    int32
+	cache metadata.Cache
+	delay atomic.Int64 // of each answer
 
 	mu struct {
 		sync.Mutex
-		conns   map[net.Conn]bool
 		leads   map[topic.Partition]int32 // leader epochs of what this broker was told to lead
 		deleted map[topic.Partition]bool
 		epoch   int32 // controller epoch of the last request
@@ -44,84 +40,22 @@ type fakeBroker struct {
 
 func startFakeBroker(t testing.TB, id int32) *fakeBroker {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	b := &fakeBroker{id: id}
+	b.mu.leads, b.mu.deleted = map[topic.Partition]int32{}, map[topic.Partition]bool{}
+	b.mu.count, b.mu.told = map[string]int{}, map[int32]int{}
+	var err error
+	if b.Peer, err = peer.Start(b.answer); err != nil {
 		t.Fatal(err)
 	}
-	b := &fakeBroker{id: id, listener: l}
-	b.mu.conns, b.mu.leads = map[net.Conn]bool{}, map[topic.Partition]int32{}
-	b.mu.deleted, b.mu.count, b.mu.told = map[topic.Partition]bool{}, map[string]int{}, map[int32]int{}
-	b.wg.Go(b.accept)
-	t.Cleanup(b.close)
+	t.Cleanup(b.Peer.Close)
 	return b
 }
 
-func (b *fakeBroker) close() {
-	b.listener.Close()
-	b.mu.Lock()
-	for c := range b.mu.conns {
-		c.Close()
-	}
-	b.mu.Unlock()
-	b.wg.Wait()
-}
-
-func (b *fakeBroker) accept() {
-	for {
-		c, err := b.listener.Accept()
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.mu.conns[c] = true
-		b.mu.Unlock()
-		b.wg.Go(func() {
-			defer c.Close()
-			for r := bufio.NewReader(c); b.serve(c, r) == nil; {
-			}
-		})
-	}
-}
-
-func (b *fakeBroker) serve(c net.Conn, r io.Reader) error {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return err
-	}
-	frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-	if _, err := io.ReadFull(r, frame); err != nil {
-		return err
-	}
-	req := kmsg.RequestForKey(int16(binary.BigEndian.Uint16(frame)))
-	req.SetVersion(int16(binary.BigEndian.Uint16(frame[2:])))
-	if key := req.Key(); key == (*kmsg.ApiVersionsRequest)(nil).Key() { // version 0, from whom watches the process
-		_, err := c.Write(append([]byte{0, 0, 0, 10}, append(frame[4:8:8], 0, 0, 0, 0, 0, 0)...))
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.mu.count[kmsg.NameForKey(key)]++
-		return err
-	}
-	body := frame[10+int(binary.BigEndian.Uint16(frame[8:]))+1:]
-	if _, stop := req.(*kmsg.StopReplicaRequest); stop {
-		body[4], body[5], body[6], body[7], body[8] = body[5], body[6], body[7], body[8], body[4] // kmsg's order of fields
-	}
-	if err := req.ReadFrom(body); err != nil {
-		return err
-	}
-	time.Sleep(time.Duration(b.delay.Load()))
-	out := binary.BigEndian.AppendUint32(nil, 0)
-	out = append(append(out, frame[4:8]...), 0)
-	out = b.answer(req).AppendTo(out)
-	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-	_, err := c.Write(out)
-	return err
-}
-
 func (b *fakeBroker) answer(req kmsg.Request) kmsg.Response {
+	time.Sleep(time.Duration(b.delay.Load()))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mu.count[kmsg.NameForKey(req.Key())]++
-	resp := req.ResponseKind()
 	switch req := req.(type) {
 	case *kmsg.UpdateMetadataRequest:
 		b.mu.epoch = req.ControllerEpoch
@@ -132,24 +66,27 @@ func (b *fakeBroker) answer(req kmsg.Request) kmsg.Response {
 	case *kmsg.LeaderAndISRRequest:
 		b.mu.epoch = req.ControllerEpoch
 		for _, t := range req.TopicStates {
-			answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
 			for _, p := range t.PartitionStates {
-				answer.Partitions = append(answer.Partitions, kmsg.LeaderAndISRResponseTopicPartition{Partition: p.Partition})
 				if p.Leader == b.id {
 					b.mu.leads[topic.Partition{Topic: t.Topic, Index: p.Partition}] = p.LeaderEpoch
 				}
 			}
-			r := resp.(*kmsg.LeaderAndISRResponse)
-			r.Topics = append(r.Topics, answer)
 		}
+		return peer.Obeyed(req)
 	case *kmsg.StopReplicaRequest:
-		for _, t := range req.Topics {
-			for _, p := range t.PartitionStates {
-				name := topic.Partition{Topic: t.Topic, Index: p.Partition}
-				b.mu.deleted[name] = b.mu.deleted[name] || p.Delete
-				r := resp.(*kmsg.StopReplicaResponse)
-				r.Partitions = append(r.Partitions, kmsg.StopReplicaResponsePartition{Topic: t.Topic, Partition: p.Partition})
-			}
+		return b.stopped(req)
+	}
+	return req.ResponseKind()
+}
+
+// stopped requires mu.
+func (b *fakeBroker) stopped(req *kmsg.StopReplicaRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
+	for _, t := range req.Topics {
+		for _, p := range t.PartitionStates {
+			name := topic.Partition{Topic: t.Topic, Index: p.Partition}
+			b.mu.deleted[name] = b.mu.deleted[name] || p.Delete
+			resp.Partitions = append(resp.Partitions, kmsg.StopReplicaResponsePartition{Topic: t.Topic, Partition: p.Partition})
 		}
 	}
 	return resp
@@ -221,10 +158,9 @@ func startCandidateWith(t testing.TB, zkAddr string, timeout time.Duration, opts
 	if err := c.zk.EnsurePersistentPaths(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	addr := c.listener.Addr().(*net.TCPAddr)
 	register := func(ctx context.Context) error {
 		_, err := c.zk.RegisterBroker(ctx, &zkutil.Broker{ID: id, JMXPort: -1, Endpoints: []zkutil.Endpoint{
-			{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: int32(addr.Port), SecurityProtocol: "PLAINTEXT"}}})
+			{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: c.Port(), SecurityProtocol: "PLAINTEXT"}}})
 		return err
 	}
 	if err := register(t.Context()); err != nil {

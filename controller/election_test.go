@@ -115,7 +115,7 @@ func TestDeadControllerIsReplacedAfterAnExpiry(t *testing.T) {
 		return one.mu.count["ApiVersions"] > 0
 	})
 	two.gate.set(true)
-	one.fakeBroker.close()
+	one.Peer.Close()
 	eventually(t, "2 notices", func() bool { return two.vigil.Gone(1, one.zk.SessionID()) })
 	eventually(t, "2's session ends", func() bool {
 		there, _, err := one.zk.Exists(t.Context(), zkutil.BrokerPath(2))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strconv"
 	"testing"
 	"time"
 
@@ -34,10 +33,8 @@ func TestSenderRepeats(t *testing.T) {
 		},
 	}
 	defer c.close()
-	host, port, _ := net.SplitHostPort(b.listener.Addr().String())
-	n, _ := strconv.Atoi(port)
-	c.Add(&zkutil.Broker{ID: 1, Endpoints: []zkutil.Endpoint{{Listener: "L", Host: host, Port: int32(n)}}})
-	c.Add(&zkutil.Broker{ID: 2, Endpoints: []zkutil.Endpoint{{Listener: "OTHER", Host: host, Port: int32(n)}}})
+	c.Add(&zkutil.Broker{ID: 1, Endpoints: []zkutil.Endpoint{{Listener: "L", Host: "127.0.0.1", Port: b.Port()}}})
+	c.Add(&zkutil.Broker{ID: 2, Endpoints: []zkutil.Endpoint{{Listener: "OTHER", Host: "127.0.0.1", Port: b.Port()}}})
 
 	for round := range 3 {
 		c.Send(1, &kmsg.UpdateMetadataRequest{Version: versionUpdateMetadata})
@@ -47,11 +44,7 @@ func TestSenderRepeats(t *testing.T) {
 		case <-time.After(30 * time.Second):
 			t.Fatalf("request %d is never answered", round)
 		}
-		b.mu.Lock()
-		for conn := range b.mu.conns {
-			conn.Close() // as the broker does after connections.max.idle.ms
-		}
-		b.mu.Unlock()
+		b.Disconnect()
 	}
 	var warnings, errs int
 	for _, e := range logged.AllEntries() {

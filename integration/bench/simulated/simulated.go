@@ -3,17 +3,14 @@
 package simulated
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/integration/peer"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
@@ -37,28 +34,22 @@ type Orders struct {
 
 type broker struct {
 	*Brokers
-	id       int32
-	listener net.Listener
-	wg       sync.WaitGroup
-
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	*peer.Peer
+	id int32
 }
 
 // Start registers brokers. End ends them.
 func Start(ctx context.Context, zk *zkutil.Client, ids ...int32) (*Brokers, error) {
 	b := &Brokers{brokers: map[int32]*broker{}, told: map[int32]Orders{}}
 	for _, id := range ids {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		one := &broker{Brokers: b, id: id}
+		var err error
+		if one.Peer, err = peer.Start(one.answer, kmsg.LeaderAndISR); err != nil {
 			return b, err
 		}
-		one := &broker{Brokers: b, id: id, listener: l, conns: map[net.Conn]bool{}}
 		b.brokers[id] = one
-		one.wg.Go(one.accept)
-		port := int32(l.Addr().(*net.TCPAddr).Port)
 		_, err = zk.RegisterBroker(ctx, &zkutil.Broker{ID: id, JMXPort: -1, Endpoints: []zkutil.Endpoint{
-			{Listener: Listener, Host: "127.0.0.1", Port: port, SecurityProtocol: "PLAINTEXT"}}})
+			{Listener: Listener, Host: "127.0.0.1", Port: one.Port(), SecurityProtocol: "PLAINTEXT"}}})
 		if err != nil {
 			return b, fmt.Errorf("register simulated broker %d: %w", id, err)
 		}
@@ -74,14 +65,7 @@ func (b *Brokers) End(ids ...int32) {
 		}
 	}
 	for _, id := range ids {
-		one := b.brokers[id]
-		one.listener.Close()
-		one.mu.Lock()
-		for c := range one.conns {
-			c.Close()
-		}
-		one.mu.Unlock()
-		one.wg.Wait()
+		b.brokers[id].Close()
 	}
 }
 
@@ -92,70 +76,24 @@ func (b *Brokers) Told(epoch int32) Orders {
 	return b.told[epoch]
 }
 
-func (b *broker) accept() {
-	for {
-		c, err := b.listener.Accept()
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		b.conns[c] = true
-		b.mu.Unlock()
-		b.wg.Go(func() {
-			defer c.Close()
-			for r := bufio.NewReader(c); b.serve(c, r) == nil; {
-			}
-		})
+func (b *broker) answer(req kmsg.Request) kmsg.Response {
+	orders, ok := req.(*kmsg.LeaderAndISRRequest)
+	if !ok {
+		return req.ResponseKind()
 	}
-}
-
-// serve answers one request.
-func (b *broker) serve(w io.Writer, r io.Reader) error {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return err
-	}
-	frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-	if _, err := io.ReadFull(r, frame); err != nil {
-		return err
-	}
-	req := kmsg.RequestForKey(int16(binary.BigEndian.Uint16(frame)))
-	req.SetVersion(int16(binary.BigEndian.Uint16(frame[2:])))
-	resp := req.ResponseKind()
-	out := append(make([]byte, 4, 64), frame[4:8]...)
-	if req.Key() != int16(kmsg.ApiVersions) {
-		out = append(out, 0) // no tags in the header of the response
-	}
-	if lisr, ok := req.(*kmsg.LeaderAndISRRequest); ok {
-		body := frame[10+int(binary.BigEndian.Uint16(frame[8:]))+1:]
-		if err := lisr.ReadFrom(body); err != nil {
-			return err
-		}
-		b.obey(lisr, resp.(*kmsg.LeaderAndISRResponse))
-	}
-	out = resp.AppendTo(out)
-	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-	_, err := w.Write(out)
-	return err
-}
-
-func (b *broker) obey(req *kmsg.LeaderAndISRRequest, resp *kmsg.LeaderAndISRResponse) {
 	replicas, leaders := 0, 0
-	for _, t := range req.TopicStates {
-		answer := kmsg.LeaderAndISRResponseTopic{TopicID: t.TopicID}
+	for _, t := range orders.TopicStates {
+		replicas += len(t.PartitionStates)
 		for i := range t.PartitionStates {
-			p := &t.PartitionStates[i]
-			replicas++
-			if p.Leader == b.id {
+			if t.PartitionStates[i].Leader == b.id {
 				leaders++
 			}
-			answer.Partitions = append(answer.Partitions, kmsg.LeaderAndISRResponseTopicPartition{Partition: p.Partition})
 		}
-		resp.Topics = append(resp.Topics, answer)
 	}
-	b.Brokers.mu.Lock()
-	defer b.Brokers.mu.Unlock()
-	o := b.told[req.ControllerEpoch]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.told[orders.ControllerEpoch]
 	o.Replicas, o.Leaders, o.Last = o.Replicas+replicas, o.Leaders+leaders, time.Now()
-	b.told[req.ControllerEpoch] = o
+	b.told[orders.ControllerEpoch] = o
+	return peer.Obeyed(orders)
 }
