@@ -9,6 +9,9 @@
 // ZkAlterPartitionManager). Kafka gathers changes for 5 s before it leaves a note; here the first one goes
 // out at once, and what happens within 200 ms after it goes into the next.
 //
+// What is proposed together is written together, in few multis: after the restart of a broker with thousands of replicas, one by one
+// took most of the time until it was in sync.
+//
 // The condition decides every race: whatever the controller writes in between changes the version, and
 // then the leader's write fails, and LeaderAndIsr brings the truth.
 //
