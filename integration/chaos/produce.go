@@ -136,7 +136,6 @@ func (p *producer) run(ctx context.Context) {
 func (p *producer) renew() {
 	p.mu.Lock()
 	broken := p.mu.broken
-	p.mu.broken = nil
 	p.mu.Unlock()
 	if broken == nil {
 		return
@@ -152,7 +151,7 @@ func (p *producer) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.client, p.number = client, number
-	p.mu.broken = nil // of what Close has failed
+	p.mu.broken = nil // of what Close has failed before
 	clear(p.mu.next)
 }
 
@@ -182,7 +181,7 @@ func (p *producer) done(part history.Partition, id history.ID, offset int64, err
 		p.mu.acked[part] = time.Now()
 	} else {
 		pending[1] = history.AppendRun(pending[1], id, -1)
-		if sequenceError(err) {
+		if sequenceError(err) && id.Producer == p.number { // not of the session before, whose records end one after the other
 			p.mu.broken = err
 		}
 	}
