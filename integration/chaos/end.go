@@ -101,8 +101,10 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 	if err := c.awaitConsumers(ctx, ends); err != nil {
 		return replicas, err
 	}
+	c.tell("consumers and groups are at the end")
 	c.stopGroups()
 	c.consumeGroups.Wait()
+	c.tell("groups have ended")
 	return replicas, c.audit(ctx)
 }
 
@@ -152,13 +154,16 @@ func (c *chaos) verdict(replicas []history.Replica, err error) error {
 		c.problem("%v", v)
 	}
 	c.progress()
+	err = nil
+	if len(c.problems) > 0 || c.keep {
+		err = errors.Join(c.write("history.log", c.recorder.Write), c.write("groups.log", c.groupRecorder.Write))
+	}
 	if len(c.problems) == 0 {
 		c.tell("PASSED: seed %d, nothing lost", c.seed)
-		return nil
+		return err
 	}
 	c.tell("FAILED: seed %d", c.seed)
-	return errors.Join(fmt.Errorf("seed %d: %s", c.seed, strings.Join(c.problems, "\n")),
-		c.write("history.log", c.recorder.Write), c.write("groups.log", c.groupRecorder.Write))
+	return errors.Join(fmt.Errorf("seed %d: %s", c.seed, strings.Join(c.problems, "\n")), err)
 }
 
 // write writes a file into the directory that is left behind.
