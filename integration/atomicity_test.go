@@ -89,7 +89,7 @@ func TestTransactionsAreAtomic(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
-	c.Await("all transactions have ended", func() bool { return endsAreStable(t, c) })
+	awaitStable(t, c)
 	checkAtomic(t, o, readAll(t, c))
 	t.Logf("%d transactions were begun, %d decided", o.begun, len(o.committed))
 	requireIdenticalOn(t, c.Brokers()[1:], "orders", 3)

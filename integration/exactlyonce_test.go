@@ -122,6 +122,7 @@ func copies(t *testing.T, c *cluster.Cluster, n int, progress func(int)) map[str
 func TestHangingTransactions(t *testing.T) {
 	c := startTransactions(t, 1, cluster.Props{"transaction.partition.verification.enable": "false"})
 	want := transact(t, transactional(c, "tx"), "a", 3)
+	awaitStable(t, c)
 	p := newProducer(t, c)
 	started := time.Now().Add(-time.Hour)
 	p.sendTxn(started)
@@ -152,7 +153,7 @@ func TestHangingTransactions(t *testing.T) {
 	slices.Sort(want)
 	run("abort", "--topic", "orders", "--partition", "0", "--start-offset", fmt.Sprint(start))
 	sameValues(t, "franz-go", readCommitted(t, c, len(want)), want)
-	requireStable(t, c, true)
+	awaitStable(t, c)
 	if hanging := run("find-hanging", "--broker-id", "2", "--max-transaction-timeout", "30"); strings.Contains(hanging, "orders") {
 		t.Errorf("find-hanging prints after the abort\n%s", hanging)
 	}
