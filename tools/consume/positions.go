@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,15 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
-	"github.com/gregor-mq/gregor/tools/internal/throwable"
-)
-
-// Timestamps that ListOffsets takes for the first and the next offset.
-const (
-	timestampEarliest = -2
-	timestampLatest   = -1
 )
 
 // positions are the offsets that a member of a group will print next, one for each of its partitions, and commits
@@ -43,8 +33,8 @@ type positions struct {
 
 	mu struct {
 		sync.Mutex
-		next    map[string]map[int32]kgo.EpochOffset
-		changed bool // since the last commit
+		next    map[string]map[int32]kgo.EpochOffset // of all assigned partitions; negative if not known yet
+		changed bool                                 // since the last commit
 		due     time.Time
 	}
 }
@@ -85,101 +75,16 @@ func (p *positions) use(client *kgo.Client) {
 	close(p.ready)
 }
 
-// begin returns where to begin in newly assigned partitions: at the committed offset, or else where
-// auto.offset.reset says.
-func (p *positions) begin(ctx context.Context, assigned map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	select {
-	case <-p.ready:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	open, next := map[string][]int32{}, map[string]map[int32]kgo.EpochOffset{}
-	for name, partitions := range assigned {
-		next[name] = map[int32]kgo.EpochOffset{}
-		for index, offset := range partitions {
-			if next[name][index] = offset.EpochOffset(); next[name][index].Offset < 0 {
-				delete(next[name], index)
-				open[name] = append(open[name], index)
-			}
-		}
-	}
-	if err := p.resolve(ctx, open, next); err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for name, partitions := range next {
-		if p.mu.next[name] == nil {
-			p.mu.next[name] = map[int32]kgo.EpochOffset{}
-		}
-		for index, at := range partitions {
-			p.mu.next[name][index] = at
-			assigned[name][index] = kgo.NewOffset().At(at.Offset)
-		}
-	}
-	p.mu.changed, p.mu.due = true, time.Now().Add(p.interval)
-	return assigned, nil
-}
-
-// resolve adds the positions of partitions without a committed offset to next. Those that cannot be had are left
-// to the client, which tries again.
-func (p *positions) resolve(ctx context.Context, open map[string][]int32, next map[string]map[int32]kgo.EpochOffset) error {
-	if len(open) == 0 {
-		return nil
-	}
-	if p.reset == "none" {
-		return undefinedOffset(open)
-	}
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID, req.IsolationLevel = -1, p.isolation
-	for name, indexes := range open {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = name
-		for _, index := range indexes {
-			asked := kmsg.NewListOffsetsRequestTopicPartition()
-			asked.Partition, asked.CurrentLeaderEpoch, asked.Timestamp = index, -1, timestampLatest
-			if p.reset == "earliest" {
-				asked.Timestamp = timestampEarliest
-			}
-			t.Partitions = append(t.Partitions, asked)
-		}
-		req.Topics = append(req.Topics, t)
-	}
-	resp, err := req.RequestWith(ctx, p.client)
-	if err != nil {
-		return nil
-	}
-	for _, t := range resp.Topics {
-		for _, found := range t.Partitions {
-			if found.ErrorCode == 0 && found.Offset >= 0 {
-				next[t.Topic][found.Partition] = kgo.EpochOffset{Epoch: found.LeaderEpoch, Offset: found.Offset}
-			}
-		}
-	}
-	return nil
-}
-
-// undefinedOffset is the error of a group without offsets that must not begin anywhere else.
-func undefinedOffset(open map[string][]int32) error {
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(open)) {
-		for _, index := range slices.Sorted(slices.Values(open[name])) {
-			names = append(names, topic.Partition{Topic: name, Index: index}.String())
-		}
-	}
-	return throwable.New("org.apache.kafka.clients.consumer.NoOffsetForPartitionException",
-		"Undefined offset with no reset policy for partitions: ["+strings.Join(names, ", ")+"]")
-}
-
-// printed moves the position of a partition behind a record; nil is none.
+// printed moves the position of a partition behind a record; nil is none. A partition that was lost meanwhile is
+// left alone: who has it now has committed further, perhaps.
 func (p *positions) printed(r *kgo.Record) {
 	if r == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.next[r.Topic] == nil {
-		p.mu.next[r.Topic] = map[int32]kgo.EpochOffset{}
+	if _, assigned := p.mu.next[r.Topic][r.Partition]; !assigned {
+		return
 	}
 	p.mu.next[r.Topic][r.Partition] = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}
 	p.mu.changed = true
@@ -218,17 +123,28 @@ func (p *positions) commitDue(ctx context.Context) {
 	}
 }
 
+// uncommitted returns the positions, unless they are committed already. What is returned counts as committed.
+func (p *positions) uncommitted() map[string]map[int32]kgo.EpochOffset {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := map[string]map[int32]kgo.EpochOffset{}
+	if !p.commits || !p.mu.changed {
+		return all
+	}
+	for name, partitions := range p.mu.next {
+		known := maps.Clone(partitions)
+		maps.DeleteFunc(known, func(_ int32, at kgo.EpochOffset) bool { return at.Offset < 0 })
+		if len(known) > 0 {
+			all[name] = known
+		}
+	}
+	p.mu.changed = false
+	return all
+}
+
 // commit commits the positions, unless they are committed already.
 func (p *positions) commit(ctx context.Context) error {
-	p.mu.Lock()
-	all := map[string]map[int32]kgo.EpochOffset{}
-	if p.commits && p.mu.changed {
-		for name, partitions := range p.mu.next {
-			all[name] = maps.Clone(partitions)
-		}
-		p.mu.changed = false
-	}
-	p.mu.Unlock()
+	all := p.uncommitted()
 	if len(all) == 0 {
 		return nil
 	}
