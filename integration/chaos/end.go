@@ -69,50 +69,64 @@ func (c *chaos) audit(ctx context.Context) error {
 	return nil
 }
 
-// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas.
+// settle ends the producers, waits until replicas and consumers have everything, and returns the replicas. Nobody comes
+// or goes any more.
 func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 	if err := c.calm(ctx); err != nil {
 		return nil, err
 	}
+	for _, g := range c.groups {
+		g.hush(true)
+	}
+	if err := c.endProducers(ctx); err != nil {
+		return nil, err
+	}
+	c.tell("producers have ended, replicas are equally long")
+	replicas, err := c.world.replicas() // after a long run that takes a minute
+	if err != nil {
+		return nil, err
+	}
+	return replicas, c.endConsumers(ctx, replicas)
+}
+
+// endProducers waits until every record has its outcome, and all replicas have what there is.
+func (c *chaos) endProducers(ctx context.Context) error {
 	c.stopLoad()
 	c.produce.Wait()
 	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
 	defer cancel()
 	for _, p := range c.producers {
 		if err := p.finish(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := c.world.await(ctx, "replicas in sync", c.world.outOfSync); err != nil {
-		return nil, err
+		return err
 	}
-	if err := c.world.await(ctx, "equally long replicas", c.world.unequal); err != nil {
-		return nil, err
-	}
-	c.tell("producers have ended, replicas are equally long")
-	replicas, err := c.world.replicas()
-	if err != nil {
-		return nil, err
-	}
+	return c.world.await(ctx, "equally long replicas", c.world.unequal)
+}
+
+// endConsumers waits until consumers and groups are at the ends of the logs, and ends the groups, whose offsets
+// must last.
+func (c *chaos) endConsumers(ctx context.Context, replicas []history.Replica) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	defer cancel()
 	ends := make(map[history.Partition]int64)
 	for _, r := range replicas {
 		ends[r.Partition] = r.End()
 	}
 	if err := c.awaitConsumers(ctx, ends); err != nil {
-		return replicas, err
+		return err
 	}
 	c.tell("consumers and groups are at the end")
 	c.stopGroups()
 	c.consumeGroups.Wait()
 	c.tell("groups have ended")
-	return replicas, c.audit(ctx)
+	return c.audit(ctx)
 }
 
 // awaitConsumers waits until all consumers have read, and all groups have committed, up to the ends.
 func (c *chaos) awaitConsumers(ctx context.Context, ends map[history.Partition]int64) error {
-	for _, g := range c.groups {
-		g.hush(true)
-	}
 	return c.world.await(ctx, "consumers at the end", func() string {
 		var lack string
 		for _, g := range c.groups {
