@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,9 +31,6 @@ var unobserved = map[string]string{
 	"leader.replication.throttled.replicas":   "needs several replicas and a reassignment",
 	"follower.replication.throttled.replicas": "needs several replicas and a reassignment",
 	"message.format.version":                  "without effect since inter.broker.protocol.version 3.0",
-	"delete.retention.ms":                     "of compaction",
-	"min.compaction.lag.ms":                   "of compaction",
-	"min.cleanable.dirty.ratio":               "of compaction",
 	"remote.storage.enable":                   "of tiered storage",
 	"remote.log.copy.disable":                 "of tiered storage",
 	"remote.log.delete.on.disable":            "of tiered storage",
@@ -180,6 +178,63 @@ func at(t time.Time) func() *kgo.Record {
 	return func() *kgo.Record { return &kgo.Record{Value: []byte("v"), Timestamp: t} }
 }
 
+func keyed(key, value string) *kgo.Record { return &kgo.Record{Key: []byte(key), Value: []byte(value)} }
+
+// dirty sends versions of a key that compaction can remove, until there are some that are not in the active segment.
+func (o *oneTopic) dirty() {
+	o.Helper()
+	o.set("cleanup.policy", "compact")
+	o.set("segment.bytes", "300")
+	end := endOffset(o.T, o.client, o.name)
+	o.c.Await("small segments", func() bool {
+		o.mustSend(keyed("versions", "v"))
+		logs := o.files(".log")
+		active, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(logs[len(logs)-1]), ".log"), 10, 64)
+		return err == nil && active >= end+10
+	})
+}
+
+// contents returns all records as "key=value".
+func (o *oneTopic) contents() []string {
+	o.Helper()
+	var all []string
+	for _, r := range recordsOf(o.T, o.c, o.name) {
+		text := string(r.Value)
+		if r.Value == nil {
+			text = "nil"
+		}
+		all = append(all, string(r.Key)+"="+text)
+	}
+	return all
+}
+
+// cleaned reports whether records were compacted away.
+func (o *oneTopic) cleaned() bool {
+	o.Helper()
+	return int64(len(o.contents())) < endOffset(o.T, o.client, o.name)-startOffset(o.T, o.client, o.name)
+}
+
+func (o *oneTopic) awaitCleaned() {
+	o.Helper()
+	o.c.Await("compaction", o.cleaned)
+}
+
+// stays checks that the topic is not compacted while another one is, twice.
+func (o *oneTopic) stays() {
+	o.Helper()
+	name := o.name + "-other"
+	o.c.CreateTopic(name, 1, 1, cluster.Props{"min.cleanable.dirty.ratio": "0.1"})
+	other := &oneTopic{T: o.T, c: o.c, client: o.client, name: name}
+	for range 2 {
+		other.dirty()
+		end := endOffset(o.T, o.client, name)
+		o.c.Await("compaction of another topic", func() bool { return cleanedTo(o.T, o.c.Broker(1), name+" 0") > end-10 })
+	}
+	if o.cleaned() {
+		o.Error("the topic was compacted")
+	}
+}
+
 var runTime = map[string]func(*oneTopic){
 	"segment.bytes": func(o *oneTopic) {
 		o.set("segment.bytes", "1000")
@@ -191,10 +246,41 @@ var runTime = map[string]func(*oneTopic){
 	},
 	"max.compaction.lag.ms": func(o *oneTopic) {
 		o.set("cleanup.policy", "compact")
+		o.set("min.cleanable.dirty.ratio", "1")
 		o.set("max.compaction.lag.ms", "1")
-		o.rolls(func() *kgo.Record {
-			time.Sleep(2 * time.Millisecond)
-			return &kgo.Record{Key: []byte("k"), Value: []byte("v")}
+		late := func() *kgo.Record { time.Sleep(2 * time.Millisecond); return keyed("k", "v") } // the age is what is set
+		o.rolls(late)
+		o.mustSend(late(), late()) // so that one is superseded that is not in the active segment
+		o.awaitCleaned()
+	},
+	"min.cleanable.dirty.ratio": func(o *oneTopic) {
+		o.set("min.cleanable.dirty.ratio", "1") // no log is as dirty as more than that
+		o.dirty()
+		o.stays()
+		o.set("min.cleanable.dirty.ratio", "0.1")
+		o.awaitCleaned()
+	},
+	"min.compaction.lag.ms": func(o *oneTopic) {
+		o.set("min.compaction.lag.ms", "3600000")
+		o.dirty()
+		o.stays()
+		o.set("min.compaction.lag.ms", "0")
+		o.awaitCleaned()
+	},
+	"delete.retention.ms": func(o *oneTopic) {
+		o.set("delete.retention.ms", "3600000")
+		o.set("min.cleanable.dirty.ratio", "0.01")
+		o.mustSend(keyed("deleted", "v"), &kgo.Record{Key: []byte("deleted")})
+		o.dirty()
+		o.awaitCleaned()
+		if !slices.Contains(o.contents(), "deleted=nil") {
+			o.Error("the tombstone has gone at once")
+		}
+		o.set("delete.retention.ms", "0")
+		o.mustSend(keyed("other", "v"), &kgo.Record{Key: []byte("other")}) // the one before has a time of its own
+		o.c.Await("a tombstone that goes", func() bool {
+			o.dirty()
+			return !slices.ContainsFunc(o.contents(), func(r string) bool { return strings.HasPrefix(r, "other=") })
 		})
 	},
 	"segment.index.bytes": func(o *oneTopic) {
@@ -267,6 +353,13 @@ var runTime = map[string]func(*oneTopic){
 	"cleanup.policy": func(o *oneTopic) {
 		o.set("cleanup.policy", "compact")
 		o.refuses(kerr.InvalidRecord, func() *kgo.Record { return value(1) })
+		o.set("retention.ms", "1000")
+		o.set("min.cleanable.dirty.ratio", "0.01")
+		o.dirty()
+		o.awaitCleaned()
+		o.set("cleanup.policy", "compact,delete")
+		o.c.Await("deletion of what is old, too", func() bool { return startOffset(o.T, o.client, o.name) > 0 })
+		o.set("retention.ms", "3600000")
 		o.set("cleanup.policy", "delete")
 		o.c.Await("records without a key", func() bool { return o.send(value(1)) == nil })
 	},
@@ -354,7 +447,7 @@ func lastRecord(o *oneTopic) *kgo.Record {
 func TestTopicPropertiesAtRunTime(t *testing.T) {
 	c := cluster.Start(t, 1, cluster.Props{
 		"log.retention.check.interval.ms": "50", "log.initial.task.delay.ms": "0", "log.flush.scheduler.interval.ms": "50",
-		"log.flush.offset.checkpoint.interval.ms": "50",
+		"log.flush.offset.checkpoint.interval.ms": "50", "log.cleaner.backoff.ms": "50",
 	})
 	client := c.Client(kgo.ProducerBatchMaxBytes(4<<20), kgo.RecordRetries(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for _, p := range config.TopicProperties() {

@@ -146,6 +146,10 @@ func (b *Broker) Set(name, value string) {
 	b.opts.Props[name] = value
 }
 
+// SetKafka says whether the next start of the broker, on the same port and data, is one of Apache Kafka's or of
+// Gregor's.
+func (b *Broker) SetKafka(kafka bool) { b.opts.Kafka = kafka }
+
 // props returns the whole configuration.
 func (b *Broker) props() Props {
 	p := Props{
