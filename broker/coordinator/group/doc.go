@@ -12,7 +12,8 @@
 // SyncGroup brings the assignment (sync.go), which is stored before anybody learns of it.
 //
 // What must be stored is an Append with a ticket; Appended says how that ended. Offsets count as
-// committed only then (offsets.go), and the later record wins, in whatever order appends end.
+// committed only then (offsets.go), and the later record wins, in whatever order appends end. They go when
+// somebody deletes them, or after a time (removal.go).
 //
 // record.go has the keys and values of __consumer_offsets, in every version; Loading makes the groups
 // of a partition from its records.
