@@ -301,6 +301,27 @@ func TestDeletedTopics(t *testing.T) {
 	}
 }
 
+// TestHeartbeatsDoNotAllocate: they are most of what idle groups cost.
+func TestHeartbeatsDoNotAllocate(t *testing.T) {
+	w := newWorld(t, nil)
+	w.become(1, 1)
+	w.awaitLoaded()
+	joined := make(chan group.Joined, 1)
+	w.Join("g", &group.Join{
+		ClientID: "c", SessionTimeoutMs: 60000, RebalanceTimeoutMs: 60000, ProtocolType: "consumer",
+		Protocols: []group.Protocol{{Name: "range"}},
+	}, func(a group.Joined) { joined <- a })
+	m := <-joined
+	who := group.Identity{MemberID: m.MemberID}
+	if allocs := testing.AllocsPerRun(100, func() {
+		if code := w.Heartbeat("g", who, m.Generation); code != 0 {
+			t.Errorf("error %d", code)
+		}
+	}); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 // BenchmarkLoad loads a partition with commits of 1,000 groups.
 func BenchmarkLoad(b *testing.B) {
 	const commits = 200_000
