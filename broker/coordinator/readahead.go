@@ -30,8 +30,8 @@ type chunk struct {
 	err     error
 }
 
-// readAheadMax is as large as a buffer needs to be.
-const readAheadMax = 1 << 20
+// readAheadMax is as large as a buffer needs to be: what was copied into it is decoded before it leaves the caches.
+const readAheadMax = 128 << 10
 
 // newReadAhead begins to read. Close ends that.
 func newReadAhead(p *replica.Partition, bytes int) *readAhead {

@@ -46,6 +46,9 @@ func (b Batch) each(f func(Record) error) error {
 		return nil
 	}
 	codec := b.Codec()
+	if codec == None {
+		return b.eachInPlace(count, f)
+	}
 	s, err := openStream(b.records(), codec, b.Magic())
 	if err != nil {
 		return err
@@ -70,6 +73,32 @@ func (b Batch) each(f func(Record) error) error {
 		return errRemaining()
 	}
 	return s.failed()
+}
+
+// eachInPlace is each for a batch that is not compressed.
+func (b Batch) eachInPlace(count int32, f func(Record) error) error {
+	d, data := newDecoder(b), b.records()
+	for range count {
+		size, n := varint(data, 0)
+		switch {
+		case n > len(data) || size < 0:
+			return errStructure()
+		case int(size) > len(data)-n:
+			return errSize(size)
+		}
+		r, err := d.decode(data[n : n+int(size)])
+		if err != nil {
+			return err
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+		data = data[n+int(size):]
+	}
+	if len(data) > 0 {
+		return errRemaining()
+	}
+	return nil
 }
 
 // record reads a record's length and returns its body without consuming it.
@@ -98,9 +127,13 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 		if err := s.failed(); err != nil {
 			return nil, 0, err
 		}
-		return nil, 0, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
+		return nil, 0, errSize(size)
 	}
 	return raw, n, nil
+}
+
+func errSize(size int32) error {
+	return errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
 }
 
 // decoder makes Records of the bodies of a v2 batch's records.

@@ -1,7 +1,6 @@
 package group
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -9,20 +8,22 @@ import (
 
 // Loading makes the groups of a partition of __consumer_offsets from its records, in their order. Its memory
 // follows what is alive, not what there ever was.
+//
+// Offsets are found by the bytes of their keys until all records are there: a partition's history is mostly the same
+// keys again and again, and finding one costs one look into a map.
 type Loading struct {
 	config  *Config
-	groups  map[string]*Group // nil Group: none with metadata
-	offsets map[string]map[topic.Partition]stored
-	txn     map[int64]map[string]map[topic.Partition]stored
-	names   map[string]string // one copy of each group's and topic's name
+	groups  map[string]*Group // with metadata
+	offsets keyed
+	txn     map[int64]keyed // pending, by producer id
 }
+
+// keyed are offsets by the keys of their records, of which the version is left out.
+type keyed map[string]*stored
 
 // NewLoading returns a Loading that has read nothing.
 func NewLoading(config *Config) *Loading {
-	return &Loading{
-		config: config, groups: map[string]*Group{}, offsets: map[string]map[topic.Partition]stored{},
-		txn: map[int64]map[string]map[topic.Partition]stored{}, names: map[string]string{},
-	}
+	return &Loading{config: config, groups: map[string]*Group{}, offsets: keyed{}, txn: map[int64]keyed{}}
 }
 
 // Place says where a record is.
@@ -35,42 +36,43 @@ type Place struct {
 // Add takes in a record; value is nil for a tombstone. Neither is kept. An error says that the record cannot be
 // understood, and has not been taken in.
 func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
-	k, err := parseKey(key)
-	if err != nil {
-		return err
-	}
-	if !k.offset {
-		return l.addMetadata(l.intern(k.group), value, now)
-	}
 	into := l.offsets
 	if at.Transactional {
 		if into = l.txn[at.ProducerID]; into == nil {
-			into = map[string]map[topic.Partition]stored{}
+			into = keyed{}
 			l.txn[at.ProducerID] = into
 		}
 	}
-	p := topic.Partition{Topic: l.intern(k.topic), Index: k.partition}
-	offsets := into[string(k.group)]
-	if value == nil {
-		if delete(offsets, p); len(offsets) == 0 {
-			delete(into, string(k.group))
+	var had *stored
+	if isOffsetKey(key) {
+		had = into[string(key[keyVersionSize:])]
+	}
+	if had == nil {
+		k, err := parseKey(key)
+		if err != nil {
+			return err
 		}
+		if !k.offset {
+			return l.addMetadata(string(k.group), value, now)
+		}
+		key = key[:k.size]
+	}
+	if value == nil {
+		delete(into, string(key[keyVersionSize:]))
 		return nil
 	}
 	o, metadata, err := parseOffset(value)
 	if err != nil {
-		return fmt.Errorf("group %s: %w", k.group, err)
+		return err
 	}
-	if len(metadata) > 0 {
-		if o.Metadata = offsets[p].Metadata; o.Metadata != string(metadata) { // mostly it is the one from before
-			o.Metadata = string(metadata)
-		}
+	if had == nil {
+		had = &stored{}
+		into[string(key[keyVersionSize:])] = had
 	}
-	if offsets == nil {
-		offsets = map[topic.Partition]stored{}
-		into[l.intern(k.group)] = offsets
+	if o.Metadata = had.Metadata; o.Metadata != string(metadata) { // mostly it is the one from before
+		o.Metadata = string(metadata)
 	}
-	offsets[p] = stored{o, at.Batch}
+	had.Offset, had.batch = o, at.Batch
 	return nil
 }
 
@@ -94,11 +96,9 @@ func (l *Loading) EndTransaction(producerID int64, commit bool) {
 	if !commit {
 		return
 	}
-	for id, offsets := range pending {
-		for p, o := range offsets {
-			if had, ok := l.offsets[id][p]; !ok || had.batch < o.batch {
-				put(l.offsets, id, p, o)
-			}
+	for key, o := range pending {
+		if had := l.offsets[key]; had == nil || had.batch < o.batch {
+			l.offsets[key] = o
 		}
 	}
 }
@@ -106,39 +106,29 @@ func (l *Loading) EndTransaction(producerID int64, commit bool) {
 // Groups returns the groups. Those without members that have offsets only belong to consumers that manage
 // their partitions themselves. The Loading is of no use afterwards.
 func (l *Loading) Groups(now time.Time) map[string]*Group {
-	of := func(id string) *Group {
-		g := l.groups[id]
-		if g == nil {
-			g = New(id, l.config, now)
-			l.groups[id] = g
+	topics := map[string]string{} // one copy of each topic's name
+	each := func(offsets keyed, do func(g *Group, p topic.Partition, o stored)) {
+		for key, o := range offsets {
+			k, ok := parseOffsetKey([]byte(key))
+			if !ok {
+				continue // it could be parsed when it was added
+			}
+			g := l.groups[string(k.group)]
+			if g == nil {
+				g = New(string(k.group), l.config, now)
+				l.groups[g.ID] = g
+			}
+			name, ok := topics[string(k.topic)]
+			if !ok {
+				name = string(k.topic)
+				topics[name] = name
+			}
+			do(g, topic.Partition{Topic: name, Index: k.partition}, *o)
 		}
-		return g
 	}
-	for id, offsets := range l.offsets {
-		of(id).offsets = offsets
-	}
-	for producer, byGroup := range l.txn {
-		for id, offsets := range byGroup {
-			of(id).txns.load(producer, offsets)
-		}
+	each(l.offsets, func(g *Group, p topic.Partition, o stored) { g.offsets[p] = o })
+	for producer, offsets := range l.txn {
+		each(offsets, func(g *Group, p topic.Partition, o stored) { g.pend(producer, p, o) })
 	}
 	return l.groups
-}
-
-func (l *Loading) intern(b []byte) string {
-	if same, ok := l.names[string(b)]; ok {
-		return same
-	}
-	s := string(b)
-	l.names[s] = s
-	return s
-}
-
-func put(into map[string]map[topic.Partition]stored, id string, p topic.Partition, o stored) {
-	offsets := into[id]
-	if offsets == nil {
-		offsets = map[topic.Partition]stored{}
-		into[id] = offsets
-	}
-	offsets[p] = o
 }

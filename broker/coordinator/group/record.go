@@ -119,29 +119,52 @@ type parsedKey struct {
 	group, topic []byte
 	partition    int32
 	offset       bool
+	size         int // of the key, without what may follow it
+}
+
+// keyVersionSize is how many bytes the version takes that every key begins with.
+const keyVersionSize = 2
+
+// isOffsetKey reports whether b begins as the key of an offset does, of which there are two versions that do not differ.
+func isOffsetKey(b []byte) bool {
+	return len(b) >= keyVersionSize && b[0] == 0 && b[1] <= offsetKeyVersion
 }
 
 func parseKey(b []byte) (parsedKey, error) {
-	if len(b) < 2 {
+	if len(b) < keyVersionSize {
 		return parsedKey{}, fmt.Errorf("key of %d bytes", len(b))
 	}
 	version := int16(binary.BigEndian.Uint16(b))
-	if version < 0 || version > metadataKeyVersion {
+	rest := b[keyVersionSize:]
+	var k parsedKey
+	ok := false
+	switch {
+	case isOffsetKey(b):
+		k, ok = parseOffsetKey(rest)
+	case version == metadataKeyVersion:
+		k.group, _, ok = cutString(rest)
+	default:
 		return parsedKey{}, fmt.Errorf("key version %d: %w", version, ErrUnknownRecord)
-	}
-	k := parsedKey{offset: version != metadataKeyVersion}
-	var ok bool
-	k.group, b, ok = cutString(b[2:])
-	if ok && k.offset {
-		k.topic, b, ok = cutString(b)
-		if ok = ok && len(b) >= 4; ok {
-			k.partition = int32(binary.BigEndian.Uint32(b))
-		}
 	}
 	if !ok {
 		return parsedKey{}, fmt.Errorf("key of version %d ends early", version)
 	}
 	return k, nil
+}
+
+// parseOffsetKey decodes the key of an offset without its version. It reports false if the key ends early.
+func parseOffsetKey(b []byte) (k parsedKey, ok bool) {
+	k.offset = true
+	rest := b
+	if k.group, rest, ok = cutString(rest); !ok {
+		return k, false
+	}
+	if k.topic, rest, ok = cutString(rest); !ok || len(rest) < 4 {
+		return k, false
+	}
+	k.partition = int32(binary.BigEndian.Uint32(rest))
+	k.size = keyVersionSize + len(b) - len(rest) + 4
+	return k, true
 }
 
 // cutString takes a string with its length before it off b.
