@@ -100,7 +100,15 @@ func (f *fleet) takeOver(ctx context.Context, to *system.Program, test func(*loa
 	if err := f.onController(ctx, func(c *load.Conn) error { return c.Elect(ctx, offsetsPartition) }); err != nil {
 		return err
 	}
-	return load.Until(ctx, to.Addr(), time.Millisecond, test)
+	return load.Until(ctx, to.Addr(), time.Second, func(c *load.Conn) error {
+		for { // on one connection, lest the questions take what the answers need
+			err := test(c)
+			if err == nil || ctx.Err() != nil || !load.IsRefusal(err) {
+				return err
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
 }
 
 // load moves the groups from one broker to the other.

@@ -130,7 +130,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
 	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
-	f.DurationVar(&o.timeout, "timeout", time.Hour, "the time after which all of it ends")
+	f.DurationVar(&o.timeout, "timeout", 90*time.Minute, "the time after which all of it ends")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -52,6 +52,12 @@ func (c *Conn) Served(ctx context.Context, group string, offsets int) error {
 	return nil
 }
 
+// IsRefusal reports whether err is what a broker has answered, which may be asked again on the same connection.
+func IsRefusal(err error) bool {
+	var refusal *kerr.Error
+	return errors.As(err, &refusal)
+}
+
 // Reassign gives a partition other replicas, or another order of them, of which the first is preferred.
 func (c *Conn) Reassign(ctx context.Context, p Partition, replicas []int32) error {
 	assign := kmsg.NewPtrAlterPartitionAssignmentsRequest()
