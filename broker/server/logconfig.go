@@ -26,12 +26,13 @@ func logConfig(t *config.Topic) storage.LogConfig {
 // cleanerConfig returns how logs are compacted.
 func cleanerConfig(c *config.Config) storage.CleanerConfig {
 	return storage.CleanerConfig{
-		Threads:           cmp.Or(c.Int("log.cleaner.threads"), -1), // 0 asks for none
+		// 0 asks for none, or for as little as there can be, where a zero field would ask for the default.
+		Threads:           cmp.Or(c.Int("log.cleaner.threads"), -1),
 		DedupeBufferSize:  c.Int64("log.cleaner.dedupe.buffer.size"),
 		LoadFactor:        c.Float("log.cleaner.io.buffer.load.factor"),
-		IOBufferSize:      c.Int("log.cleaner.io.buffer.size"),
+		IOBufferSize:      cmp.Or(c.Int("log.cleaner.io.buffer.size"), -1),
 		MaxBytesPerSecond: c.Float("log.cleaner.io.max.bytes.per.second"),
-		Backoff:           c.Millis("log.cleaner.backoff.ms"),
+		Backoff:           cmp.Or(c.Millis("log.cleaner.backoff.ms"), -1),
 	}
 }
 

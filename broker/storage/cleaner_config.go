@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// CleanerConfig says how logs are compacted; a zero field takes the default named beside it. See Manager.SetCleaner.
+// CleanerConfig says how logs are compacted; a zero field takes the default named beside it, a negative one the least
+// that there can be. See Manager.SetCleaner.
 type CleanerConfig struct {
-	Threads           int           // log.cleaner.threads: 1; negative: none
+	Threads           int           // log.cleaner.threads: 1
 	DedupeBufferSize  int64         // log.cleaner.dedupe.buffer.size, bytes for all threads together: 128 MiB
 	LoadFactor        float64       // log.cleaner.io.buffer.load.factor: 0.9
 	IOBufferSize      int           // log.cleaner.io.buffer.size, bytes for all threads together: 512 KiB
