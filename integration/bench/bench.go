@@ -55,7 +55,7 @@ func (b *bench) measure(ctx context.Context) error {
 		name    string
 		measure func(context.Context) error
 	}{{"start", b.starts}, {"partitions", b.partitions}, {"failover", b.failovers}, {"scale", b.scale}, {"replication", b.replication},
-		{"groups", b.groupRequests}, {"rebalance", b.rebalances}, {"loading", b.loading}}
+		{"groups", b.groupRequests}, {"rebalance", b.rebalances}, {"loading", b.loading}, {"compaction", b.compaction}}
 
 	if slices.ContainsFunc(sideBySide, func(g sharedGroup) bool { return slices.Contains(b.only, g.name) }) {
 		if err := b.together(ctx, sideBySide); err != nil {

@@ -20,9 +20,10 @@
 //	groups      heartbeats and commits of the members of 100 consumer groups
 //	rebalance   one consumer group of 100 members and one of 1,000, of which one comes and goes; 1,000 groups of ten members
 //	loading     two brokers, of which one takes over from the other groups that have committed 1,000,000 times
+//	compaction  a log of 10,000,000 records of 100 bytes, ten versions of each key, cleaned at once
 //
 // The brokers have their default configuration, but for what the groups of measurements name. They run side by side for the
-// first four groups and for the last four, and take turns; in the others each runs alone. Memory is that after each of the
+// first four groups and from replication to loading, and take turns; in the others each runs alone. Memory is that after each of the
 // first four groups.
 package main
 
@@ -63,6 +64,7 @@ type options struct {
 	members int // of a large consumer group
 	tens    int // consumer groups of ten members
 	commits int // that a coordinator loads
+	records int // of a log that is compacted
 	gregor  string
 	dir     string
 	json    string
@@ -70,7 +72,7 @@ type options struct {
 }
 
 var groups = []string{"produce", "fetch", "latency", "tools", "start", "partitions", "failover", "scale", "replication", "groups",
-	"rebalance", "loading"}
+	"rebalance", "loading", "compaction"}
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == system.BareFlag {
@@ -127,6 +129,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.members, "members", 1000, "how many members a large consumer group has")
 	f.IntVar(&o.tens, "groups", 1000, "how many consumer groups of ten members there are")
 	f.IntVar(&o.commits, "commits", 1000000, "how many commits a coordinator loads")
+	f.IntVar(&o.records, "records", 10_000_000, "how many records a log has that is compacted")
 	f.StringVar(&o.gregor, "gregor", "", "the broker's `program`; bin/gregor of the checkout if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made, and removed at the end")
 	f.StringVar(&o.json, "json", "", "write the values of all runs to this `file`")
@@ -139,6 +142,7 @@ func parse(args []string) (options, error) {
 		o.runs, o.limit, o.count = 1, load.Limit{Time: time.Second, Bytes: 100e6}, min(o.count, 1000)
 		o.copied, o.many, o.topics = min(o.copied, 300), min(o.many, 600), min(o.topics, 12)
 		o.members, o.tens, o.commits = min(o.members, 200), min(o.tens, 50), min(o.commits, 50000)
+		o.records = min(o.records, 1_000_000)
 		o.latency, o.warm = 2*time.Second, 6*time.Second
 	}
 	o.only = strings.Split(*only, ",")
@@ -164,8 +168,8 @@ func parse(args []string) (options, error) {
 	if o.runs < 1 || o.limit.Bytes <= 0 || o.limit.Time <= 0 || o.count < 100 || o.count%100 != 0 {
 		return o, errors.New("-runs, -mb and -time must be positive, -partitions a multiple of 100")
 	}
-	if o.members < 1 || o.tens < 1 || o.commits < 1 {
-		return o, errors.New("-members, -groups and -commits must be positive")
+	if o.members < 1 || o.tens < 1 || o.commits < 1 || o.records < 1 {
+		return o, errors.New("-members, -groups, -commits and -records must be positive")
 	}
 	return o, nil
 }
