@@ -47,13 +47,15 @@ func (g *Group) DeleteOffsets(partitions []topic.Partition, now time.Time) (int1
 // Forget removes the offsets of partitions, if there are any: they were deleted.
 func (g *Group) Forget(partitions []topic.Partition, now time.Time) {
 	if g.state != Dead {
+		g.forgetUnsettled(partitions)
 		g.discard(partitions, false, now)
 	}
 }
 
 // Expire removes the offsets whose time is over (KIP-211): those of a group without members after it has had
 // none for retention, those of a group that subscribes to topics if it does not to theirs, those that were
-// committed without a group. A group of which nothing is left goes too.
+// committed without a group. What is pending in a transaction is newer, and stays. A group of which nothing is left
+// goes too.
 func (g *Group) Expire(retention time.Duration, now time.Time) {
 	if g.state == Dead {
 		return
@@ -93,9 +95,7 @@ func (g *Group) Expire(retention time.Duration, now time.Time) {
 // written for what there was.
 func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time) {
 	var records []Record
-	g.forgetCommits(partitions)
 	for _, p := range partitions {
-		g.txns.forget(p)
 		if _, ok := g.offsets[p]; ok {
 			delete(g.offsets, p)
 			records = append(records, Record{Key: OffsetKey(g.ID, p)})
@@ -112,8 +112,11 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 	}
 }
 
-// forgetCommits takes partitions out of the commits that are being appended.
-func (g *Group) forgetCommits(partitions []topic.Partition) {
+// forgetUnsettled drops what is pending of partitions, and takes them out of the commits that are being appended.
+func (g *Group) forgetUnsettled(partitions []topic.Partition) {
+	for _, p := range partitions {
+		g.txns.forget(p)
+	}
 	if len(g.committing) == 0 {
 		return
 	}

@@ -87,6 +87,33 @@ func TestEndedBeforeItsCommitIsKnown(t *testing.T) {
 	}
 }
 
+// TestExpiryLeavesTransactionsAlone: that an old offset expires says nothing of the one that is to take its place.
+func TestExpiryLeavesTransactionsAlone(t *testing.T) {
+	config, now := &Config{MaxMetadata: 10}, time.UnixMilli(1)
+	g := New("g", config, now)
+	commitTxn(t, g, 7, 5, 10)
+	g.EndTransaction(7, true, 11)
+	commitTxn(t, g, 7, 6, 12)
+	g.Expire(time.Hour, now.Add(2*time.Hour))
+	if fx := g.Take(); len(fx.Appends) != 1 || fx.Appends[0].Records[0].Value != nil {
+		t.Fatalf("appends %+v, want the tombstone of what has expired", fx.Appends)
+	}
+	if got := offsetOf(g, true); got != "-1, error 88" {
+		t.Errorf("pending: %s, want error 88", got)
+	}
+	g.EndTransaction(7, true, 14)
+	if got := offsetOf(g, true); got != "6, error 0" {
+		t.Errorf("committed: %s, want 6", got)
+	}
+
+	commitTxn(t, g, 7, 7, 15)
+	g.Forget([]topic.Partition{t0}, now)
+	g.EndTransaction(7, true, 17)
+	if got := offsetOf(g, true); got != "-1, error 0" || g.HasTxn(7) {
+		t.Errorf("of a partition that was deleted meanwhile: %s", got)
+	}
+}
+
 // TestWhoMayCommitInATransaction (KIP-447): members by their generation, and producers that know of none.
 func TestWhoMayCommitInATransaction(t *testing.T) {
 	now := time.UnixMilli(1)
