@@ -22,6 +22,7 @@ type work struct {
 // written is an append that was made, or failed.
 type written struct {
 	ticket int
+	txn    *group.Txn // in which it is; nil: in none
 	done   storage.Appended
 	err    error
 }
@@ -36,7 +37,7 @@ func (c *Coordinator) settleLocked(p *partition, e *entry) work {
 			p.txns.addLocked(a.Txn.ProducerID, e)
 		}
 		done, err := c.append(p, a)
-		w.written = append(w.written, written{a.Ticket, done, err})
+		w.written = append(w.written, written{a.Ticket, a.Txn, done, err})
 	}
 	if e.State() == group.Dead {
 		if p.groups[e.ID] == e {
@@ -91,6 +92,9 @@ func (c *Coordinator) appended(p *partition, e *entry, a written, code int16) {
 	}
 	p.mu.Lock()
 	e.Appended(a.ticket, a.done.First, code, time.Now())
+	if a.txn != nil {
+		p.txns.settledLocked(a.txn.ProducerID, e)
+	}
 	w := c.settleLocked(p, e)
 	p.mu.Unlock()
 	c.act(p, e, w)
@@ -118,16 +122,16 @@ func (c *Coordinator) append(p *partition, a *group.Append) (storage.Appended, e
 	for i := range a.Records {
 		if err := b.Append(record.Record{Timestamp: now, Key: a.Records[i].Key, Value: a.Records[i].Value}); err != nil {
 			b.Discard()
-			return storage.Appended{}, fmt.Errorf("build a batch: %w", err)
+			return storage.NothingAppended, fmt.Errorf("build a batch: %w", err)
 		}
 	}
 	batch, err := b.Build(nil)
 	if err != nil {
-		return storage.Appended{}, fmt.Errorf("build a batch: %w", err)
+		return storage.NothingAppended, fmt.Errorf("build a batch: %w", err)
 	}
 	replica, err := c.opts.Replicas.Partition(p.Partition)
 	if err != nil {
-		return storage.Appended{}, err
+		return storage.NothingAppended, err
 	}
 	one := [1]storage.Append{{Records: batch, Options: storage.AppendOptions{Origin: record.Coordinator, Now: now}}}
 	if a.Txn != nil && c.opts.Verifying() {

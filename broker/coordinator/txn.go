@@ -26,6 +26,17 @@ func (t *txns) addLocked(producer int64, e *entry) {
 	t.groups[producer][e] = struct{}{}
 }
 
+// settledLocked forgets that e may have pending offsets of a producer, if it has none: they were refused.
+func (t *txns) settledLocked(producer int64, e *entry) {
+	groups := t.groups[producer]
+	if !e.HasTxn(producer) {
+		delete(groups, e)
+	}
+	if len(groups) == 0 {
+		delete(t.groups, producer)
+	}
+}
+
 // EndTransaction makes the offsets that a producer has committed in a partition's groups before the marker count, or drops
 // them. The marker is on the in-sync replicas. If this broker does not coordinate the partition, whoever does
 // finds the marker in the log.
@@ -46,14 +57,9 @@ func (c *Coordinator) EndTransaction(index int32, producer int64, commit bool, m
 
 // endLocked tells the groups. It requires mu.
 func (p *partition) endLocked(t ended) {
-	groups := p.txns.groups[t.producer]
-	for e := range groups {
-		if e.EndTransaction(t.producer, t.commit, t.marker); !e.HasTxn(t.producer) {
-			delete(groups, e)
-		}
-	}
-	if len(groups) == 0 {
-		delete(p.txns.groups, t.producer)
+	for e := range p.txns.groups[t.producer] {
+		e.EndTransaction(t.producer, t.commit, t.marker)
+		p.txns.settledLocked(t.producer, e)
 	}
 }
 

@@ -134,6 +134,29 @@ func TestUnverifiedCommit(t *testing.T) {
 	}
 }
 
+// TestRefusedCommit: offsets that the log does not take are not pending, and no transaction brings them.
+func TestRefusedCommit(t *testing.T) {
+	w := newWorld(t, nil)
+	w.become(1, 1)
+	w.awaitLoaded()
+	p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *p.Log().Config()
+	c.MinInSyncReplicas = 2
+	p.Log().SetConfig(c)
+	if code := w.commitTxn("g", 7, 5, 0); code != 15 {
+		t.Errorf("with too few replicas in sync: error %d, want COORDINATOR_NOT_AVAILABLE", code)
+	}
+	w.expectOffset("refused", "g", -1, false)
+	if n := len(w.partitions[0].txns.groups); n != 0 {
+		t.Errorf("%d producers are remembered", n)
+	}
+	w.EndTransaction(0, 7, true, 1<<20)
+	w.expectOffset("refused, and its transaction committed", "g", -1, false)
+}
+
 // TestBatchOfATransaction looks like Kafka's.
 func TestBatchOfATransaction(t *testing.T) {
 	w := newWorld(t, nil)

@@ -91,7 +91,7 @@ func (p *Partition) AppendAll(appends []storage.Append, acksAll bool) {
 	defer p.mu.RUnlock()
 	if err := p.mayAppendLocked(acksAll); err != nil {
 		for i := range appends {
-			appends[i].Err = err
+			appends[i].Done, appends[i].Err = storage.NothingAppended, err
 		}
 		return
 	}

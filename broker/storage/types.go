@@ -29,6 +29,9 @@ type Appended struct {
 	Duplicate   bool  // nothing was written: First, Last and AppendTime are those of the first time
 }
 
+// NothingAppended is the outcome of an append that was refused before it came to a log.
+var NothingAppended = Appended{First: -1, Last: -1, AppendTime: -1, LogStart: -1, LogEnd: -1}
+
 // ReadResult is what Log.Read found. The caller releases Section if it is not nil.
 type ReadResult struct {
 	// Section holds whole batches, but for Incomplete: it begins with the one that holds the offset asked
