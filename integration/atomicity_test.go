@@ -77,6 +77,10 @@ func TestTransactionsAreAtomic(t *testing.T) {
 	o := &outcomes{committed: map[string]bool{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	defer func() { // also when the test ends early: writers use it to its end
+		stop()
+		wg.Wait()
+	}()
 	for i := range 4 {
 		wg.Go(func() { writeTransactions(t, ctx, c, fmt.Sprint("writer", i), o) })
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,26 +60,19 @@ func TestExactlyOnce(t *testing.T) {
 	awaitISR(c, topic.ConsumerOffsets, 3, 3)
 	produceValues(t, c, "orders", 0, records)
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	done := make(chan struct{})
-	var running atomic.Int32
-	start := func(ctx context.Context, id int) {
-		running.Add(1)
-		go func() {
-			pipe(t, ctx, c, id)
-			if running.Add(-1) == 0 {
-				close(done)
-			}
-		}()
-	}
+	var pipes sync.WaitGroup
+	defer func() { // also when the test ends early: pipes use it to its end
+		stop()
+		pipes.Wait()
+	}()
+	start := func(ctx context.Context, id int) { pipes.Go(func() { pipe(t, ctx, c, id) }) }
 	start(ctx, 0)
 	start(ctx, 1)
 	passing, leave := context.WithCancel(ctx)
 	start(passing, 2)
 	killed := c.Leader(topic.ConsumerOffsets, 0)
 	seen := copies(t, c, records, func(n int) {
-		switch {
-		case n > records/4 && passing.Err() == nil:
+		if n > records/4 && passing.Err() == nil {
 			leave()
 			c.Kill(killed)
 			c.Restart(killed)
@@ -87,7 +80,7 @@ func TestExactlyOnce(t *testing.T) {
 	})
 	leave()
 	stop()
-	<-done
+	pipes.Wait()
 	for i := range records {
 		if n := seen[fmt.Sprint(i)]; n != 1 {
 			t.Errorf("record %d was copied %d times", i, n)
