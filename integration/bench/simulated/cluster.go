@@ -29,10 +29,7 @@ type Result struct {
 // Failover takes a cluster of six brokers and topics of 100 partitions, with three replicas each, through the lives of two
 // controllers. zooKeeper is host:port/chroot, where there is nothing yet.
 func Failover(ctx context.Context, zooKeeper string, topics int) (r Result, err error) {
-	connect := func() (*zkutil.Client, error) {
-		return zkutil.Connect(ctx, zkutil.Options{Connect: zooKeeper, SessionTimeout: time.Minute, ConnectionTimeout: time.Minute})
-	}
-	own, err := connect()
+	own, err := connect(ctx, zooKeeper)
 	if err != nil {
 		return r, err
 	}
@@ -54,39 +51,25 @@ func Failover(ctx context.Context, zooKeeper string, topics int) (r Result, err 
 	// once for the rest.
 	lost := topics * 100 / len(ids) * 3 * 2
 
-	var controllers []*controller.Controller
-	var sessions []*zkutil.Client
-	defer func() {
-		for i, c := range controllers {
-			c.Close()
-			sessions[i].Close()
-		}
-	}()
 	before, _ := used()
 	begin := time.Now()
-	for id := range int32(2) {
-		zk, err := connect()
-		if err != nil {
-			return r, err
-		}
-		sessions = append(sessions, zk)
-		c, err := controller.New(controller.Options{BrokerID: id + 1, ZK: zk, InterBrokerListener: Listener, WatchProcesses: true})
-		if err != nil {
-			return r, err
-		}
-		controllers = append(controllers, c)
-		c.Start()
-		if id > 0 {
-			break
-		}
-		if err := brokers.await(ctx, 1, replicas); err != nil {
-			return r, err
-		}
-		r.Create = brokers.Told(1).Last.Sub(begin)
+	first, err := startController(ctx, zooKeeper, 1)
+	if err != nil {
+		return r, err
 	}
+	defer first.close()
+	if err := brokers.await(ctx, 1, replicas); err != nil {
+		return r, err
+	}
+	r.Create = brokers.Told(1).Last.Sub(begin)
+
+	second, err := startController(ctx, zooKeeper, 2)
+	if err != nil {
+		return r, err
+	}
+	defer second.close()
 	begin = time.Now()
-	controllers[0].Close()
-	sessions[0].Close()
+	first.close()
 	if err := brokers.await(ctx, 2, replicas); err != nil {
 		return r, err
 	}
@@ -101,6 +84,36 @@ func Failover(ctx context.Context, zooKeeper string, topics int) (r Result, err 
 	}
 	r.Death = brokers.Told(2).Last.Sub(begin)
 	return r, nil
+}
+
+func connect(ctx context.Context, zooKeeper string) (*zkutil.Client, error) {
+	return zkutil.Connect(ctx, zkutil.Options{Connect: zooKeeper, SessionTimeout: time.Minute, ConnectionTimeout: time.Minute})
+}
+
+// candidate is a controller, or one that stands ready, with its session.
+type candidate struct {
+	controller *controller.Controller
+	session    *zkutil.Client
+}
+
+func startController(ctx context.Context, zooKeeper string, id int32) (candidate, error) {
+	zk, err := connect(ctx, zooKeeper)
+	if err != nil {
+		return candidate{}, err
+	}
+	c, err := controller.New(controller.Options{BrokerID: id, ZK: zk, InterBrokerListener: Listener, WatchProcesses: true})
+	if err != nil {
+		zk.Close()
+		return candidate{}, err
+	}
+	c.Start()
+	return candidate{c, zk}, nil
+}
+
+// close ends the controller and its session. It may be called again.
+func (c candidate) close() {
+	c.controller.Close()
+	c.session.Close()
 }
 
 // createTopics writes what CreateTopics writes. Each broker leads as many partitions as any other.
