@@ -227,8 +227,13 @@ func (c *conn) parse(frame []byte) (*slot, *request.Route, error) {
 	return s, route, nil
 }
 
-// admit puts s into the queue once the connection may start another request.
+// admit puts s into the queue once the connection may start another request. It may not once one before was dropped, and
+// so whatever is to be handled before s is handled first.
 func (c *conn) admit(s *slot) error {
+	if c.batch >= corkMax {
+		c.handleGathered() // its answers leave together, not one by one once the cork is out
+		c.uncork()
+	}
 	c.mu.Lock()
 	for !c.mayStartLocked() && !c.mu.closed && !c.mu.dropping {
 		c.mu.waiting = true
@@ -257,11 +262,7 @@ func (c *conn) admit(s *slot) error {
 		c.mu.heavy++
 	}
 	c.mu.Unlock()
-	switch c.batch++; {
-	case c.batch >= corkMax:
-		c.handleGathered() // what came before s: its answers leave together, not one by one once the cork is out
-		c.uncork()
-	case heavy:
+	if c.batch++; heavy {
 		c.uncork()
 	}
 	return nil

@@ -2,6 +2,7 @@ package network
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -94,6 +95,43 @@ func TestRequestsThatComeTogetherAreHandledTogether(t *testing.T) {
 	}
 	if most < 2 || most > corkMax {
 		t.Errorf("%d requests at once, want several and at most %d", most, corkMax)
+	}
+}
+
+// Nothing is handled behind a request that is dropped, wherever it lies among those that come together.
+func TestNothingIsHandledBehindADrop(t *testing.T) {
+	for bad := range int32(2*corkMax + 1) {
+		var mu sync.Mutex
+		var handled []int32
+		s := start(t, routes{}.together(keyLater, func(rs []*request.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			for i, r := range rs {
+				if r.CorrelationID == bad {
+					for _, r := range rs[i:] {
+						r.Drop(errors.New("refused"))
+					}
+					return
+				}
+				handled = append(handled, r.CorrelationID)
+				echo(r)
+			}
+		}), nil)
+		c := s.dial()
+		var all []byte
+		for i := range int32(3 * corkMax) {
+			all = append(all, frame(keyLater, 0, i, nil)...)
+		}
+		c.send(all)
+		for i := range bad {
+			c.expect(i, "")
+		}
+		c.expectClosed()
+		mu.Lock()
+		if len(handled) != int(bad) {
+			t.Errorf("request %d was dropped, and handled were %v", bad, handled)
+		}
+		mu.Unlock()
 	}
 }
 
