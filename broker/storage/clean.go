@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/compact"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -136,9 +137,10 @@ func (x *cleaning) keyMemory() int64 {
 	return most
 }
 
-// failed tells an abortion from a failure, and takes the directory offline after one of the disk.
+// failed tells an abortion from a failure, and takes the directory offline after one of the disk. Batches that a new
+// segment cannot take, as segments of other brokers may have them, are none.
 func (x *cleaning) failed(what string, err error) error {
-	if errors.Is(err, errAborted) {
+	if errors.Is(err, errAborted) || errors.Is(err, segment.ErrFull) || errors.Is(err, record.ErrOffsetsOutOfOrder) {
 		return err
 	}
 	return x.log.failed(what, err)

@@ -36,8 +36,9 @@ import (
 //
 // # What fails
 //
-// An error of the disk takes the directory offline. Bytes that are no records mark the log as uncleanable until the
-// broker restarts: it is served as it is, and grows.
+// An error of the disk takes the directory offline. Bytes that are no records, or batches that no segment of ours could
+// have (from more than 2^31 offsets on one, which Kafka splits), mark the log as uncleanable until the broker restarts:
+// it is served as it is, and grows.
 type cleaner struct {
 	m        *Manager
 	states   *cleanerStates

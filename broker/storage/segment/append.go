@@ -11,7 +11,8 @@ import (
 // Append writes appends, each of which is whole batches with their offsets assigned, one behind the
 // other behind the last batch, with one write. It is the owner's to check that they are valid, and
 // the list belongs to the owner again when Append returns. ErrFull means that the owner has to roll
-// first. After any error the segment is as before.
+// first, record.ErrOffsetsOutOfOrder that a batch ends below the segment's next offset. After any error
+// the segment is as before.
 func (s *Segment) Append(appends ...[]byte) error {
 	size := 0
 	for _, records := range appends {
@@ -87,7 +88,7 @@ func (s *Segment) checkOffsets(records []byte, next int64) (int64, error) {
 			return 0, fmt.Errorf("%w: offset %d is too far from its base", ErrFull, last)
 		}
 		if last < next {
-			return 0, fmt.Errorf("batch ends at offset %d, below the segment's next offset %d", last, next)
+			return 0, fmt.Errorf("%w: batch ends at offset %d, below the segment's next offset %d", record.ErrOffsetsOutOfOrder, last, next)
 		}
 		next, rest = last+1, tail
 	}
