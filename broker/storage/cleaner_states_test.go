@@ -98,6 +98,29 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestThrottleForgets: a limit that was so low that somebody has to wait for an hour does not outlive its correction.
+func TestThrottleForgets(t *testing.T) {
+	var th throttle
+	now := time.Now()
+	th.setRate(1)
+	th.add(0, now)
+	now = now.Add(time.Second)
+	if wait := th.add(1e6, now); wait != time.Hour {
+		t.Fatalf("waits %v", wait)
+	}
+	th.setRate(1)
+	if wait := th.add(1, now); wait != time.Hour {
+		t.Errorf("waits %v once the limit was set that there was", wait)
+	}
+	th.setRate(1e12)
+	for range 3 {
+		if wait := th.add(1e6, now); wait != 0 {
+			t.Errorf("waits %v after the limit was raised", wait)
+		}
+		now = now.Add(time.Second)
+	}
+}
+
 // duringCleaning calls f while the log is being cleaned by another goroutine, which has read something already.
 func duringCleaning(t *testing.T, m *Manager, f func()) {
 	t.Helper()

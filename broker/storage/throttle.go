@@ -18,11 +18,13 @@ type throttle struct {
 	bytes float64
 }
 
-// setRate changes the limit.
+// setRate changes the limit. What another one has asked for is forgotten.
 func (t *throttle) setRate(bytesPerSecond float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rate = bytesPerSecond
+	if t.rate != bytesPerSecond {
+		t.rate, t.since, t.bytes = bytesPerSecond, time.Time{}, 0
+	}
 }
 
 // add counts n bytes at the time now, and returns how long the caller is to wait. Who comes before that has passed
