@@ -94,7 +94,7 @@ var networkProperties = []Property{
 	{"control.plane.listener.name", String, null, nil, High, ReadOnly, Refused,
 		"A listener for the controller's requests alone; that is not built."},
 	{"socket.listen.backlog.size", Int, "50", atLeast("1"), Medium, ReadOnly, Built,
-		"How many connections may wait in the kernel to be accepted, on each listener."},
+		"How many connections may wait in the kernel on each listener while a limit keeps them from being accepted; else 1024 may, if this is not more."},
 	{"socket.send.buffer.bytes", Int, "102400", nil, High, ReadOnly, Built,
 		"The send buffer of a connection, in bytes; -1 leaves it to the system."},
 	{"socket.receive.buffer.bytes", Int, "102400", nil, High, ReadOnly, Built,

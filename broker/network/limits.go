@@ -80,9 +80,7 @@ func (a *admission) awaitSlot(listener string, done <-chan struct{}) bool {
 	for {
 		a.mu.Lock()
 		if !a.fullLocked(listener) {
-			now := time.Now()
-			delay := max(a.mu.rate.delay(now, a.mu.limits.CreationRate),
-				a.mu.listenerRates[listener].delay(now, a.mu.limits.Listeners[listener].CreationRate))
+			delay := a.delayLocked(listener)
 			a.mu.Unlock()
 			if delay == 0 {
 				return true
@@ -103,6 +101,20 @@ func (a *admission) awaitSlot(listener string, done <-chan struct{}) bool {
 			return false
 		}
 	}
+}
+
+// hasSlot reports whether awaitSlot would not wait.
+func (a *admission) hasSlot(listener string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.fullLocked(listener) && a.delayLocked(listener) == 0
+}
+
+// delayLocked returns how long the rates of connections keep listener from accepting another one. It requires mu.
+func (a *admission) delayLocked(listener string) time.Duration {
+	now := time.Now()
+	return max(a.mu.rate.delay(now, a.mu.limits.CreationRate),
+		a.mu.listenerRates[listener].delay(now, a.mu.limits.Listeners[listener].CreationRate))
 }
 
 // fullLocked requires mu.

@@ -52,20 +52,28 @@ func (s *Server) open(ctx context.Context, l Listener) (*listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}
 	tcp := ln.(*net.TCPListener)
-	if err := setBacklog(tcp, s.opts.Backlog); err != nil {
-		tcp.Close()
-		return nil, fmt.Errorf("listener %s: backlog %d: %w", l.Name, s.opts.Backlog, err)
-	}
-	return &listener{
+	opened := &listener{
 		Listener: l, srv: s, tcp: tcp, done: make(chan struct{}),
 		log: newCloseLog(s.opts.Logger.WithField("listener", l.Name)),
-	}, nil
+	}
+	if err := opened.setBacklog(opened.burst()); err != nil {
+		tcp.Close()
+		return nil, fmt.Errorf("listener %s: backlog %d: %w", l.Name, opened.burst(), err)
+	}
+	return opened, nil
 }
 
+// burstBacklog is how many connections may come while the acceptor has no processor. A queue of Kafka's 50 is full
+// within a millisecond or two, and every connection that finds it full costs its client a second, until TCP tries again.
+const burstBacklog = 1024
+
+// burst is the length of the queue while nothing holds connections back.
+func (l *listener) burst() int { return max(l.srv.opts.Backlog, burstBacklog) }
+
 // setBacklog changes the length of the queue of connections that nobody has accepted yet: listening
-// again only does that.
-func setBacklog(ln *net.TCPListener, n int) error {
-	raw, err := ln.SyscallConn()
+// again only does that. The system's net.core.somaxconn bounds it.
+func (l *listener) setBacklog(n int) error {
+	raw, err := l.tcp.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -80,7 +88,7 @@ func (l *listener) endpoint() Endpoint {
 
 // accept is the listener's goroutine. It ends when the listener is closed.
 func (l *listener) accept() {
-	for l.srv.admission.awaitSlot(l.Name, l.done) {
+	for l.awaitSlot() {
 		tcp, err := l.tcp.AcceptTCP()
 		switch {
 		case err == nil:
@@ -94,6 +102,18 @@ func (l *listener) accept() {
 			}
 		}
 	}
+}
+
+// awaitSlot waits until another connection may be accepted; it returns false once l is closed. While a limit holds
+// connections back, no more of them are queued than socket.listen.backlog.size says: others are not to wait for an
+// acceptor that does not come, but to try another broker.
+func (l *listener) awaitSlot() bool {
+	if l.srv.admission.hasSlot(l.Name) {
+		return true
+	}
+	l.setBacklog(l.srv.opts.Backlog) // it fails on a closed listener only, which done tells
+	defer func() { l.setBacklog(l.burst()) }()
+	return l.srv.admission.awaitSlot(l.Name, l.done)
 }
 
 // admit serves an accepted connection or closes it.

@@ -25,7 +25,7 @@ type Options struct {
 	MaxIdle         time.Duration // connections.max.idle.ms: 10 minutes
 	SendBuffer      int           // socket.send.buffer.bytes: 100 KiB; -1: as the system likes
 	ReceiveBuffer   int           // socket.receive.buffer.bytes: 100 KiB; -1: as the system likes
-	Backlog         int           // socket.listen.backlog.size: 50
+	Backlog         int           // socket.listen.backlog.size: 50; at least burstBacklog while no limit holds connections back
 	// MaxUnanswered requests of one connection may be in work at a time: 100. Kafka's is 1.
 	MaxUnanswered int
 }
