@@ -169,42 +169,58 @@ func TestOwnership(t *testing.T) {
 	}
 }
 
-// TestLoadIsTriedAgain: a partition that cannot be read is loaded once it can be.
+// TestLoadIsTriedAgain: a partition that cannot be read is loaded once it can be, and not as far as it can be read.
 func TestLoadIsTriedAgain(t *testing.T) {
-	log, logged := test.NewNullLogger()
-	w := newWorld(t, func(o *Options) { o.Logger = log })
-	w.become(1, 1)
-	w.awaitLoaded()
-	for i := range int64(10) {
-		w.commit("g", 0, i)
-	}
-	w.become(2, 2)
-	p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.OpenFile(filepath.Join(p.Log().Dir(), topic.ConsumerOffsets+"-0", "00000000000000000000.log"), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	setMagic := func(magic byte) {
-		if _, err := file.WriteAt([]byte{magic}, 16); err != nil {
-			t.Fatal(err)
-		}
-	}
-	setMagic(99)
-	w.become(1, 1)
-	w.await("the partition cannot be read", func() bool {
-		return slices.ContainsFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel })
-	})
-	if code, _ := w.Fetch("g", nil, false); code != 14 {
-		t.Errorf("fetch meanwhile: error %d, want 14", code)
-	}
-	setMagic(2)
-	w.awaitLoaded()
-	if got := w.offset("g", 0); got != 9 {
-		t.Errorf("offset %d, want 9", got)
+	for name, damage := range map[string]func(file *os.File, whole []byte) error{
+		"an unknown format": func(f *os.File, _ []byte) error { _, err := f.WriteAt([]byte{99}, 16); return err },
+		"a batch longer than the log": func(f *os.File, _ []byte) error {
+			_, err := f.WriteAt([]byte{0x7f}, 8)
+			return err
+		},
+		"a file that ends early":    func(f *os.File, whole []byte) error { return f.Truncate(int64(len(whole) / 2)) },
+		"a file that holds nothing": func(f *os.File, _ []byte) error { return f.Truncate(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			log, logged := test.NewNullLogger()
+			w := newWorld(t, func(o *Options) { o.Logger = log })
+			w.become(1, 1)
+			w.awaitLoaded()
+			for i := range int64(10) {
+				w.commit("g", 0, i)
+			}
+			w.become(2, 2)
+			p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(p.Log().Dir(), topic.ConsumerOffsets+"-0", "00000000000000000000.log")
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file, err := os.OpenFile(path, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if err := damage(file, whole); err != nil {
+				t.Fatal(err)
+			}
+			w.become(1, 1)
+			w.await("the partition cannot be read", func() bool {
+				return slices.ContainsFunc(logged.AllEntries(), func(e *logrus.Entry) bool { return e.Level == logrus.ErrorLevel })
+			})
+			if code, _ := w.Fetch("g", nil, false); code != 14 {
+				t.Errorf("fetch meanwhile: error %d, want 14", code)
+			}
+			if _, err := file.WriteAt(whole, 0); err != nil {
+				t.Fatal(err)
+			}
+			w.awaitLoaded()
+			if got := w.offset("g", 0); got != 9 {
+				t.Errorf("offset %d, want 9", got)
+			}
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -101,16 +100,16 @@ func (a *readAhead) read(buf []byte, offset int64) ([]byte, int64, error) {
 		buf = make([]byte, max(n, a.size))
 	}
 	buf = buf[:n]
-	if _, err := read.Section.ReadAt(buf, 0); err != nil && !errors.Is(err, io.EOF) {
+	if got, err := read.Section.ReadAt(buf, 0); got < n {
 		return nil, offset, err
 	}
 	whole := 0
 	for {
 		b, _, err := record.Next(buf[whole:])
-		if errors.Is(err, record.ErrShort) {
+		if errors.Is(err, record.ErrShort) && whole > 0 {
 			return buf[:whole], offset, nil
 		}
-		if err != nil {
+		if err != nil { // ErrShort, too: what is there is no batch, and not the end of the log
 			return nil, offset, err
 		}
 		whole += len(b)
