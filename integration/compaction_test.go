@@ -86,7 +86,11 @@ func produceVersions(t *testing.T, c *cluster.Cluster, topic, name string, n, ke
 		}
 	}
 	cluster.Kcat(t, &lines, "-b", c.Bootstrap(), "-P", "-t", topic, "-K", "=", "-z", "lz4", "-X", "enable.idempotence=true")
-	w := &kafkago.Writer{Addr: kafkago.TCP(c.Addrs()...), Topic: topic, BatchSize: 50, BatchTimeout: 10 * time.Millisecond, RequiredAcks: kafkago.RequireAll}
+	// The transport that all have by default remembers for seconds what a broker said while it started.
+	transport := &kafkago.Transport{}
+	defer transport.CloseIdleConnections()
+	w := &kafkago.Writer{Addr: kafkago.TCP(c.Addrs()...), Topic: topic, BatchSize: 50, BatchTimeout: 10 * time.Millisecond,
+		RequiredAcks: kafkago.RequireAll, Transport: transport}
 	defer w.Close()
 	if err := w.WriteMessages(t.Context(), messages...); err != nil {
 		t.Fatal(err)
