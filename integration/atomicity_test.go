@@ -84,7 +84,7 @@ func TestTransactionsAreAtomic(t *testing.T) {
 	for i := range 4 {
 		wg.Go(func() { writeTransactions(t, ctx, c, fmt.Sprint("writer", i), o) })
 	}
-	for _, id := range []int32{2, 3, 4, 2} {
+	for _, id := range []int32{2, 3, 4} {
 		before := o.decided()
 		c.Kill(id)
 		c.Await("transactions without the killed broker", func() bool { return o.decided() >= before+50 })
@@ -122,7 +122,7 @@ func checkAtomic(t *testing.T, o *outcomes, seen map[string][3]int) {
 			t.Errorf("%s is read %v times", value, n)
 		}
 	}
-	if commits := slices.Collect(maps.Values(o.committed)); len(commits) < 200 || !slices.Contains(commits, true) || !slices.Contains(commits, false) {
+	if commits := slices.Collect(maps.Values(o.committed)); len(commits) < 150 || !slices.Contains(commits, true) || !slices.Contains(commits, false) {
 		t.Errorf("only %d transactions were decided", len(commits))
 	}
 }
