@@ -216,10 +216,7 @@ func (c *cleaner) better(g *grabbed, log *Log, abort <-chan struct{}, now int64)
 		}
 		return false
 	}
-	if next.invalid {
-		log.cleaned.Store(next.firstDirty)
-		_ = log.dir.checkpointCleaned() // logged there
-	}
+	next.correct()
 	if next.delayMs > 0 {
 		g.delayed++
 		g.maxDelayMs = max(g.maxDelayMs, next.delayMs)

@@ -82,6 +82,21 @@ func (l *Log) firstDirty(c *LogConfig) (offset int64, invalid bool) {
 	return offset, false
 }
 
+// correct puts the checkpoint right if it was invalid, unless the log has been cut in between: were what comes behind the
+// cut to count as clean, a tombstone there could go before what it deletes.
+func (c *candidate) correct() {
+	if !c.invalid {
+		return
+	}
+	l := c.log
+	l.mu.Lock()
+	if l.start.Load() == c.firstDirty { // which is at most where the log ends
+		l.cleaned.Store(c.firstDirty)
+	}
+	l.mu.Unlock()
+	_ = l.dir.checkpointCleaned() // logged there
+}
+
 // uncleanableFrom returns the first offset that must not be cleaned: most, or the first of the dirty segments with a
 // record younger than min.compaction.lag.ms.
 func uncleanableFrom(dirty []*segment.Segment, most int64, c *LogConfig, now int64) (int64, error) {

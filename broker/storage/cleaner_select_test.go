@@ -174,6 +174,32 @@ func TestInvalidCheckpoint(t *testing.T) {
 	m.env.cleaner.states.end(orders)
 }
 
+// TestInvalidCheckpointOfACutLog: what was found of a log is not noted once the log was cut. Records that come behind
+// the cut are dirty.
+func TestInvalidCheckpointOfACutLog(t *testing.T) {
+	m := openCleaner(t, vfs.NewMem(), nil)
+	l := mustCreate(t, m, orders, compactConfig())
+	for len(l.Segments()) < 3 || l.EndOffset() < l.active().Base()+3 {
+		put(t, l, "a=0")
+	}
+	active := l.active().Base()
+	l.cleaned.Store(1)
+	if _, err := l.IncrementStartOffset(active + 2); err != nil {
+		t.Fatal(err)
+	}
+	found, err := l.candidate(testNow)
+	if err != nil || found.firstDirty != active+2 {
+		t.Fatalf("dirty from %d on: %v", found.firstDirty, err)
+	}
+	if err := l.TruncateTo(active + 1); err != nil {
+		t.Fatal(err)
+	}
+	found.correct()
+	if cleaned := l.cleaned.Load(); cleaned > l.EndOffset() {
+		t.Errorf("clean up to %d of a log that ends at %d", cleaned, l.EndOffset())
+	}
+}
+
 // TestGroupSegments: segments of 100 bytes each at the given base offsets.
 func TestGroupSegments(t *testing.T) {
 	const far = 1 << 32

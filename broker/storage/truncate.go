@@ -82,8 +82,19 @@ func (l *Log) beginCutLocked(first, start, end, active int64) error {
 	l.start.Store(start)
 	l.highWatermark.Store(max(start, min(l.highWatermark.Load(), end)))
 	l.recoveryPoint.Store(min(l.recoveryPoint.Load(), first))
-	l.cleaned.Store(min(l.cleaned.Load(), active))
+	l.lowerCleaned(active)
 	return l.dir.lowered(l)
+}
+
+// lowerCleaned has the dirty part begin at most at offset. A truncation of the active segment does so beside the cleaner,
+// which may have noted at that moment that the log has never been cleaned but is from now on.
+func (l *Log) lowerCleaned(offset int64) {
+	for {
+		before := l.cleaned.Load()
+		if before <= offset || l.cleaned.CompareAndSwap(before, offset) {
+			return
+		}
+	}
 }
 
 // cutLocked removes the records from offset on from the files, with the producer snapshots that know of
