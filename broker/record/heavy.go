@@ -1,5 +1,12 @@
 package record
 
+import "runtime"
+
+// rebuildSlots bounds how many batches from producers are built anew at a time: each takes a compressor, which has
+// megabytes of tables and history, and a batch. More than one for each processor makes nothing faster, only larger.
+// Nobody who waits for one holds a permit of heavyPermits; whoever has one may wait for those.
+var rebuildSlots = make(chan struct{}, runtime.GOMAXPROCS(0)+1)
+
 // heavyBytes is the buffer size from which decompressing a batch takes one of the permits.
 const heavyBytes = 8 << 20
 

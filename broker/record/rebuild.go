@@ -11,7 +11,7 @@ func (v *validation) rebuildBatch(b Batch) (Validated, error) {
 		return Validated{}, err
 	}
 	r := v.newRebuild(opts)
-	defer r.builder.Discard()
+	defer r.discard()
 	rules := v.policy.rules(v.now, b.TimestampType())
 	index := int32(0)
 	err := b.each(func(record Record) error {
@@ -53,7 +53,7 @@ func checkProducer(b Batch) error {
 // rebuildMessages validates messages of format v0 or v1, and builds a batch of format v2 of them.
 func (v *validation) rebuildMessages(records []byte) (Validated, error) {
 	r := v.newRebuild(v.options())
-	defer r.builder.Discard()
+	defer r.discard()
 	err := Each(records, func(b Batch) error {
 		if b.Magic() != v.first.Magic() {
 			err := errorf(ErrInvalidRecord, "Batch magic %d is not the same as the first batch's magic byte %d in topic partition %s",
@@ -94,8 +94,15 @@ type rebuild struct {
 	policy  *Policy
 }
 
+// newRebuild begins a batch when it is its turn. The caller discards it in the end, also after rebuilt.
 func (v *validation) newRebuild(opts BuilderOptions) *rebuild {
+	rebuildSlots <- struct{}{}
 	return &rebuild{builder: NewBuilder(MagicV2, opts), policy: v.policy}
+}
+
+func (r *rebuild) discard() {
+	r.builder.Discard()
+	<-rebuildSlots
 }
 
 // add appends a record to the batch, unless records have been refused: then nothing comes of it.
