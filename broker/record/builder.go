@@ -30,6 +30,9 @@ type BuilderOptions struct {
 	LastOffset int64
 	// SizeHint is about how many bytes the batch will have, to begin with a buffer of that size.
 	SizeHint int
+	// Room bounds the bytes of a compressed batch that are kept: what does not fit is counted only, and building it
+	// fails with a *RoomError. 0: no bound.
+	Room int
 }
 
 // ProducerInfo are the fields of an idempotent producer's batch.
@@ -75,6 +78,7 @@ type Builder struct {
 	err      error
 	count    int32
 	raw      int   // bytes of records before compression
+	over     int   // bytes for which there was no room
 	baseTime int64 // that deltas refer to
 	maxTime  int64
 	maxAt    int64 // offset of the first record with maxTime
@@ -127,7 +131,11 @@ func (opts *BuilderOptions) check(magic int8) error {
 type builderOutput Builder
 
 func (o *builderOutput) Write(p []byte) (int, error) {
-	o.out = append(o.out, p...)
+	if o.opts.Room > 0 && len(o.out)+o.over+len(p) > o.opts.Room {
+		o.over += len(p)
+	} else {
+		o.out = append(o.out, p...)
+	}
 	return len(p), nil
 }
 
@@ -283,8 +291,11 @@ func (bu *Builder) finish() ([]byte, error) {
 		putCompressor(bu.compKey, bu.comp)
 		bu.comp = nil
 	}
-	if len(bu.out) > math.MaxInt32 {
-		return nil, fmt.Errorf("record: batch of %d bytes is too large", len(bu.out))
+	switch size := len(bu.out) + bu.over; {
+	case size > math.MaxInt32:
+		return nil, fmt.Errorf("record: batch of %d bytes is too large", size)
+	case bu.over > 0:
+		return nil, &RoomError{size}
 	}
 	switch {
 	case bu.magic == MagicV2:

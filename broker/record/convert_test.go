@@ -8,6 +8,63 @@ import (
 	"testing"
 )
 
+// convertAll converts one batch after the other, in pieces of at most room bytes.
+func convertAll(dst, records []byte, c Conversion, room int) ([]byte, error) {
+	err := Each(records, func(b Batch) error {
+		for next := c.From; next != AllConverted; {
+			c.From = next
+			out, n, err := c.Append(dst, b, room)
+			if err != nil {
+				return err
+			}
+			dst, next = out, n
+		}
+		return nil
+	})
+	return dst, err
+}
+
+// TestConvertInPieces protects that a batch converted piece by piece is the same as converted at once, that sizes are
+// known before, and that nothing takes more room than there is.
+func TestConvertInPieces(t *testing.T) {
+	for _, codec := range []Codec{None, Gzip, Snappy, LZ4} {
+		for _, magic := range []int8{0, 1} {
+			b := Batch(build(t, 2, BuilderOptions{Codec: codec, BaseOffset: 100}, some(50, 300)...))
+			c := Conversion{Magic: magic, From: 107}
+			whole, err := convertAll(nil, b, c, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if size, err := c.Size(b); size != len(whole) || err != nil {
+				t.Errorf("%v, v%d: size %d, error %v; it is %d", codec, magic, size, err, len(whole))
+			}
+			if bound := c.Bound(b); codec == None && bound < len(whole) {
+				t.Errorf("v%d: %d bytes, which exceeds the bound %d", magic, len(whole), bound)
+			}
+			if out, _, err := c.Append([]byte("before"), b, len(whole)); err != nil || string(out) != "before"+string(whole) {
+				t.Errorf("%v, v%d: %d bytes, error %v, with room for just %d", codec, magic, len(out), err, len(whole))
+			}
+			room := 1000
+			if codec != None {
+				room = len(whole) - 1
+			}
+			pieces, err := convertAll(nil, b, c, room)
+			if codec == None {
+				if err != nil || !bytes.Equal(pieces, whole) {
+					t.Errorf("v%d: %d bytes in pieces, error %v; %d at once", magic, len(pieces), err, len(whole))
+				}
+				room = 100
+			}
+			out, _, err := c.Append([]byte("before"), b, room)
+			if e, ok := errors.AsType[*RoomError](err); !ok || e.Size <= room || string(out) != "before" {
+				t.Errorf("%v, v%d: %q, error %v with room for %d", codec, magic, out, err, room)
+			} else if codec != None && e.Size != len(whole) {
+				t.Errorf("%v, v%d: %d bytes are wanted for %d", codec, magic, e.Size, len(whole))
+			}
+		}
+	}
+}
+
 // TestConvert protects what old clients get: the same records, without headers, and without
 // timestamps in format v0.
 func TestConvert(t *testing.T) {
@@ -22,7 +79,7 @@ func TestConvert(t *testing.T) {
 				t.Run(fmt.Sprint(magic, codec, timestamps), func(t *testing.T) {
 					opts := BuilderOptions{Codec: codec, BaseOffset: 100, TimestampType: timestamps, AppendTime: 5000, Producer: vectorP}
 					source := build(t, 2, opts, records...)
-					got, err := Convert([]byte("before"), source, magic, 110)
+					got, err := convertAll([]byte("before"), source, Conversion{Magic: magic, From: 110}, 1<<20)
 					if err != nil || !bytes.HasPrefix(got, []byte("before")) {
 						t.Fatal(err)
 					}
@@ -85,7 +142,7 @@ func TestConvertOtherBatches(t *testing.T) {
 		if tt.name == "all before the start" {
 			start = 50
 		}
-		got, err := Convert(nil, tt.data, tt.magic, start)
+		got, err := convertAll(nil, tt.data, Conversion{tt.magic, start}, 1<<20)
 		if !errors.Is(err, tt.err) || !bytes.Equal(got, tt.want) {
 			t.Errorf("%s: %x, error %v; want %x, %v", tt.name, got, err, tt.want, tt.err)
 		}

@@ -111,7 +111,7 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		data = resealAll(data)
 		for _, magic := range []int8{0, 1, 2} {
-			out, err := Convert(nil, data, magic, 0)
+			out, err := convertAll(nil, data, Conversion{Magic: magic}, 1<<20)
 			if err != nil {
 				continue
 			}

@@ -1,12 +1,10 @@
 package fetch
 
 import (
-	"io"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/record"
-	"github.com/gregor-mq/gregor/broker/replica"
+	"github.com/gregor-mq/gregor/broker/request"
 )
 
 // Fetch versions before which clients understand only older message formats.
@@ -26,30 +24,33 @@ func targetMagic(version int16) int8 {
 	return record.MagicV2
 }
 
-// convert rewrites what was read of t for a client that does not know format v2 (down-conversion).
-// It is bounded by what was read, thus by fetch.max.bytes.
-func (p *plan) convert(local *replica.Partition, t *target) error {
-	magic := targetMagic(p.request.Version)
-	config := local.Log().Config()
-	section := t.result.Section
+// convert returns the records of t as its client understands them (down-conversion), or why it cannot be given any:
+// that comes before other errors (KafkaApis.maybeConvertFetchedData). It takes the section out of t.
+func (p *plan) convert(h *Handler, t *target) (request.Section, error) {
+	version, section := p.request.Version, t.result.Section
+	t.result.Section = nil // the caller's now
+	if version >= zstdVersion {
+		return section, t.err
+	}
+	local, err := h.Replicas.Partition(t.topicPartition())
+	if err != nil || t.refused != nil {
+		return section, t.err
+	}
+	config, magic := local.Log().Config(), targetMagic(version)
 	switch {
-	case p.request.Version < zstdVersion && config.Policy.Compression == record.Zstd:
-		t.release()
-		return kerr.UnsupportedCompressionType
-	case magic == record.MagicV2:
-		return nil
-	case p.replicaID < 0 && !config.DownConversion:
-		t.release()
-		return kerr.UnsupportedVersion
-	case section == nil:
-		return nil
+	case config.Policy.Compression == record.Zstd:
+		err = kerr.UnsupportedCompressionType
+	case magic < record.MagicV2 && p.replicaID < 0 && !config.DownConversion:
+		err = kerr.UnsupportedVersion
+	default:
+		err = t.err
 	}
-	defer t.release()
-	data := make([]byte, section.Size())
-	if _, err := section.ReadAt(data, 0); err != nil && err != io.EOF {
-		return err
+	switch {
+	case section == nil || err == nil && magic == record.MagicV2:
+		return section, err
+	case err != nil:
+		section.Release()
+		return nil, err
 	}
-	var err error
-	t.records, err = record.Convert(nil, data, magic, t.options.Offset)
-	return err
+	return h.conversions.convert(section, t.result.Found, record.Conversion{Magic: magic, From: t.options.Offset})
 }

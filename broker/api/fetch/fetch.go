@@ -3,7 +3,8 @@
 // A request becomes a plan: the partitions to read, from the request alone or from its session. The
 // handler reads them at once; if that yields too little the plan waits in the purgatory until an
 // append or its deadline, and is read again. Records are sections of log files, which the
-// connection sends without looking at them.
+// connection sends without looking at them. For clients that know only older message formats they
+// are converted while they are sent, in bounded memory: see converted and conversions.
 package fetch
 
 import (
@@ -49,13 +50,14 @@ type Options struct {
 // Handler serves Fetch.
 type Handler struct {
 	Options
-	sessions *cache
-	wg       sync.WaitGroup // reads that a waiting fetch does when it is woken
+	sessions    *cache
+	conversions *conversions
+	wg          sync.WaitGroup // reads that a waiting fetch does when it is woken
 }
 
 // New returns a Handler without sessions.
 func New(opts Options) *Handler {
-	return &Handler{Options: opts, sessions: newCache(opts.SessionSlots)}
+	return &Handler{Options: opts, sessions: newCache(opts.SessionSlots), conversions: newConversions(largeBytes)}
 }
 
 // Close returns when no woken fetch is being read any more. The purgatory must be closed before.

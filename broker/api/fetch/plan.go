@@ -48,7 +48,6 @@ type target struct {
 	nearest int32  // the replica to read from instead of this one, or NoReplica
 	result  replica.ReadResult
 	err     error
-	records []byte // converted for an old client, instead of result.Section
 }
 
 // pooledTargets bounds what a recycled plan keeps.
@@ -184,9 +183,6 @@ func (p *plan) read(h *Handler) bool {
 		n := t.found()
 		total += n
 		left = max(0, left-n)
-		if t.err == nil {
-			t.err = p.convert(local, t)
-		}
 	}
 	return urgent || !waits || total >= p.minBytes
 }
@@ -233,7 +229,7 @@ func (t *target) size() int {
 	if t.result.Section != nil {
 		return int(t.result.Section.Size())
 	}
-	return len(t.records)
+	return 0
 }
 
 // found returns the bytes that count against the limits and towards min bytes, which is what Kafka would
@@ -259,7 +255,7 @@ func (p *plan) release() {
 	for i := range p.targets {
 		t := &p.targets[i]
 		t.release()
-		t.result, t.err, t.records = replica.ReadResult{}, nil, nil
+		t.result, t.err = replica.ReadResult{}, nil
 	}
 }
 
@@ -312,8 +308,8 @@ func (d *delayed) Finish(bool) {
 }
 
 // failure logs what is the broker's fault.
-func (p *plan) failure(t *target) {
-	if status.Unexpected(t.err) {
-		p.handler.Logger.WithField("topic", t.name).WithField("partition", t.index).WithError(t.err).Error("fetch failed")
+func (p *plan) failure(t *target, err error) {
+	if status.Unexpected(err) {
+		p.handler.Logger.WithField("topic", t.name).WithField("partition", t.index).WithError(err).Error("fetch failed")
 	}
 }

@@ -109,13 +109,12 @@ func (p *plan) answer(s *metadata.Snapshot, resp *wire.FetchResponse, g *groupin
 	g.topic(resp, t.partition)
 	out := resp.Partition(t.index)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = t.result.HighWatermark, t.result.LastStable, t.result.LogStart
-	if t.err != nil {
-		p.fail(s, resp, out, t)
+	section, err := p.convert(p.handler, t)
+	if err != nil {
+		p.fail(s, resp, out, t, err)
 		return
 	}
-	out.PreferredReadReplica = t.nearest
-	out.Section, out.Records = t.result.Section, t.records
-	t.result.Section = nil // the response's now
+	out.PreferredReadReplica, out.Section = t.nearest, section
 	if t.result.Diverged {
 		out.Diverging = wire.EpochEnd{Epoch: t.result.DivergingEpoch, EndOffset: t.result.DivergingEnd}
 	}
@@ -127,10 +126,10 @@ func (p *plan) answer(s *metadata.Snapshot, resp *wire.FetchResponse, g *groupin
 	}
 }
 
-func (p *plan) fail(s *metadata.Snapshot, resp *wire.FetchResponse, out *wire.FetchedPartition, t *target) {
-	p.failure(t)
+func (p *plan) fail(s *metadata.Snapshot, resp *wire.FetchResponse, out *wire.FetchedPartition, t *target, err error) {
+	p.failure(t, err)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = -1, -1, -1
-	out.ErrorCode = status.Code(t.err)
+	out.ErrorCode = status.Code(err)
 	switch {
 	case out.ErrorCode == kerr.KafkaStorageError.Code && p.request.Version < storageCodeVersion:
 		out.ErrorCode = kerr.NotLeaderForPartition.Code
