@@ -86,7 +86,8 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replicas, c.endConsumers(ctx, replicas)
+	again, err := c.readAgain(ctx, replicas)
+	return append(replicas, again...), errors.Join(err, c.endConsumers(ctx, replicas))
 }
 
 // endProducers waits until every record has its outcome, and all replicas have what there is.
@@ -161,7 +162,7 @@ func (c *chaos) verdict(replicas []history.Replica, err error) error {
 	for _, crash := range c.world.crashes() {
 		c.problem("%s", crash)
 	}
-	for _, v := range history.Check(c.recorder.Events(), replicas, guarantee) {
+	for _, v := range history.Check(c.recorder.Events(), replicas, history.Rules{Guarantee: guarantee, Compacted: compacted}) {
 		c.problem("%v", v)
 	}
 	for _, v := range groups.Check(c.groupRecorder.Events()) {

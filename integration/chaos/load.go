@@ -49,6 +49,8 @@ func (c *chaos) startLoad() error {
 		{c.sessions.next, []string{"orders", "events"}, bursts, nil},
 		{c.sessions.next, []string{"orders"}, bursts, []kgo.Opt{kgo.ProducerBatchCompression(kgo.Lz4Compression())}},
 		{c.sessions.next, []string{"single", "events"}, steady, []kgo.Opt{kgo.ProducerLinger(0)}},
+		{c.sessions.next, []string{compactedTopic}, bursts, nil},
+		{c.sessions.next, []string{compactedTopic}, bursts, []kgo.Opt{kgo.ProducerBatchCompression(kgo.ZstdCompression())}},
 		{func() int32 { return plainProducer }, []string{"orders", "single"}, bursts, []kgo.Opt{kgo.DisableIdempotentWrite(),
 			kgo.MaxProduceRequestsInflightPerBroker(1), kgo.RecordDeliveryTimeout(15 * time.Second)}},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gregor-mq/gregor/integration/history"
 )
@@ -62,32 +64,76 @@ func (w *world) misplaced() string {
 	return missing
 }
 
-// unequal says which partitions' replicas are not of one size; nothing is all right.
+// unequal says which partitions' replicas are not equally long: of one size, or, as each is compacted for itself, with one
+// end. Nothing is all right.
 func (w *world) unequal() string {
 	places, missing := w.places(topics)
 	if missing != "" {
 		return missing
 	}
-	sizes := make(map[history.Partition]int64)
+	lengths := make(map[history.Partition]int64)
 	for _, at := range places {
-		segments, err := filepath.Glob(filepath.Join(at.logDir, at.part.String(), "*.log"))
+		length, err := at.length()
 		if err != nil {
-			return err.Error()
+			return err.Error() // just being replaced
 		}
-		var size int64
-		for _, segment := range segments {
-			info, err := os.Stat(segment)
-			if err != nil {
-				return err.Error() // just being replaced
-			}
-			size += info.Size()
+		if other, ok := lengths[at.part]; ok && other != length {
+			return fmt.Sprintf("the replica of %v on broker %d has a length of %d, another one of %d", at.part, at.broker, length, other)
 		}
-		if other, ok := sizes[at.part]; ok && other != size {
-			return fmt.Sprintf("the replica of %v on broker %d has %d bytes, another one %d", at.part, at.broker, size, other)
-		}
-		sizes[at.part] = size
+		lengths[at.part] = length
 	}
 	return ""
+}
+
+// length returns what replicas that are equally long have in common.
+func (p place) length() (int64, error) {
+	if compacted(p.part.Topic) {
+		r, err := history.Read(p.broker, p.logDir, p.part)
+		return r.End(), err
+	}
+	listing, err := p.listing()
+	var size int64
+	for _, segment := range listing {
+		size += segment.size
+	}
+	return size, err
+}
+
+// segment is a file of records, or one that is about to become one.
+type segment struct {
+	name    string
+	size    int64
+	written time.Time
+}
+
+func (p place) listing() (all []segment, err error) {
+	names, err := filepath.Glob(filepath.Join(p.logDir, p.part.String(), "*.log*"))
+	for _, name := range names {
+		if strings.HasSuffix(name, ".deleted") || strings.HasSuffix(name, ".cleaned") {
+			continue
+		}
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, segment{name, info.Size(), info.ModTime()})
+	}
+	return all, err
+}
+
+// read reads a replica. While segments of it are being replaced, it tries again.
+func (p place) read() (r history.Replica, err error) {
+	for range 100 {
+		before, begun := p.listing()
+		r, err = history.Read(p.broker, p.logDir, p.part)
+		after, ended := p.listing()
+		swapping := slices.ContainsFunc(before, func(s segment) bool { return strings.HasSuffix(s.name, ".swap") })
+		if begun == nil && ended == nil && !swapping && slices.Equal(before, after) {
+			return r, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return r, cmp.Or(err, fmt.Errorf("%v of broker %d is being replaced all the time", p.part, p.broker))
 }
 
 // replicas reads the logs of all brokers.
@@ -99,7 +145,7 @@ func (w *world) replicas() ([]history.Replica, error) {
 	all := make([]history.Replica, len(places))
 	for i, at := range places {
 		var err error
-		if all[i], err = history.Read(at.broker, at.logDir, at.part); err != nil {
+		if all[i], err = at.read(); err != nil {
 			return nil, err
 		}
 	}

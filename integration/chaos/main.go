@@ -5,7 +5,8 @@
 //
 // Processes are killed, ended and frozen, links cut, sessions expired, a disk filled; leaders, the
 // controller and the coordinators of consumer groups are aimed at. Consumer groups of several kinds share
-// the load; their members come, leave and are killed. Every few faults all must recover: replicas in sync,
+// the load; their members come, leave and are killed. One topic is compacted all the time, as are the groups' offsets:
+// its records are versions of keys, and tombstones. Every few faults all must recover: replicas in sync,
 // every producer served by every partition, every group committing for every partition. In the end package
 // history compares what clients were told with the logs, and package groups what members of groups were told
 // with each other.

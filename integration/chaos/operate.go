@@ -63,8 +63,8 @@ func (o *operator) reassign(f fault, brokers int) string {
 
 // partitionOf returns the partition that a fault's number stands for.
 func partitionOf(pick int) (topic string, partition int32) {
-	topic = []string{"orders", "events", "single", offsetsTopic}[pick%4]
-	return topic, int32(pick/4) % allTopics()[topic]
+	topic = []string{"orders", "events", "single", offsetsTopic, compactedTopic}[pick%5]
+	return topic, int32(pick/5) % allTopics()[topic]
 }
 
 // elect makes the preferred replicas lead.

@@ -87,6 +87,7 @@ func newProducer(numbers func() int32, topics []string, w *world, r *history.Rec
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.MaxBufferedRecords(3000),
+		kgo.ProducerBatchMaxBytes(20 << 10), // a batch must fit into a segment
 		kgo.RequestTimeoutOverhead(2 * time.Second),
 		kgo.ProduceRequestTimeout(clientTimeout),
 		kgo.RetryTimeout(clientTimeout),
@@ -169,6 +170,12 @@ func (p *producer) send(ctx context.Context, part history.Partition) {
 	p.mu.next[part]++
 	p.mu.Unlock()
 	record := &kgo.Record{Topic: part.Topic, Partition: part.Index, Value: history.Value(part, id, 60+rand.IntN(200))}
+	if compacted(part.Topic) {
+		record.Key = []byte(history.Key(id))
+		if history.Deletes(id) {
+			record.Value, record.Headers = nil, []kgo.RecordHeader{{Key: history.NoteHeader, Value: record.Value}}
+		}
+	}
 	p.client.Produce(ctx, record, func(r *kgo.Record, err error) { p.done(part, id, r.Offset, err) })
 }
 

@@ -24,24 +24,6 @@ const servers = 3
 // clients is the number of nodes that producers and consumers run on.
 const clients = 2
 
-const replicationFactor = 3
-
-// topics are the topics and their numbers of partitions. Segments are small, so that they roll.
-var topics = map[string]int32{"orders": 4, "events": 3, "single": 1}
-
-// offsetsTopic has the committed offsets of all groups, in offsetsPartitions.
-const (
-	offsetsTopic      = "__consumer_offsets"
-	offsetsPartitions = 4
-)
-
-// allTopics returns topics and the topic of committed offsets.
-func allTopics() map[string]int32 {
-	all := maps.Clone(topics)
-	all[offsetsTopic] = offsetsPartitions
-	return all
-}
-
 // world is the cluster under test.
 type world struct {
 	dir      string
@@ -122,7 +104,10 @@ func (w *world) startBrokers(n int, props cluster.Props) error {
 				"auto.create.topics.enable":        "false",
 				"min.insync.replicas":              "2",
 				"offsets.topic.num.partitions":     strconv.Itoa(offsetsPartitions),
-				"offsets.topic.segment.bytes":      "262144",
+				"offsets.topic.segment.bytes":      "32768",
+				"log.cleaner.backoff.ms":           "500",
+				"log.cleaner.min.cleanable.ratio":  "0.05",
+				"log.cleaner.dedupe.buffer.size":   "2097152",
 				"group.min.session.timeout.ms":     "1000",
 				"group.initial.rebalance.delay.ms": "300",
 				"controller.socket.timeout.ms":     "3000",
@@ -166,10 +151,8 @@ func (w *world) addrs() []string {
 
 // createTopics creates all topics and waits until their replicas are in sync.
 func (w *world) createTopics(ctx context.Context) error {
-	segment, insync := "262144", "2"
 	for topic, partitions := range topics {
-		configs := map[string]*string{"min.insync.replicas": &insync, "segment.bytes": &segment}
-		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, configs, topic); err != nil {
+		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, topicConfigs(topic), topic); err != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}

@@ -269,7 +269,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			violations := Check(tt.events, tt.replicas, guarantee)
+			violations := Check(tt.events, tt.replicas, Rules{Guarantee: guarantee})
 			var got []Fault
 			for _, v := range violations {
 				got = append(got, v.Fault)
@@ -289,7 +289,7 @@ func TestCheck(t *testing.T) {
 
 // TestViolationsAreBounded: a lost log is told once, not a million times.
 func TestViolationsAreBounded(t *testing.T) {
-	violations := Check([]Event{acked(run(1, 0, 1000, -1))}, []Replica{log(1)}, guarantee)
+	violations := Check([]Event{acked(run(1, 0, 1000, -1))}, []Replica{log(1)}, Rules{Guarantee: guarantee})
 	if len(violations) != perFault+1 || violations[perFault].Detail != "and 995 more" {
 		t.Errorf("%d violations: %v", len(violations), violations)
 	}

@@ -7,7 +7,7 @@
 //	producers, consumers -> Recorder -> []Event  \
 //	log directories -> Read -> []Replica          > Check -> []Violation
 //
-// What must hold (topics without compaction, retention and transactions; acks=all):
+// What must hold (topics without retention and transactions; acks=all):
 //
 //   - An acknowledged record is in the log, at the offset that was told. So is a record that was read.
 //   - An offset has one content, whoever tells it.
@@ -21,6 +21,19 @@
 //     latest offset that a consumer asks for never goes back (KIP-207). A reply may hold records above the
 //     high watermark it tells, which is looked at first.
 //   - Nothing is in a log that nobody has sent, and the replicas of a partition are the same, byte for byte.
+//
+// Compaction takes records away, in each replica at its own time: of a compacted topic less is promised in the end, of
+// each replica's log and of what a reader from the beginning is given.
+//
+//   - The last record of a key is the last one that was acknowledged or read (Stale), or a later one without an answer.
+//     If that is a tombstone, it may be gone, but nothing older may be there (Undead); otherwise the key must be
+//     there (Lost).
+//   - What is there lies where it was told, once, and the records of a session of an idempotent producer in order.
+//   - Replicas end at one offset. What two of them have at an offset is the same record, of the same leader epoch; the
+//     last record of a key is the same, but for tombstones that one of them has dropped already.
+//
+// That a deleted key stays deleted holds only while replicas that lag come back within the topic's delete.retention.ms:
+// one that was away for longer does not see the tombstone any more, in Kafka as well.
 package history
 
 import (

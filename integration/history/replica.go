@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/gregor-mq/gregor/broker/record"
 )
@@ -16,7 +18,8 @@ type Replica struct {
 	Broker    int32
 	Partition Partition
 	Runs      []Run
-	Batches   []Batch
+	Batches   []Batch // none if the records were read by a client
+	Next      int64   // the end of the log, which may lie above the last record that compaction has left
 }
 
 // Batch is what two replicas must have in common.
@@ -26,13 +29,13 @@ type Batch struct {
 	Sum    [sha256.Size]byte
 }
 
-// End returns the offset after the last record.
+// End returns the end of the log.
 func (r *Replica) End() int64 {
 	if len(r.Runs) == 0 {
-		return 0
+		return r.Next
 	}
 	last := r.Runs[len(r.Runs)-1]
-	return last.Offset + int64(last.Count)
+	return max(last.Offset+int64(last.Count), r.Next)
 }
 
 // Read reads a replica from a broker's log directory. The broker may run, if nothing is appended.
@@ -52,6 +55,11 @@ func Read(broker int32, logDir string, p Partition) (Replica, error) {
 		if err != nil {
 			return r, err
 		}
+		base, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(name), ".log"), 10, 64)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", name, err)
+		}
+		r.Next = base
 		if err := r.segment(data); err != nil {
 			return r, fmt.Errorf("%s: %w", name, err)
 		}
@@ -70,6 +78,7 @@ func (r *Replica) segment(data []byte) error {
 			return fmt.Errorf("%d bytes before the end: %w", len(data), err)
 		}
 		data = rest
+		r.Next = batch.NextOffset()
 		r.Batches = append(r.Batches, Batch{batch.BaseOffset(), batch.LeaderEpoch(), sha256.Sum256(batch)})
 		if batch.IsControl() {
 			return fmt.Errorf("a control batch at offset %d", batch.BaseOffset())
@@ -87,7 +96,7 @@ func (r *Replica) segment(data []byte) error {
 }
 
 func (r *Replica) record(rec record.Record) error {
-	p, id, err := Parse(rec.Value)
+	p, id, err := ParseStored(rec)
 	if err != nil {
 		return err
 	}
