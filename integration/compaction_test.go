@@ -46,9 +46,9 @@ func cleanedTo(t *testing.T, b *cluster.Broker, partition string) int64 {
 }
 
 // recordsOf returns the records of partition 0 of a topic, up to its end at the time of the call.
-func recordsOf(t *testing.T, c *cluster.Cluster, topic string) []*kgo.Record {
+func recordsOf(t *testing.T, c *cluster.Cluster, topic string, opts ...kgo.Opt) []*kgo.Record {
 	t.Helper()
-	client := c.Client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
+	client := c.Client(append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))...)
 	defer client.Close()
 	end := endOffset(t, client, topic)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
