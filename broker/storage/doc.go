@@ -27,6 +27,11 @@
 // Options.OnDirFailure is called once for the directory, and Options.OnAllDirsFailed once no
 // directory is left. An offline directory stays so until the broker restarts.
 //
+// A file that holds what it cannot hold fails its directory only where nothing else knows better: partition.metadata,
+// and batches that a start has to read. Indexes and producer snapshots are made again, checkpoints
+// of offsets are taken as empty, and damaged batches below the recovery point are served as they are. Records that were
+// durable are never lost without a line in the log. TestDamage has what becomes of each kind of file.
+//
 // # Old segments
 //
 // A log that is not compacted loses its oldest segments by retention.ms, retention.bytes and its start

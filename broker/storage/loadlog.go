@@ -71,6 +71,7 @@ type loader struct {
 	*Log
 	clean         bool
 	recoveryPoint int64 // of the checkpoint
+	checkpointed  bool  // there is a recovery point in the checkpoint
 	startOffset   int64 // of the checkpoint
 	segments      []*segment.Segment
 	deleted       []fileName // files whose removal was pending
@@ -85,6 +86,7 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 	ld := &loader{Log: l, clean: d.clean}
 	d.checkpointMu.Lock()
 	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])
+	_, ld.checkpointed = d.recovery.holds[p]
 	watermark := d.watermarks.holds[p]
 	if cleaned, ok := d.cleaned.holds[p]; ok && !l.IsFuture() {
 		l.cleaned.Store(cleaned)
@@ -119,7 +121,7 @@ func (ld *loader) readDir() error {
 			return err
 		}
 	}
-	logs := map[int64]bool{}
+	logs, txns := map[int64]bool{}, map[int64]bool{} // bases with such a file
 	for _, n := range names {
 		switch {
 		case n.suffix == segment.DeletedSuffix:
@@ -133,6 +135,16 @@ func (ld *loader) readDir() error {
 			ld.segments = append(ld.segments, s)
 		case n.ext == segment.SnapshotExt:
 			ld.mu.snapshots = append(ld.mu.snapshots, n.base)
+		case n.ext == segment.TxnExt:
+			txns[n.base] = true
+		}
+	}
+	for _, s := range ld.segments {
+		if !txns[s.Base()] {
+			continue
+		}
+		if err := s.CheckAborted(); err != nil {
+			return err
 		}
 	}
 	for _, n := range names {
@@ -199,6 +211,10 @@ func (ld *loader) settle() error {
 			return err
 		}
 		ld.segments, end = nil, ld.startOffset
+	}
+	if end < ld.recoveryPoint {
+		ld.logger().WithField("end", end).WithField("durable", ld.recoveryPoint).
+			Error("Records are lost that had been durable: the log ends below its recovery point")
 	}
 	if len(ld.segments) == 0 && ld.startOffset > 0 {
 		s, err := ld.createSegment(ld.startOffset)

@@ -49,6 +49,7 @@ type Log struct {
 	lastFlush     atomic.Int64 // ms since the epoch
 	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
 	cleaned       atomic.Int64 // first dirty offset, as cleaner-offset-checkpoint has it; -1: it was never cleaned
+	lastHole      atomic.Int64 // end of the last hole in the records that was logged
 	uncleanable   atomic.Bool  // a cleaning has failed: no other is tried until the broker restarts
 	closed        atomic.Bool  // stored under mu
 	future        atomic.Bool  // see future.go; stored under mu

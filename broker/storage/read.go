@@ -3,6 +3,8 @@ package storage
 import (
 	"fmt"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
 
@@ -46,7 +48,7 @@ func (l *Log) readFrom(offset int64, maxBytes int, upTo int64, minOne bool, r *R
 	segments := *l.segments.Load()
 	for _, s := range segments[max(0, floor(segments, offset)):] {
 		if s.Base() >= upTo {
-			return nil
+			break
 		}
 		found, err := s.Read(offset, upTo, maxBytes, minOne)
 		if err != nil {
@@ -55,10 +57,24 @@ func (l *Log) readFrom(offset int64, maxBytes int, upTo int64, minOne bool, r *R
 		// Compaction may have left nothing from offset on in this segment: then the next one begins it.
 		if found.Section != nil || found.Partial {
 			r.Section, r.Found, r.Incomplete = found.Section, found.Found, found.Partial
+			l.noteHole(offset, s.Base())
 			return nil
 		}
 	}
+	if upTo <= l.end.Load() { // or else it has been truncated meanwhile
+		l.noteHole(offset, upTo)
+	}
 	return nil
+}
+
+// noteHole logs, once for each end, that the records from offset to upTo are not there. Readers go on behind the hole,
+// or wait at it if it is the end, as in Kafka.
+func (l *Log) noteHole(offset, upTo int64) {
+	if offset >= upTo || l.compacted() || l.lastHole.Swap(upTo) == upTo {
+		return
+	}
+	l.logger().WithFields(logrus.Fields{"from": offset, "to": upTo}).
+		Warn("Records are missing: if the topic was never compacted, a file of this log is damaged")
 }
 
 func (l *Log) outOfRange(offset, start, end int64) error {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
@@ -15,7 +17,8 @@ import (
 
 // recover makes the segments sound.
 //
-// After a clean stop these are: only a segment with a missing or impossible index is recovered. After
+// After a clean stop these are: only a segment with a missing or impossible index is recovered, and the last one
+// if it does not end where it should. After
 // a crash everything from the recovery point on is in doubt, from the segment on that holds it: its
 // batches are checked, its indexes built anew, and producer state and leader epochs follow from the
 // batches. At the first batch that is torn or broken the log ends, and so does it where a segment
@@ -41,7 +44,10 @@ func (ld *loader) recover() error {
 			return err
 		}
 	}
-	if !ld.clean && first > 0 {
+	if ld.clean {
+		return ld.recoverEnd()
+	}
+	if first > 0 {
 		if err := ld.resealSegment(first - 1); err != nil {
 			return err
 		}
@@ -57,6 +63,26 @@ func (ld *loader) recover() error {
 		return ld.removeFrom(i + 1)
 	}
 	return nil
+}
+
+// recoverEnd recovers the last segment after a clean stop if it does not end where the log did. Kafka, which does
+// not compare, fails to start or goes on from where the segment begins.
+func (ld *loader) recoverEnd() error {
+	if len(ld.segments) == 0 {
+		return nil
+	}
+	last := len(ld.segments) - 1
+	end, err := ld.segments[last].NextOffset()
+	switch {
+	case err != nil && !errors.Is(err, segment.ErrCorrupt):
+		return err
+	case err == nil && (!ld.checkpointed || end == ld.recoveryPoint):
+		return nil
+	}
+	ld.logger().WithError(err).WithFields(logrus.Fields{"found": end, "stopped": ld.recoveryPoint}).
+		Warn("Recovering the last segment: it does not end where the log ended when it was stopped cleanly")
+	_, _, err = ld.recoverSegment(last)
+	return err
 }
 
 // forgetDoubtfulEpochs forgets the epochs that began at the recovery point or later: the checkpoint may say

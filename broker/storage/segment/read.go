@@ -165,6 +165,7 @@ func (s *Segment) indexed(offset, size int64) (from, probe int64, err error) {
 }
 
 // scan walks the batches of [from, size) to offset, unless it is in the batch at probe, if that is not -1.
+// An index with a wrong entry leads to no batch, or to one behind offset: then all batches are walked.
 func (s *Segment) scan(offset, from, probe, size int64) (int64, error) {
 	h, err := s.log.Acquire()
 	if err != nil {
@@ -179,6 +180,15 @@ func (s *Segment) scan(offset, from, probe, size int64) (int64, error) {
 			return probe, nil
 		}
 		w.pos = from
+	}
+	if from > 0 {
+		leads, err := w.leadsTo(s.base, offset)
+		if err != nil {
+			return 0, err
+		}
+		if !leads {
+			w.pos = 0
+		}
 	}
 	return w.seek(offset)
 }

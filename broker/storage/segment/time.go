@@ -98,8 +98,7 @@ func (s *Segment) FindTimestamp(ts, from int64) (Found, bool, error) {
 		if ok {
 			start = max(start, s.base+entryTimeRelative(e[:]))
 		}
-		size := s.Size()
-		pos, _, err := s.indexed(start, size)
+		pos, size, err := s.locate(start)
 		if err != nil {
 			return Found{}, false, err
 		}

@@ -173,6 +173,39 @@ func walkAborted(h *vfs.Handle, count int, f func(i int, t AbortedTxn) bool) (in
 	return count, nil
 }
 
+// CheckAborted looks at the transaction index of an opened segment, which then is Damaged if it cannot be right
+// (TransactionIndex.sanityCheck, which does not look at the order and the last bytes).
+func (s *Segment) CheckAborted() error {
+	err := s.checkAborted()
+	if errors.Is(err, ErrCorrupt) {
+		s.damage, err = err, nil
+	}
+	return s.wrap("check aborted transactions of", err)
+}
+
+func (s *Segment) checkAborted() error {
+	s.dir.mu.RLock()
+	info, err := s.dir.fs.Stat(s.pathLocked(kindTxns))
+	s.dir.mu.RUnlock()
+	if err != nil {
+		return err
+	}
+	name := FileName(s.base, TxnExt)
+	if info.Size%txnWidth != 0 {
+		return fmt.Errorf("%w: %s has %d bytes, no multiple of %d", ErrCorrupt, name, info.Size, txnWidth)
+	}
+	last := s.base - 1
+	var bad error
+	err = s.eachAborted(func(_ int, t AbortedTxn) bool {
+		if t.LastOffset <= last || t.FirstOffset < 0 || t.FirstOffset > t.LastOffset {
+			bad = fmt.Errorf("%w: %s has a transaction from %d to %d behind offset %d", ErrCorrupt, name, t.FirstOffset, t.LastOffset, last)
+		}
+		last = t.LastOffset
+		return bad == nil
+	})
+	return errors.Join(err, bad)
+}
+
 // cutTxnsLocked drops the entries of transactions that end at or behind offset. It requires mu.
 func (s *Segment) cutTxnsLocked(offset int64) error {
 	if !s.txns.known {

@@ -75,6 +75,16 @@ func (w *walker) seek(offset int64) (int64, error) {
 	}
 }
 
+// leadsTo reports whether a batch begins at pos from which one gets to offset. Random bytes, such as those
+// within a batch, look so once in 2^32 times at most.
+func (w *walker) leadsTo(base, offset int64) (bool, error) {
+	head, _, err := w.head()
+	if err == io.EOF || errors.Is(err, ErrCorrupt) {
+		return false, nil
+	}
+	return err == nil && head.BaseOffset() >= base && head.BaseOffset() <= offset && head.LastOffset() >= head.BaseOffset(), err
+}
+
 // batchReader reads whole batches of [pos, end) of a log file, one after the other.
 type batchReader struct {
 	f        io.ReaderAt
