@@ -48,11 +48,11 @@ func (p *plain) trySendfile(fd uintptr) bool {
 	w := &p.writing
 	for w.left > 0 {
 		pos := w.pos
+		p.last.Store(time.Now().UnixNano())
 		n, err := unix.Sendfile(int(fd), w.src, &pos, sendfileNow(pos, w.left, pageSize))
 		switch {
 		case n > 0:
 			w.n, w.pos, w.left = w.n+n, w.pos+int64(n), w.left-n
-			p.last.Store(time.Now().UnixNano())
 			continue
 		case err == nil:
 			w.err = io.ErrUnexpectedEOF // the file ends before the section

@@ -41,7 +41,9 @@ type transport interface {
 type plain struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
-	last *atomic.Int64 // time of the last byte moved, for the idle rule
+	// last is when bytes last moved, or were ready to, in ns since 1970, for the idle rule. It is noted before
+	// they are sent, so that it has the order in which peers see them.
+	last *atomic.Int64
 
 	reading struct {
 		in   *inbound
@@ -143,10 +145,10 @@ func (p *plain) write(b []byte, more, wait bool) (int, error) {
 func (p *plain) tryWrite(fd uintptr) bool {
 	w := &p.writing
 	for w.n < len(w.p) {
+		p.last.Store(time.Now().UnixNano())
 		n, err := unix.SendmsgN(int(fd), w.p[w.n:], nil, nil, w.flags)
 		if n > 0 && err == nil {
 			w.n += n
-			p.last.Store(time.Now().UnixNano())
 			continue
 		}
 		if again, done := p.writeFailed(fd, "sendmsg", err); !again {

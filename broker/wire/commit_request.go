@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 )
 
 // OffsetCommitRequest is a decoded OffsetCommit request, version 0 to 9. Its strings alias the request's body,
@@ -54,7 +55,7 @@ func (r *OffsetCommitRequest) Release() {
 }
 
 // Parse decodes body, the OffsetCommit request of version, into r. Bytes after the message are ignored, as by
-// Kafka. The error wraps ErrTruncated or ErrUnsupportedVersion.
+// Kafka. The error wraps ErrTruncated or ErrUnsupportedVersion, or says that more than decodedBytesMax would be taken.
 func (r *OffsetCommitRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 9 {
 		return fmt.Errorf("parse OffsetCommit v%d: %w", version, ErrUnsupportedVersion)
@@ -62,10 +63,14 @@ func (r *OffsetCommitRequest) Parse(version int16, body []byte) error {
 	*r = OffsetCommitRequest{Version: version, Generation: -1, Retention: -1, Topics: r.Topics[:0], partitions: r.partitions[:0]}
 	in, flexible := reader{src: body}, version >= 8
 	r.parseHead(&in, flexible)
-	for n := in.array(flexible, 3); n > 0 && !in.bad; n-- {
+	topics := in.array(flexible, 3)
+	weight := topics * int(unsafe.Sizeof(OffsetCommitTopic{}))
+	for n := topics; n > 0 && !in.bad && weight <= decodedBytesMax; n-- {
 		t := OffsetCommitTopic{Name: Intern(in.nonNull(flexible))}
 		first := len(r.partitions)
-		for m := in.array(flexible, 13); m > 0 && !in.bad; m-- {
+		partitions := in.array(flexible, 13)
+		weight += partitions * int(unsafe.Sizeof(OffsetCommitPartition{}))
+		for m := partitions; m > 0 && !in.bad && weight <= decodedBytesMax; m-- {
 			r.partitions = append(r.partitions, r.parsePartition(&in, flexible))
 		}
 		if flexible {
@@ -83,7 +88,10 @@ func (r *OffsetCommitRequest) Parse(version int16, body []byte) error {
 		r.Topics[i].Partitions = r.partitions[first:end:end]
 		first = end
 	}
-	if in.bad {
+	switch {
+	case weight > decodedBytesMax:
+		return fmt.Errorf("parse OffsetCommit v%d: %w", version, errTooLarge)
+	case in.bad:
 		return fmt.Errorf("parse OffsetCommit v%d: %w", version, ErrTruncated)
 	}
 	return nil

@@ -2,8 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -165,4 +167,20 @@ func FuzzOffsetCommitRequest(f *testing.F) {
 			t.Errorf("%d partitions, %d in topics, of %d bytes", r.NumPartitions(), n, len(body))
 		}
 	})
+}
+
+// A topic without partitions takes three bytes of a request and many more of memory.
+func TestOffsetCommitRequestIsBoundedInMemory(t *testing.T) {
+	const topics = 15_000_000
+	body := []byte{1, 0, 0, 0, 0, 1, 0} // no group, generation 0, no member and no instance
+	body = binary.AppendUvarint(body, topics+1)
+	body = append(body, bytes.Repeat([]byte{1, 1, 0}, topics)...)
+	var r OffsetCommitRequest
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := r.Parse(9, append(body, 0))
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; err == nil || errors.Is(err, ErrTruncated) || n > uint64(len(body)) {
+		t.Errorf("took %d bytes, error %v", n, err)
+	}
 }
