@@ -55,22 +55,29 @@ func (b Batch) Marker() (m Marker, ok bool, err error) {
 		if err != nil {
 			return m, false, err
 		}
-		return r.marker()
+		return r.Marker()
 	}
 	return m, false, nil
 }
 
-// marker reads the marker of a control record.
-func (r *Record) marker() (m Marker, ok bool, err error) {
+// ControlType returns the type of a control record: 0 of a marker that aborts, 1 of one that commits; KRaft has others.
+// The error is an *Error.
+func (r *Record) ControlType() (int16, error) {
 	if len(r.Key) < 4 {
-		return m, false, errorf(ErrInvalidRecord, "Invalid value size found for end control record key. Must have at least 4 bytes, but found only %d", len(r.Key))
+		return 0, errorf(ErrInvalidRecord, "Invalid value size found for end control record key. Must have at least 4 bytes, but found only %d", len(r.Key))
 	}
 	if version := int16(binary.BigEndian.Uint16(r.Key)); version < 0 {
-		return m, false, errorf(ErrInvalidRecord, "Invalid version found for control record: %d. May indicate data corruption", version)
+		return 0, errorf(ErrInvalidRecord, "Invalid version found for control record: %d. May indicate data corruption", version)
 	}
-	kind := binary.BigEndian.Uint16(r.Key[2:])
-	if kind != controlAbort && kind != controlCommit {
-		return m, false, nil
+	return int16(binary.BigEndian.Uint16(r.Key[2:])), nil
+}
+
+// Marker returns the transaction marker that a control record is; ok is false if it is of a type that only KRaft uses.
+// The error is an *Error.
+func (r *Record) Marker() (m Marker, ok bool, err error) {
+	kind, err := r.ControlType()
+	if err != nil || kind != controlAbort && kind != controlCommit {
+		return m, false, err
 	}
 	if len(r.Value) < 6 {
 		return m, false, errorf(ErrInvalidRecord, "Invalid value size found for end transaction marker. Must have at least 6 bytes, but found only %d", len(r.Value))
