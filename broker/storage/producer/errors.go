@@ -2,7 +2,7 @@ package producer
 
 import "errors"
 
-// What a producer can be refused for. Each is wrapped in an Error with Kafka's text.
+// What a producer can be refused for, and what can be wrong with a snapshot. Each is wrapped in an Error with Kafka's text.
 var (
 	// ErrOutOfOrderSequence: OUT_OF_ORDER_SEQUENCE_NUMBER (45).
 	ErrOutOfOrderSequence = errors.New("out of order sequence number")
@@ -16,7 +16,7 @@ var (
 	ErrCorruptSnapshot = errors.New("corrupt producer snapshot")
 )
 
-// Error is a refusal: one of the sentinels and Kafka's text for it.
+// Error is one of the sentinels and Kafka's text for it.
 type Error struct {
 	Err     error
 	Message string

@@ -43,28 +43,70 @@ func appendEntry(dst []byte, e *Entry) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(e.TxnFirstOffset))
 }
 
-// ParseSnapshot reads the content of a snapshot file. Errors match ErrCorruptSnapshot.
+// ParseSnapshot reads the content of a snapshot file. Errors are *Error and match ErrCorruptSnapshot.
 func ParseSnapshot(data []byte) ([]Entry, error) {
-	if len(data) < headerSize {
-		return nil, fmt.Errorf("%w: %d bytes", ErrCorruptSnapshot, len(data))
+	if err := checkLayout(data); err != nil {
+		return nil, err
 	}
 	if v := int16(binary.BigEndian.Uint16(data)); v != snapshotVersion {
-		return nil, fmt.Errorf("%w: unknown file version %d", ErrCorruptSnapshot, v)
+		return nil, corrupt("Snapshot contained an unknown file version %d", v)
 	}
 	stored := binary.BigEndian.Uint32(data[crcOffset:])
 	if sum := crc32.Checksum(data[countOffset:], castagnoli); sum != stored {
-		return nil, fmt.Errorf("%w: stored crc: %d. Computed crc: %d", ErrCorruptSnapshot, stored, sum)
+		return nil, corrupt("Snapshot is corrupt (CRC is no longer valid). Stored crc: %d. Computed crc: %d", stored, sum)
 	}
-	count := int32(binary.BigEndian.Uint32(data[countOffset:]))
-	body := data[headerSize:]
-	if count < 0 || int64(len(body)) < int64(count)*entrySize {
-		return nil, fmt.Errorf("%w: %d entries in %d bytes", ErrCorruptSnapshot, count, len(body))
-	}
-	entries := make([]Entry, count)
+	entries := make([]Entry, binary.BigEndian.Uint32(data[countOffset:]))
 	for i := range entries {
-		entries[i] = parseEntry(body[i*entrySize:])
+		entries[i] = parseEntry(data[headerSize+i*entrySize:])
 	}
 	return entries, nil
+}
+
+// fields are the names and sizes of an entry's fields in Kafka's schema, which errors mention.
+var fields = [...]struct {
+	name string
+	size int
+}{
+	{"producer_id", 8}, {"epoch", 2}, {"last_sequence", 4}, {"last_offset", 8}, {"offset_delta", 4}, {"timestamp", 8},
+	{"coordinator_epoch", 4}, {"current_txn_first_offset", 8},
+}
+
+// checkLayout returns an error if data is too short for what it says it holds.
+func checkLayout(data []byte) error {
+	const missing = "java.nio.BufferUnderflowException" // for want of a better text of Kafka's
+	switch {
+	case len(data) < crcOffset:
+		return corruptField("version", missing)
+	case len(data) < countOffset:
+		return corruptField("crc", missing)
+	case len(data) < headerSize:
+		return corruptField("producer_entries", missing)
+	}
+	count, left := int32(binary.BigEndian.Uint32(data[countOffset:])), len(data)-headerSize
+	switch {
+	case count < 0:
+		return corruptField("producer_entries", fmt.Sprintf("Array size %d cannot be negative", count))
+	case int(count) > left:
+		return corruptField("producer_entries", fmt.Sprintf("Error reading array of size %d, only %d bytes available", count, left))
+	case left >= int(count)*entrySize:
+		return nil
+	}
+	left %= entrySize
+	for _, f := range fields {
+		if left < f.size {
+			return corruptField("producer_entries", fmt.Sprintf("Error reading field '%s': %s", f.name, missing))
+		}
+		left -= f.size
+	}
+	return nil
+}
+
+func corruptField(name, why string) error {
+	return corrupt("Snapshot failed schema validation: Error reading field '%s': %s", name, why)
+}
+
+func corrupt(format string, args ...any) error {
+	return &Error{Err: ErrCorruptSnapshot, Message: fmt.Sprintf(format, args...)}
 }
 
 // parseEntry reads one entry from b, which is long enough.
