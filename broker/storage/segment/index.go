@@ -9,11 +9,27 @@ import (
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
-// Widths of index entries in bytes.
+// Sizes of index entries in bytes.
 const (
-	offsetWidth = 8
-	timeWidth   = 12
+	OffsetEntrySize = 8
+	TimeEntrySize   = 12
 )
+
+const (
+	offsetWidth = OffsetEntrySize
+	timeWidth   = TimeEntrySize
+)
+
+// ParseOffsetEntry takes an entry of the offset index of the segment at base apart: the last offset of a batch, and the
+// position of that or an earlier batch in the log file.
+func ParseOffsetEntry(base int64, e []byte) (offset, position int64) {
+	return base + entryRelative(e), entryPosition(e)
+}
+
+// ParseTimeEntry takes an entry of the time index of the segment at base apart.
+func ParseTimeEntry(base int64, e []byte) TimestampOffset {
+	return TimestampOffset{Timestamp: entryTimestamp(e), Offset: base + entryTimeRelative(e)}
+}
 
 // tailEntries is how many entries an index keeps in memory before they go to its file; one append
 // may exceed it by the entries of its own batches.

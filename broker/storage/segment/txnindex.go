@@ -18,8 +18,11 @@ type AbortedTxn struct {
 	LastStableOffset int64 // of the log when the marker was written
 }
 
+// AbortedTxnSize is the size of an entry of the transaction index in bytes.
+const AbortedTxnSize = 34
+
 const (
-	txnWidth   = 34
+	txnWidth   = AbortedTxnSize
 	txnVersion = 0
 )
 
