@@ -1,32 +1,20 @@
 package consume
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/tools/internal/coordinatorjson"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
 // The records of the brokers' own topics, as Kafka's formatters of before 3.9 print them: a line each.
 // Records of another kind in the same topic are left out.
 
-const (
-	offsetKeyMax   = 1 // versions of keys in __consumer_offsets up to this are of OffsetCommitKey
-	groupKey       = 2 // GroupMetadataKey
-	transactionKey = 0 // TransactionLogKey in __transaction_state
-)
-
-// version returns the version that a key or value begins with, -1 if it is too short to have one.
-func version(field []byte) int16 {
-	if len(field) < 2 {
-		return -1
-	}
-	return int16(binary.BigEndian.Uint16(field))
-}
+const transactionKey = 0 // TransactionLogKey in __transaction_state
 
 // malformed reports a record that is none of a coordinator.
 func malformed(what string, err error) error {
@@ -44,7 +32,7 @@ func read(into reader, field []byte, what string) error {
 }
 
 func formatOffset(dst []byte, r *kgo.Record) ([]byte, error) {
-	if v := version(r.Key); v < 0 || v > offsetKeyMax {
+	if v := coordinatorjson.Version(r.Key); v < 0 || v > coordinatorjson.OffsetKeyMax {
 		return dst, nil
 	}
 	key := kmsg.NewOffsetCommitKey()
@@ -71,7 +59,7 @@ func formatOffset(dst []byte, r *kgo.Record) ([]byte, error) {
 }
 
 func formatGroup(dst []byte, r *kgo.Record) ([]byte, error) {
-	if version(r.Key) != groupKey {
+	if coordinatorjson.Version(r.Key) != coordinatorjson.GroupKeyVersion {
 		return dst, nil
 	}
 	key := kmsg.NewGroupMetadataKey()
@@ -126,7 +114,7 @@ func formatTransaction(dst []byte, r *kgo.Record) ([]byte, error) {
 	if r.Key == nil {
 		return dst, nil
 	}
-	if v := version(r.Key); v != transactionKey {
+	if v := coordinatorjson.Version(r.Key); v != transactionKey {
 		return fmt.Appendf(dst, "unknown::version=%d\n", v), nil
 	}
 	key := kmsg.NewTxnMetadataKey()

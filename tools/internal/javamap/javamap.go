@@ -1,8 +1,9 @@
-// Package javamap orders keys as a java.util.HashMap lists them. Some of Kafka's tools print in that
+// Package javamap orders keys as a java.util.HashMap or Scala's maps list them. Some of Kafka's tools print in that
 // order; who compares their output with ours finds the lines where they were.
 package javamap
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"unicode/utf16"
@@ -59,4 +60,21 @@ func Set[K comparable](keys []K, hash func(K) int32) []K {
 	}
 	Sort(set, max(len(keys)*4/3+1, defaultCapacity), hash)
 	return set
+}
+
+// SortScala puts keys, in the order they were inserted and without duplicates, into the order of Scala's mutable
+// HashMap and HashSet.
+func SortScala[K any](keys []K, hash func(K) int32) {
+	buckets := defaultCapacity
+	for len(keys) >= buckets*3/4 {
+		buckets *= 2
+	}
+	improved := func(key K) int32 {
+		h := uint32(hash(key))
+		return int32(h ^ h>>16)
+	}
+	slices.SortStableFunc(keys, func(a, b K) int {
+		ha, hb := improved(a), improved(b)
+		return cmp.Or(cmp.Compare(int(ha)&(buckets-1), int(hb)&(buckets-1)), cmp.Compare(ha, hb))
+	})
 }

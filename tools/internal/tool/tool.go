@@ -7,6 +7,7 @@
 package tool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ type Command struct {
 	Script   string // Kafka's name, without .sh: "kafka-topics"
 	Short    string // one line: "Create, list, describe, change and delete topics"
 	About    string // what Kafka prints above the options for --help
+	Synopsis string // what follows the name; "" stands for --bootstrap-server HOST:PORT [option]...
 	Examples string // a few command lines, each starting with NAME
 	Options  *jopt.Parser
 
@@ -153,7 +155,7 @@ func (c *Command) Usage(env *Env, message string) int {
 
 // PrintHelp writes the help of "gregorctl NAME --help".
 func (c *Command) PrintHelp(w io.Writer, name string) {
-	fmt.Fprintf(w, "%s.\n\nUsage:\n  %s --bootstrap-server HOST:PORT [option]...\n", c.Short, name)
+	fmt.Fprintf(w, "%s.\n\nUsage:\n  %s %s\n", c.Short, name, cmp.Or(c.Synopsis, "--bootstrap-server HOST:PORT [option]..."))
 	if c.Examples != "" {
 		fmt.Fprintf(w, "\nExamples:\n")
 		for line := range strings.Lines(c.Examples) {
