@@ -55,10 +55,13 @@ func (b Batch) each(f func(Record) error) error {
 	}
 	defer s.close(codec)
 	d := newDecoder(b)
-	for range count {
+	for i := range count {
 		body, err := s.record()
 		if err != nil {
 			return err
+		}
+		if i == count-1 && s.src == nil && len(s.unread()) > len(body) {
+			return errRemaining() // as in Kafka before the last record
 		}
 		r, err := d.decode(body)
 		if err != nil {
@@ -117,7 +120,7 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 		if err := s.failed(); err != nil {
 			return nil, 0, err
 		}
-		return nil, 0, errStructure()
+		return nil, 0, errorf(ErrInvalidRecord, "Incorrect declared batch size, premature EOF reached")
 	case size < 0:
 		return nil, 0, errStructure()
 	case size > MaxRecordBytes && s.src != nil:
@@ -126,6 +129,10 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 	if raw = s.whole(n + int(size)); raw == nil {
 		if err := s.failed(); err != nil {
 			return nil, 0, err
+		}
+		if s.src == nil {
+			return nil, 0, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but instead the buffer has only %d remaining bytes.",
+				size, len(s.unread())-n)
 		}
 		return nil, 0, errSize(size)
 	}
@@ -159,7 +166,10 @@ func (d *decoder) decode(body []byte) (Record, error) {
 	if headers != 0 {
 		end = skipHeaders(body, i, headers)
 	}
-	if end != len(body) {
+	switch {
+	case headers < 0 && i <= len(body):
+		return Record{}, errorf(ErrInvalidRecord, "Found invalid number of record headers %d", headers)
+	case end != len(body):
 		return Record{}, errStructure()
 	}
 	r := Record{

@@ -90,8 +90,8 @@ func TestAborted(t *testing.T) {
 	if _, err := ParseAborted(make([]byte, 33)); err == nil {
 		t.Error("33 bytes are taken for an entry")
 	}
-	if _, err := ParseAborted(append([]byte{0, 1}, make([]byte, 32)...)); err == nil {
-		t.Error("version 1 is taken")
+	if _, err := ParseAborted(append([]byte{1, 0}, make([]byte, 32)...)); err == nil {
+		t.Error("an unknown version is taken")
 	}
 }
 

@@ -40,7 +40,7 @@ func ParseAborted(e []byte) (AbortedTxn, error) {
 	if len(e) < txnWidth {
 		return AbortedTxn{}, fmt.Errorf("%w: %d bytes of an aborted transaction", ErrCorrupt, len(e))
 	}
-	if v := int16(binary.BigEndian.Uint16(e)); v > txnVersion {
+	if v := int8(e[0]); v > txnVersion { // of the two bytes of the version Kafka looks at the first
 		return AbortedTxn{}, fmt.Errorf("%w: unexpected aborted transaction version %d", ErrCorrupt, v)
 	}
 	return AbortedTxn{
