@@ -21,6 +21,7 @@ import (
 	"github.com/gregor-mq/gregor/tools/cluster"
 	"github.com/gregor-mq/gregor/tools/configs"
 	"github.com/gregor-mq/gregor/tools/consume"
+	"github.com/gregor-mq/gregor/tools/dumplog"
 	"github.com/gregor-mq/gregor/tools/elect"
 	"github.com/gregor-mq/gregor/tools/groups"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
@@ -36,8 +37,8 @@ import (
 // commands are the tools with the options of Kafka's scripts.
 func commands() []*tool.Command {
 	return []*tool.Command{
-		apiversions.Command(), cluster.Command(), configs.Command(), consume.Command(), elect.Command(), groups.Command(), logdirs.Command(),
-		offsets.Command(), produce.Command(), reassign.Command(), records.Command(), topics.Command(),
+		apiversions.Command(), cluster.Command(), configs.Command(), consume.Command(), dumplog.Command(), elect.Command(), groups.Command(),
+		logdirs.Command(), offsets.Command(), produce.Command(), reassign.Command(), records.Command(), topics.Command(),
 	}
 }
 
