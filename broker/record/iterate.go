@@ -55,13 +55,10 @@ func (b Batch) each(f func(Record) error) error {
 	}
 	defer s.close(codec)
 	d := newDecoder(b)
-	for i := range count {
+	for range count {
 		body, err := s.record()
 		if err != nil {
 			return err
-		}
-		if i == count-1 && s.src == nil && len(s.unread()) > len(body) {
-			return errRemaining() // as in Kafka before the last record
 		}
 		r, err := d.decode(body)
 		if err != nil {
@@ -81,13 +78,18 @@ func (b Batch) each(f func(Record) error) error {
 // eachInPlace is each for a batch that is not compressed.
 func (b Batch) eachInPlace(count int32, f func(Record) error) error {
 	d, data := newDecoder(b), b.records()
-	for range count {
+	for i := range count {
 		size, n := varint(data, 0)
-		switch {
-		case n > len(data) || size < 0:
+		switch left := len(data) - n; {
+		case left < 0:
+			return errEnd()
+		case size < 0:
 			return errStructure()
-		case int(size) > len(data)-n:
-			return errSize(size)
+		case int(size) > left:
+			return errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but instead the buffer has only %d remaining bytes.",
+				size, left)
+		case i == count-1 && int(size) < left:
+			return errRemaining() // which Kafka notices before it gives the last record out
 		}
 		r, err := d.decode(data[n : n+int(size)])
 		if err != nil {
@@ -97,9 +99,6 @@ func (b Batch) eachInPlace(count int32, f func(Record) error) error {
 			return err
 		}
 		data = data[n+int(size):]
-	}
-	if len(data) > 0 {
-		return errRemaining()
 	}
 	return nil
 }
@@ -120,7 +119,7 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 		if err := s.failed(); err != nil {
 			return nil, 0, err
 		}
-		return nil, 0, errorf(ErrInvalidRecord, "Incorrect declared batch size, premature EOF reached")
+		return nil, 0, errEnd()
 	case size < 0:
 		return nil, 0, errStructure()
 	case size > MaxRecordBytes && s.src != nil:
@@ -130,13 +129,13 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 		if err := s.failed(); err != nil {
 			return nil, 0, err
 		}
-		if s.src == nil {
-			return nil, 0, errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but instead the buffer has only %d remaining bytes.",
-				size, len(s.unread())-n)
-		}
 		return nil, 0, errSize(size)
 	}
 	return raw, n, nil
+}
+
+func errEnd() error {
+	return errorf(ErrInvalidRecord, "Incorrect declared batch size, premature EOF reached")
 }
 
 func errSize(size int32) error {
