@@ -98,7 +98,7 @@ func errNoVersion(field string) error {
 }
 
 func errUnreadable(field string, version int16, err error) error {
-	return fmt.Errorf("Could not read record with version %d from %s's buffer due to: %w.", version, field, err)
+	return throwable.Newf(throwable.Runtime, "Could not read record with version %d from %s's buffer due to: %v.", version, field, err)
 }
 
 // transactionStates are the names of the states of a transaction, by number.
