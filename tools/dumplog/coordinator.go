@@ -94,7 +94,7 @@ func offsetsValue(kind int16, field []byte) ([]byte, error) {
 }
 
 func errNoVersion(field string) error {
-	return fmt.Errorf("Could not read version from %s's buffer.", field)
+	return throwable.Newf(throwable.Runtime, "Could not read version from %s's buffer.", field)
 }
 
 func errUnreadable(field string, version int16, err error) error {
