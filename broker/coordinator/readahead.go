@@ -10,9 +10,10 @@ import (
 )
 
 // readAhead reads a partition's log from its start to its end, on a goroutine of its own: while one buffer is
-// decoded the next one is filled. Both together have the size that they are given, unless one batch is larger.
+// decoded the next ones are filled, so that neither side waits for the other one as soon as that pauses. All together
+// have no more than the size that they are given, unless one batch is larger.
 //
-// Two buffers go round: free -> run -> full -> next -> free.
+// The buffers go round: free -> run -> full -> next -> free.
 type readAhead struct {
 	partition *replica.Partition
 	size      int // of a buffer
@@ -29,16 +30,22 @@ type chunk struct {
 	err     error
 }
 
-// readAheadMax is as large as a buffer needs to be: what was copied into it is decoded before it leaves the caches.
-const readAheadMax = 128 << 10
+// As many and as large as buffers need to be: what was copied into one is decoded before it leaves the caches.
+const (
+	readAheadMax     = 128 << 10
+	readAheadBuffers = 4
+)
 
 // newReadAhead begins to read. Close ends that.
 func newReadAhead(p *replica.Partition, bytes int) *readAhead {
+	size := min(bytes/2, readAheadMax)
+	buffers := min(max(bytes/max(size, 1), 2), readAheadBuffers)
 	a := &readAhead{
-		partition: p, size: min(bytes/2, readAheadMax), free: make(chan []byte, 2), full: make(chan chunk, 1), stop: make(chan struct{}),
+		partition: p, size: size, free: make(chan []byte, buffers), full: make(chan chunk, buffers), stop: make(chan struct{}),
 	}
-	a.free <- nil
-	a.free <- nil
+	for range buffers {
+		a.free <- nil
+	}
 	a.wg.Go(a.run)
 	return a
 }

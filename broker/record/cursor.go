@@ -33,7 +33,7 @@ func (c *Cursor) Open(b Batch) {
 	if b.Magic() < MagicV2 {
 		c.err = errorf(ErrUnsupportedFormat, "No cursor goes over magic v%d", b.Magic())
 	} else if c.left < 0 {
-		c.err = errorf(ErrInvalidRecord, "Found invalid record count %d in magic v%d batch", c.left, b.Magic())
+		c.err = errCount(b)
 	} else if c.left > 0 {
 		c.s, c.err = openStream(b.records(), c.codec, b.Magic())
 	}

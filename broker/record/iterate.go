@@ -40,28 +40,29 @@ var errStopped = errorf(ErrShort, "")
 func (b Batch) each(f func(Record) error) error {
 	count := b.Count()
 	if count < 0 {
-		return errorf(ErrInvalidRecord, "Found invalid record count %d in magic v%d batch", count, b.Magic())
+		return errCount(b)
 	}
 	if count == 0 {
 		return nil
 	}
 	codec := b.Codec()
 	if codec == None {
-		return b.eachInPlace(count, f)
+		return b.eachInPlace(f)
 	}
 	s, err := openStream(b.records(), codec, b.Magic())
 	if err != nil {
 		return err
 	}
 	defer s.close(codec)
-	d := newDecoder(b)
+	var d decoder
+	var r Record
+	d.open(b)
 	for range count {
 		body, err := s.record()
 		if err != nil {
 			return err
 		}
-		r, err := d.decode(body)
-		if err != nil {
+		if err := d.decode(body, &r); err != nil {
 			return err
 		}
 		if err := f(r); err != nil {
@@ -76,31 +77,14 @@ func (b Batch) each(f func(Record) error) error {
 }
 
 // eachInPlace is each for a batch that is not compressed.
-func (b Batch) eachInPlace(count int32, f func(Record) error) error {
-	d, data := newDecoder(b), b.records()
-	for i := range count {
-		size, n := varint(data, 0)
-		switch left := len(data) - n; {
-		case left < 0:
-			return errEnd()
-		case size < 0:
-			return errStructure()
-		case int(size) > left:
-			return errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but instead the buffer has only %d remaining bytes.",
-				size, left)
-		case i == count-1 && int(size) < left:
-			return errRemaining() // which Kafka notices before it gives the last record out
-		}
-		r, err := d.decode(data[n : n+int(size)])
-		if err != nil {
+func (b Batch) eachInPlace(f func(Record) error) error {
+	var p InPlace
+	for p.Open(b); p.Next(); {
+		if err := f(p.Record); err != nil {
 			return err
 		}
-		if err := f(r); err != nil {
-			return err
-		}
-		data = data[n+int(size):]
 	}
-	return nil
+	return p.Err()
 }
 
 // record reads a record's length and returns its body without consuming it.
@@ -134,58 +118,16 @@ func (s *stream) rawRecord() (raw []byte, n int, err error) {
 	return raw, n, nil
 }
 
+func errCount(b Batch) error {
+	return errorf(ErrInvalidRecord, "Found invalid record count %d in magic v%d batch", b.Count(), b.Magic())
+}
+
 func errEnd() error {
 	return errorf(ErrInvalidRecord, "Incorrect declared batch size, premature EOF reached")
 }
 
 func errSize(size int32) error {
 	return errorf(ErrInvalidRecord, "Invalid record size: expected %d bytes in record payload, but the record payload reached EOF.", size)
-}
-
-// decoder makes Records of the bodies of a v2 batch's records.
-type decoder struct {
-	offset   int64
-	time     int64
-	timed    bool // all have the timestamp allTime
-	allTime  int64
-	sequence int32
-}
-
-func newDecoder(b Batch) decoder {
-	return decoder{b.BaseOffset(), b.BaseTimestamp(), b.TimestampType() == LogAppendTime, b.MaxTimestamp(), b.BaseSequence()}
-}
-
-func (d *decoder) decode(body []byte) (Record, error) {
-	timeDelta, i := varlong(body, 1)
-	offsetDelta, i := varint(body, i)
-	key, i := bytesAt(body, i)
-	value, i := bytesAt(body, i)
-	headers, i := varint(body, i)
-	end := i
-	if headers != 0 {
-		end = skipHeaders(body, i, headers)
-	}
-	switch {
-	case headers < 0 && i <= len(body):
-		return Record{}, errorf(ErrInvalidRecord, "Found invalid number of record headers %d", headers)
-	case end != len(body):
-		return Record{}, errStructure()
-	}
-	r := Record{
-		Offset:    d.offset + int64(offsetDelta),
-		Timestamp: d.time + timeDelta,
-		Sequence:  NoSequence,
-		Key:       key,
-		Value:     value,
-		Headers:   Headers{count: headers, data: body[i:end:end]},
-	}
-	if d.timed {
-		r.Timestamp = d.allTime
-	}
-	if d.sequence >= 0 {
-		r.Sequence = IncrementSequence(d.sequence, offsetDelta)
-	}
-	return r, nil
 }
 
 // eachPlain gives the one record of a plain message of format v0 or v1.

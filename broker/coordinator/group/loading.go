@@ -61,18 +61,16 @@ func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
 		delete(into, string(key[keyVersionSize:]))
 		return nil
 	}
-	o, metadata, err := parseOffset(value)
-	if err != nil {
+	o := had
+	if had == nil {
+		o = &stored{}
+	}
+	if err := o.decode(value); err != nil {
 		return err
 	}
-	if had == nil {
-		had = &stored{}
-		into[string(key[keyVersionSize:])] = had
+	if o.batch = at.Batch; had == nil {
+		into[string(key[keyVersionSize:])] = o
 	}
-	if o.Metadata = had.Metadata; o.Metadata != string(metadata) { // mostly it is the one from before
-		o.Metadata = string(metadata)
-	}
-	had.Offset, had.batch = o, at.Batch
 	return nil
 }
 

@@ -180,57 +180,58 @@ func cutString(b []byte) (s, rest []byte, ok bool) {
 }
 
 // DecodeOffset decodes the value of an offset.
-func DecodeOffset(b []byte) (Offset, error) {
-	o, metadata, err := parseOffset(b)
-	if err != nil {
-		return Offset{}, err
-	}
-	o.Metadata = string(metadata)
-	return o, nil
+func DecodeOffset(b []byte) (o Offset, err error) {
+	err = o.decode(b)
+	return o, err
 }
 
-// parseOffset decodes the value of an offset but for its metadata, which it returns where it lies.
-func parseOffset(b []byte) (o Offset, metadata []byte, err error) {
+// decode makes o of the value of an offset. Where o had the same metadata, as mostly when commits follow each other, it
+// keeps it. An error leaves o as it was.
+func (o *Offset) decode(b []byte) error {
 	if err := checkVersion(b, offsetValueVersionMax); err != nil {
-		return o, nil, fmt.Errorf("value of an offset: %w", err)
+		return fmt.Errorf("value of an offset: %w", err)
 	}
 	version := int16(binary.BigEndian.Uint16(b))
 	if version > offsetValueVersion {
-		return parseNewOffset(b)
+		return o.decodeFlexible(b)
 	}
-	short := func() (Offset, []byte, error) {
-		return Offset{}, nil, fmt.Errorf("value of an offset of version %d ends early", version)
+	before, after := 8, 8 // bytes around the metadata
+	switch version {
+	case offsetValueVersion:
+		before += 4
+	case offsetValueExpiring:
+		after += 8
 	}
-	o = Offset{LeaderEpoch: -1, ExpireTimestamp: -1}
-	if b = b[2:]; len(b) < 8+4 {
-		return short()
+	var metadata, rest []byte
+	ok := false
+	if b = b[2:]; len(b) > before {
+		metadata, rest, ok = cutString(b[before:])
 	}
-	o.Offset, b = int64(binary.BigEndian.Uint64(b)), b[8:]
+	if !ok || len(rest) < after {
+		return fmt.Errorf("value of an offset of version %d ends early", version)
+	}
+	o.Offset, o.LeaderEpoch = int64(binary.BigEndian.Uint64(b)), -1
 	if version == offsetValueVersion {
-		o.LeaderEpoch, b = int32(binary.BigEndian.Uint32(b)), b[4:]
+		o.LeaderEpoch = int32(binary.BigEndian.Uint32(b[8:]))
 	}
-	metadata, b, ok := cutString(b)
-	if !ok || len(b) < 8 {
-		return short()
+	if o.Metadata != string(metadata) {
+		o.Metadata = string(metadata)
 	}
-	o.CommitTimestamp, b = int64(binary.BigEndian.Uint64(b)), b[8:]
+	o.CommitTimestamp, o.ExpireTimestamp = int64(binary.BigEndian.Uint64(rest)), -1
 	if version == offsetValueExpiring {
-		if len(b) < 8 {
-			return short()
-		}
-		o.ExpireTimestamp = int64(binary.BigEndian.Uint64(b))
+		o.ExpireTimestamp = int64(binary.BigEndian.Uint64(rest[8:]))
 	}
-	return o, metadata, nil
+	return nil
 }
 
-// parseNewOffset is parseOffset for the flexible versions, which other brokers may have written.
-func parseNewOffset(b []byte) (Offset, []byte, error) {
+// decodeFlexible is decode for the flexible versions, which other brokers may have written.
+func (o *Offset) decodeFlexible(b []byte) error {
 	v := kmsg.NewOffsetCommitValue()
 	if err := v.ReadFrom(b); err != nil {
-		return Offset{}, nil, fmt.Errorf("value of an offset: %w", err)
+		return fmt.Errorf("value of an offset: %w", err)
 	}
-	o := Offset{Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, CommitTimestamp: v.CommitTimestamp, ExpireTimestamp: -1}
-	return o, []byte(v.Metadata), nil
+	*o = Offset{Offset: v.Offset, LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp, ExpireTimestamp: -1}
+	return nil
 }
 
 func checkVersion(b []byte, newest int16) error {
