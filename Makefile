@@ -24,7 +24,7 @@ run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:
 
 # Unit tests run under the race detector; the integration tests run real processes, as users have them.
 test: ## run all tests, on real ZooKeeper and real broker processes
-	@integration/dev/need zookeeper kcat maven iproute2
+	@integration/dev/need zookeeper kcat maven iproute2 kafka-python
 	go test $(RACE) -timeout 12m $$(go list ./... | grep -v /integration)
 	go test -timeout 20m ./integration/...
 
