@@ -43,6 +43,11 @@ func (s *Segment) Scan(offset int64, buf *[]byte, f func(chunk []byte) (used int
 		case int64(need) > size-pos || need <= len(chunk):
 			return s.wrap("read", corruptAt(pos, io.ErrUnexpectedEOF))
 		}
+		if need > largeBatch { // a flipped bit in the size must not cost memory
+			if err := compareChecksum(h, pos, int64(need)); err != nil {
+				return s.wrap("read", err)
+			}
+		}
 		*buf = make([]byte, need)
 	}
 	return nil

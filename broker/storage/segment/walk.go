@@ -124,7 +124,7 @@ func (r *batchReader) next() (record.Batch, error) {
 		return nil, io.EOF
 	}
 	if r.checkLarge && size > largeBatch {
-		if err := r.checksum(int64(size)); err != nil {
+		if err := compareChecksum(r.f, r.pos, int64(size)); err != nil {
 			return nil, err
 		}
 	}
@@ -160,19 +160,23 @@ func (r *batchReader) fill(n int) error {
 	return nil
 }
 
-// checksum compares the checksum of the batch of size bytes at pos, reading it in pieces.
-func (r *batchReader) checksum(size int64) error {
-	head := r.buf[r.lo:r.hi]
+// compareChecksum computes the checksum of the batch of size bytes at pos, reading it in pieces. The batch is
+// corrupt if another one is stored in it.
+func compareChecksum(f io.ReaderAt, pos, size int64) error {
+	head := make([]byte, min(size, peekLen))
+	if err := readFull(f, head, pos); err != nil {
+		return err
+	}
 	table, from := castagnoli, int64(21) // v2: from the attributes on
 	if record.Batch(head).Magic() < record.MagicV2 {
 		table, from = crc32.IEEETable, 16 // from the magic on
 	}
 	sum := crc32.New(table)
-	if _, err := io.Copy(sum, io.NewSectionReader(r.f, r.pos+from, size-from)); err != nil {
+	if _, err := io.Copy(sum, io.NewSectionReader(f, pos+from, size-from)); err != nil {
 		return err
 	}
 	if stored := storedChecksum(head); sum.Sum32() != stored {
-		return corruptAt(r.pos, fmt.Errorf("stored checksum %d, computed %d", stored, sum.Sum32()))
+		return corruptAt(pos, fmt.Errorf("stored checksum %d, computed %d", stored, sum.Sum32()))
 	}
 	return nil
 }
