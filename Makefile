@@ -22,10 +22,12 @@ build: ## build bin/gregor, the broker, and bin/gregorctl, the tools
 run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:port uses one that runs
 	@integration/dev/run
 
-# Unit tests run under the race detector; the integration tests run real processes, as users have them.
+# Unit tests run under the race detector, and those of packages with tests that are skipped there once more without
+# it; the integration tests run real processes, as users have them.
 test: ## run all tests, on real ZooKeeper and real broker processes
 	@integration/dev/need zookeeper kcat maven iproute2 kafka-python
 	go test $(RACE) -timeout 12m $$(go list ./... | grep -v /integration)
+	go test $$(git grep -l raceEnabled -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 	go test -timeout 20m ./integration/...
 
 lint: ## check format, go vet and staticcheck
