@@ -83,11 +83,12 @@ const (
 type partition struct {
 	topic.Partition
 
-	mu     sync.Mutex
-	owner  ownership
-	epoch  int32 // leader epoch of the last change; -1: none
-	groups map[string]*entry
-	txns   txns
+	mu      sync.Mutex
+	owner   ownership
+	endLoad context.CancelFunc // of the load that makes it owned, while it is loading
+	epoch   int32              // leader epoch of the last change; -1: none
+	groups  map[string]*entry
+	txns    txns
 }
 
 // entry is a group with the alarm that is set for it.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -169,6 +170,26 @@ func TestOwnership(t *testing.T) {
 	}
 }
 
+// segment opens the first segment of the partition, and returns what is in it.
+func (w *world) segment() (*os.File, []byte) {
+	w.t.Helper()
+	p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path := filepath.Join(p.Log().Dir(), topic.ConsumerOffsets+"-0", "00000000000000000000.log")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { file.Close() })
+	return file, whole
+}
+
 // TestLoadIsTriedAgain: a partition that cannot be read is loaded once it can be, and not as far as it can be read.
 func TestLoadIsTriedAgain(t *testing.T) {
 	for name, damage := range map[string]func(file *os.File, whole []byte) error{
@@ -189,20 +210,7 @@ func TestLoadIsTriedAgain(t *testing.T) {
 				w.commit("g", 0, i)
 			}
 			w.become(2, 2)
-			p, err := w.replicas.Partition(topic.Partition{Topic: topic.ConsumerOffsets})
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(p.Log().Dir(), topic.ConsumerOffsets+"-0", "00000000000000000000.log")
-			whole, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			file, err := os.OpenFile(path, os.O_RDWR, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer file.Close()
+			file, whole := w.segment()
 			if err := damage(file, whole); err != nil {
 				t.Fatal(err)
 			}
@@ -222,6 +230,56 @@ func TestLoadIsTriedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLoadIsGivenUp: a partition that is lost while it cannot be read is not read any more; it is read once when it is won
+// again, and the ends of transactions do not pile up meanwhile.
+func TestLoadIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := test.NewNullLogger()
+		w := newWorld(t, func(o *Options) { o.Logger = log })
+		w.become(1, 1)
+		w.awaitLoaded()
+		w.commit("g", 0, 1)
+		w.become(2, 2)
+		file, _ := w.segment()
+		if err := file.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		attempts := func(what string, want int) {
+			t.Helper()
+			synctest.Wait()
+			got := 0
+			for _, e := range logged.AllEntries() {
+				if e.Level == logrus.ErrorLevel {
+					got++
+				}
+			}
+			if got != want {
+				t.Fatalf("%s: %d attempts, want %d", what, got, want)
+			}
+		}
+		w.become(1, 1)
+		attempts("won", 1)
+		w.become(2, 2)
+		time.Sleep(10 * lastLoadPause)
+		attempts("lost", 1)
+		w.become(1, 1)
+		attempts("won again", 2)
+		w.become(2, 2)
+		w.become(1, 1)
+		attempts("lost and won", 3)
+		w.become(1, 1)
+		attempts("another epoch", 4)
+		for n := range 5 {
+			w.EndTransaction(0, 7, true, 1)
+			time.Sleep(firstLoadPause << n)
+			attempts("after a pause", 5+n)
+			if ended := w.partitions[0].txns.ended; len(ended) > 0 {
+				t.Fatalf("%d ends of transactions are kept, whose markers are in the log", len(ended))
+			}
+		}
+	})
 }
 
 // TestCommitsWaitForReplicas: a commit counts when it is on all in-sync replicas, and fails when that takes too long or

@@ -1,8 +1,11 @@
 package coordinator
 
 import (
+	"context"
 	"errors"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/storage"
@@ -10,7 +13,8 @@ import (
 )
 
 // Elected makes this broker the coordinator of a partition's groups, under a leader epoch. It returns at once: until
-// the partition is loaded, requests are told so. An epoch that is not news is ignored.
+// the partition is loaded, requests are told so. An epoch that is not news is ignored; one that comes while the partition is
+// loaded has it read anew, since another broker may have led it in between.
 func (c *Coordinator) Elected(index, epoch int32) {
 	p := c.partition(index)
 	if p == nil {
@@ -21,11 +25,17 @@ func (c *Coordinator) Elected(index, epoch int32) {
 	if epoch <= p.epoch || c.ctx.Err() != nil {
 		return
 	}
-	if p.epoch = epoch; p.owner != elsewhere {
+	if p.epoch = epoch; p.owner == owned {
 		return // it went on leading
 	}
-	p.owner, p.groups, p.txns = loading, nil, txns{}
-	c.wg.Go(func() { c.load(p) })
+	p.disownLocked()
+	p.owner = loading
+	ctx, cancel := context.WithCancel(c.ctx)
+	p.endLoad = cancel
+	c.wg.Go(func() {
+		defer cancel()
+		c.load(ctx, p, epoch)
+	})
 }
 
 // Resigned ends the groups of a partition here, in a leader epoch; -1: in any, since the topic is deleted. If it is
@@ -58,7 +68,7 @@ func (c *Coordinator) resign(p *partition) {
 	now := time.Now()
 	p.mu.Lock()
 	groups := p.groups
-	p.owner, p.groups, p.txns = elsewhere, nil, txns{}
+	p.disownLocked()
 	ended := make(map[*entry]work, len(groups))
 	for _, e := range groups {
 		e.Unload(now)
@@ -73,8 +83,13 @@ func (c *Coordinator) resign(p *partition) {
 	}
 }
 
-// errGivenUp ends a load that nobody waits for any more.
-var errGivenUp = errors.New("given up")
+// disownLocked forgets all that is here of p. It requires mu.
+func (p *partition) disownLocked() {
+	if p.owner == loading {
+		p.endLoad()
+	}
+	p.owner, p.groups, p.txns = elsewhere, nil, txns{}
+}
 
 // Pauses between attempts to load a partition that cannot be read.
 const (
@@ -82,70 +97,69 @@ const (
 	lastLoadPause  = 30 * time.Second
 )
 
-// load reads p's groups, and owns them then. While it cannot, requests are told to come again, and it tries anew; Kafka
-// serves the partition as if it were empty, and loses by that what its groups have committed.
-func (c *Coordinator) load(p *partition) {
-	for pause := firstLoadPause; !c.tryLoad(p); pause = min(2*pause, lastLoadPause) {
+// load reads p's groups under a leader epoch, and owns them then; ctx ends when p is lost. While it cannot, requests are
+// told to come again, and it tries anew; Kafka serves the partition as if it were empty, and loses by that what its groups
+// have committed.
+func (c *Coordinator) load(ctx context.Context, p *partition, epoch int32) {
+	log := c.opts.Logger.WithField("partition", p.Index).WithField("epoch", epoch)
+	for pause := firstLoadPause; !c.tryLoad(ctx, p, log); pause = min(2*pause, lastLoadPause) {
 		again := time.NewTimer(pause)
 		select {
 		case <-again.C:
-		case <-c.ctx.Done():
+		case <-ctx.Done():
 			again.Stop()
 			return
 		}
 	}
 }
 
-// tryLoad reads p's groups, again if the partition is lost and won meanwhile. It reports whether that is settled: p is owned, lost, or
-// stays unowned, because its log directory has failed, and another replica will lead.
-func (c *Coordinator) tryLoad(p *partition) bool {
+// tryLoad reads p's groups. It reports whether that is settled: p is owned, lost, or stays unowned, because its log directory
+// has failed, and another replica will lead.
+func (c *Coordinator) tryLoad(ctx context.Context, p *partition, log logrus.FieldLogger) bool {
 	select {
 	case c.loads <- struct{}{}:
 		defer func() { <-c.loads }()
-	case <-c.ctx.Done():
+	case <-ctx.Done():
 		return true
 	}
-	log := c.opts.Logger.WithField("partition", p.Index)
 	started := time.Now()
-	for {
-		p.mu.Lock()
-		epoch := p.epoch
-		p.mu.Unlock()
-		groups, records, err := c.read(p)
-		switch {
-		case c.ctx.Err() != nil || errors.Is(err, errGivenUp):
-			return true
-		case err != nil:
-			log.WithError(err).Error("cannot load offsets and group metadata")
-			if !errors.Is(err, storage.ErrStorage) {
-				return !p.isLoading()
-			}
-		}
-		if c.loaded(p, epoch, groups, err) {
-			log.WithField("groups", len(groups)).WithField("records", records).WithField("epoch", epoch).
-				WithField("took", time.Since(started).Round(time.Millisecond)).Info("loaded offsets and group metadata")
-			return true
-		}
-	}
-}
-
-// loaded takes what was read over, unless the partition was lost meanwhile, or lost and won again: then it must be
-// read anew, and loaded reports false.
-func (c *Coordinator) loaded(p *partition, epoch int32, groups map[string]*group.Group, err error) bool {
-	now := time.Now()
-	p.mu.Lock()
-	if p.owner != loading {
-		p.mu.Unlock()
+	groups, records, err := c.read(ctx, p)
+	if ctx.Err() != nil {
 		return true
-	}
-	if p.epoch != epoch {
-		p.mu.Unlock()
-		return false
 	}
 	if err != nil {
-		p.owner = elsewhere
-		p.mu.Unlock()
+		log.WithError(err).Error("cannot load offsets and group metadata")
+		return p.notLoaded(ctx, err)
+	}
+	if c.loaded(ctx, p, groups) {
+		log.WithField("groups", len(groups)).WithField("records", records).
+			WithField("took", time.Since(started).Round(time.Millisecond)).Info("loaded offsets and group metadata")
+	}
+	return true
+}
+
+// notLoaded takes note that p could not be read, and reports whether it is not to be tried again.
+func (p *partition) notLoaded(ctx context.Context, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
 		return true
+	case errors.Is(err, storage.ErrStorage):
+		p.disownLocked()
+		return true
+	}
+	p.txns.ended = nil // their markers lie in what is read next time
+	return false
+}
+
+// loaded takes what was read over, unless p was lost meanwhile: then it reports false.
+func (c *Coordinator) loaded(ctx context.Context, p *partition, groups map[string]*group.Group) bool {
+	now := time.Now()
+	p.mu.Lock()
+	if ctx.Err() != nil {
+		p.mu.Unlock()
+		return false
 	}
 	p.owner, p.groups = owned, make(map[string]*entry, len(groups))
 	begun := make(map[*entry]work, len(groups))
@@ -167,7 +181,7 @@ func (c *Coordinator) loaded(p *partition, epoch int32, groups map[string]*group
 }
 
 // read makes the groups of p's log.
-func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, records int, err error) {
+func (c *Coordinator) read(ctx context.Context, p *partition) (groups map[string]*group.Group, records int, err error) {
 	r, err := c.opts.Replicas.Partition(p.Partition)
 	if err != nil {
 		return nil, 0, err
@@ -176,8 +190,8 @@ func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, record
 	defer ahead.Close()
 	reader := &reader{loading: group.NewLoading(&c.opts.Groups), coordinator: c, partition: p, now: time.Now()}
 	for {
-		if c.ctx.Err() != nil || !p.isLoading() {
-			return nil, 0, errGivenUp
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
 		}
 		batches, err := ahead.next()
 		if err != nil {
@@ -190,10 +204,4 @@ func (c *Coordinator) read(p *partition) (groups map[string]*group.Group, record
 			return nil, 0, err
 		}
 	}
-}
-
-func (p *partition) isLoading() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.owner == loading
 }

@@ -4,7 +4,7 @@ package coordinator
 type txns struct {
 	// groups are those that have, or may have, pending offsets of a producer.
 	groups map[int64]map[*entry]struct{}
-	// ended are transactions that ended while the partition was loaded. Their markers may lie behind what was read.
+	// ended are transactions that ended while the partition was being read. Their markers may lie behind what was read.
 	ended []ended
 }
 
