@@ -1,6 +1,7 @@
 package group
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -56,14 +57,6 @@ func (t *txns) end(producer int64) {
 	}
 }
 
-// load takes over what was read from the log.
-func (t *txns) load(producer int64, offsets map[topic.Partition]stored) {
-	if t.pending == nil {
-		t.pending = map[int64]map[topic.Partition]stored{}
-	}
-	t.pending[producer] = offsets
-}
-
 // has reports whether an offset of p is pending.
 func (t *txns) has(p topic.Partition) bool {
 	for _, offsets := range t.pending {
@@ -99,7 +92,10 @@ func (g *Group) pend(producer int64, p topic.Partition, o stored) {
 	offsets := g.txns.pending[producer]
 	if offsets == nil {
 		offsets = map[topic.Partition]stored{}
-		g.txns.load(producer, offsets)
+		if g.txns.pending == nil {
+			g.txns.pending = map[int64]map[topic.Partition]stored{}
+		}
+		g.txns.pending[producer] = offsets
 	}
 	if had, ok := offsets[p]; !ok || had.batch < o.batch {
 		offsets[p] = o
@@ -114,7 +110,7 @@ func (g *Group) EndTransaction(producer int64, commit bool, marker int64) {
 	}
 	if u := g.txns.under[producer]; u != nil {
 		u.ends = append(u.ends, txnEnd{marker, commit})
-		slices.SortFunc(u.ends, func(a, b txnEnd) int { return int(min(1, max(-1, a.marker-b.marker))) })
+		slices.SortFunc(u.ends, func(a, b txnEnd) int { return cmp.Compare(a.marker, b.marker) })
 	}
 	offsets := g.txns.pending[producer]
 	for p, o := range offsets {
