@@ -34,22 +34,6 @@ func write(t testing.TB, b *fixture.Broker, name string, n int, opts record.Buil
 	}
 }
 
-// follow lets replica 2 of partition 0 of name fetch from offset.
-func follow(t testing.TB, b *fixture.Broker, name string, offset, logStart int64) {
-	t.Helper()
-	p, err := b.Replicas.Partition(topic.Partition{Topic: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := p.Read(&replica.ReadOptions{Offset: offset, ReplicaID: 2, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1, LogStartOffset: logStart})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res.Section != nil {
-		res.Section.Release()
-	}
-}
-
 func list(t testing.TB, h *Handlers, version int16, name string, ts int64, change func(*kmsg.ListOffsetsRequest)) kmsg.ListOffsetsResponseTopicPartition {
 	t.Helper()
 	req := kmsg.NewPtrListOffsetsRequest()
@@ -69,7 +53,7 @@ func TestListOffsets(t *testing.T) {
 	b := fixture.New(t)
 	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	write(t, b, "orders", 10, record.BuilderOptions{})
-	follow(t, b, "orders", 7, 0) // the high watermark is 7
+	b.Follow(t, topic.Partition{Topic: "orders"}, 7, 0) // the high watermark is 7
 	if p, err := b.Replicas.Partition(topic.Partition{Topic: "orders"}); err != nil {
 		t.Fatal(err)
 	} else if _, err := p.DeleteRecords(2); err != nil {
@@ -130,7 +114,7 @@ func TestLatestOffsetOfANewLeader(t *testing.T) {
 	b := fixture.New(t)
 	id := b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	write(t, b, "orders", 10, record.BuilderOptions{})
-	follow(t, b, "orders", 4, 0)
+	b.Follow(t, topic.Partition{Topic: "orders"}, 4, 0)
 	b.Lead(t, id, replica.PartitionState{
 		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
 		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
@@ -250,13 +234,13 @@ func TestDeleteRecordsWaitsForFollowers(t *testing.T) {
 	b := fixture.New(t)
 	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	write(t, b, "orders", 10, record.BuilderOptions{})
-	follow(t, b, "orders", 10, 0)
+	b.Follow(t, topic.Partition{Topic: "orders"}, 10, 0)
 	h := handlers(b)
 	waiting := fixture.Send(request.HandlerFunc(h.DeleteRecords), deletion(6, 60_000, "orders", "nowhere"), "c")
 	if !waiting.Pending() {
 		t.Fatal("answered before the follower has deleted")
 	}
-	follow(t, b, "orders", 10, 6)
+	b.Follow(t, topic.Partition{Topic: "orders"}, 10, 6)
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	waiting.Wait(t, 2, resp)
 	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 0 || got.LowWatermark != 6 {
@@ -278,7 +262,7 @@ func TestDeleteRecordsOfATopicThatIsDeleted(t *testing.T) {
 	b := fixture.New(t)
 	b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	write(t, b, "orders", 10, record.BuilderOptions{})
-	follow(t, b, "orders", 10, 0)
+	b.Follow(t, topic.Partition{Topic: "orders"}, 10, 0)
 	waiting := fixture.Send(request.HandlerFunc(handlers(b).DeleteRecords), deletion(6, 60_000, "orders"), "c")
 	b.Delete(t, "orders", 1)
 	resp := kmsg.NewPtrDeleteRecordsResponse()

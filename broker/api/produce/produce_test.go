@@ -153,18 +153,8 @@ func TestAcksAllWaitsForFollowers(t *testing.T) {
 	if !waiting.Pending() {
 		t.Fatal("answered before the follower has the records")
 	}
-	p, err := b.Replicas.Partition(topic.Partition{Topic: "orders"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, offset := range []int64{0, 5} { // the second fetch says that it holds everything below 5
-		res, err := p.Read(&replica.ReadOptions{Offset: offset, MaxBytes: 1 << 20, ReplicaID: 2, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if res.Section != nil {
-			res.Section.Release()
-		}
+		b.Follow(t, topic.Partition{Topic: "orders"}, offset, 0)
 	}
 	resp := kmsg.NewPtrProduceResponse()
 	waiting.Wait(t, 9, resp)

@@ -165,15 +165,8 @@ func TestMarkersWaitForReplicas(t *testing.T) {
 	if len(*g) != 1 {
 		t.Errorf("groups were told %q, although their marker waits for nobody", *g)
 	}
-	local, _ := b.Replicas.Partition(p)
 	for _, offset := range []int64{0, 3} {
-		res, err := local.Read(&replica.ReadOptions{Offset: offset, MaxBytes: 1 << 20, ReplicaID: 2, CurrentLeaderEpoch: -1, LastFetchedEpoch: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if res.Section != nil {
-			res.Section.Release()
-		}
+		b.Follow(t, p, offset, 0)
 	}
 	resp := kmsg.NewPtrWriteTxnMarkersResponse()
 	call.Wait(t, 1, resp)
