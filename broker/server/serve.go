@@ -10,13 +10,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/gregor-mq/gregor/broker/api/admin"
-	"github.com/gregor-mq/gregor/broker/api/control"
-	"github.com/gregor-mq/gregor/broker/api/discovery"
-	"github.com/gregor-mq/gregor/broker/api/fetch"
-	"github.com/gregor-mq/gregor/broker/api/groups"
-	"github.com/gregor-mq/gregor/broker/api/offsets"
-	"github.com/gregor-mq/gregor/broker/api/produce"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
 	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/broker/network"
@@ -37,101 +30,6 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 		return err
 	}
 	return s.network.Bind()
-}
-
-// handlers constructs what serves each API. What is not listed is not built.
-//
-// The orders of the controller do not count as blocking, although logs are created by them: nothing
-// else comes on their connection, and they must not wait for a place among those who wait for them.
-func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
-	log := s.named("kafka.server.KafkaApis")
-	topics := admin.New(admin.Options{
-		BrokerID: s.me.brokerID, Config: s.config.Load, Cluster: s.metadata, Store: store{s.zk},
-		IsController: func() bool { return s.controller.IsActive() },
-		Loggers:      s.loggers,
-		Context:      s.ctx, Logger: s.named("kafka.server.ZkAdminManager"),
-	})
-	creator := admin.NewAutoCreator(topics)
-	discover := &discovery.Handlers{
-		ClusterID: s.me.clusterID, Cluster: s.metadata, Features: s.features.features,
-		GroupPartition: s.groups.PartitionFor, TransactionPartition: s.transactionPartition, Internal: creator,
-	}
-	if s.cfg.Bool("auto.create.topics.enable") {
-		discover.AutoCreate = creator
-	}
-	s.fetch = fetch.New(fetch.Options{
-		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
-		MaxBytes:     s.cfg.Int("fetch.max.bytes"),
-		SessionSlots: s.cfg.Int("max.incremental.fetch.session.cache.slots"),
-		NearestRack:  s.cfg.Text("replica.selector.class") == config.RackAwareSelector,
-		Throttle:     s.throttles.leader,
-	})
-	s.ids = transactions.NewIDs(s.claimProducerIDs, log)
-	producers := &transactions.Handlers{IDs: s.ids, TransactionMaxTimeoutMs: int32(s.cfg.Int("transaction.max.timeout.ms"))}
-	produced := &produce.Handler{
-		Replicas: s.replicas, Metadata: s.metadata, Logger: log, Now: time.Now,
-		Verify: s.verifier.Verify, Verifying: s.verifying,
-	}
-	offset := &offsets.Handlers{Replicas: s.replicas, Metadata: s.metadata, Logger: log}
-	orders := &control.Handlers{BrokerID: s.me.brokerID, Replicas: s.replicas, Metadata: s.metadata, Groups: s.groups}
-	members := &groups.Handlers{
-		Groups: s.groups, Replicas: s.replicas, Metadata: s.metadata, Old: s.zk, MaxMetadata: s.cfg.Int("offset.metadata.max.bytes"),
-		Context: s.ctx, Logger: log, Verify: s.verifier.Verify, Verifying: s.verifying,
-	}
-	markers := &transactions.Markers{Replicas: s.replicas, Groups: s.groups, Timeout: s.cfg.Millis("request.timeout.ms"), Logger: log}
-	moves := &admin.Reassignments{Controller: mover{s}, Context: s.ctx}
-	shutdowns := &control.Shutdowns{Shutdown: s.shutdownOf, Context: s.ctx}
-	elections := &admin.Elections{Controller: governor{s}, Cluster: s.metadata, Context: s.ctx}
-	features := &admin.FeatureUpdates{Controller: governor{s}, Context: s.ctx}
-	asked := &control.Asked{Controller: func() control.Controller { return s.controller }}
-	dirs := &admin.LogDirs{Storage: s.storage, Replicas: s.replicas, Logger: s.named("kafka.server.ReplicaManager")}
-	return map[string]binding{
-		"Produce":                     {handle: produced.Handle, all: produced.HandleAll},
-		"Fetch":                       {handle: s.fetch.Handle},
-		"ListOffsets":                 {handle: offset.ListOffsets},
-		"Metadata":                    {handle: discover.Metadata},
-		"LeaderAndIsr":                {handle: orders.LeaderAndIsr},
-		"StopReplica":                 {handle: orders.StopReplica},
-		"UpdateMetadata":              {handle: orders.UpdateMetadata},
-		"ControlledShutdown":          {handle: shutdowns.ControlledShutdown, blocks: true},
-		"OffsetCommit":                {handle: members.OffsetCommit},
-		"OffsetFetch":                 {handle: members.OffsetFetch},
-		"FindCoordinator":             {handle: discover.FindCoordinator, blocks: true},
-		"JoinGroup":                   {handle: members.JoinGroup},
-		"Heartbeat":                   {handle: members.Heartbeat},
-		"LeaveGroup":                  {handle: members.LeaveGroup},
-		"SyncGroup":                   {handle: members.SyncGroup},
-		"DescribeGroups":              {handle: members.DescribeGroups},
-		"ListGroups":                  {handle: members.ListGroups},
-		"ApiVersions":                 {handle: discover.APIVersions},
-		"CreateTopics":                {handle: topics.CreateTopics, blocks: true},
-		"DeleteTopics":                {handle: topics.DeleteTopics, blocks: true},
-		"DeleteRecords":               {handle: offset.DeleteRecords},
-		"InitProducerId":              {handle: producers.InitProducerID},
-		"OffsetForLeaderEpoch":        {handle: offset.OffsetForLeaderEpoch},
-		"WriteTxnMarkers":             {handle: markers.WriteTxnMarkers},
-		"TxnOffsetCommit":             {handle: members.TxnOffsetCommit},
-		"DescribeConfigs":             {handle: topics.DescribeConfigs, blocks: true},
-		"AlterConfigs":                {handle: topics.AlterConfigs, blocks: true},
-		"CreatePartitions":            {handle: topics.CreatePartitions, blocks: true},
-		"IncrementalAlterConfigs":     {handle: topics.IncrementalAlterConfigs, blocks: true},
-		"AlterReplicaLogDirs":         {handle: dirs.Alter},
-		"DescribeLogDirs":             {handle: dirs.Describe},
-		"ElectLeaders":                {handle: elections.ElectLeaders, blocks: true},
-		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
-		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
-		"DeleteGroups":                {handle: members.DeleteGroups},
-		"OffsetDelete":                {handle: members.OffsetDelete},
-		"ConsumerGroupHeartbeat":      {handle: members.ConsumerGroupHeartbeat},
-		"ConsumerGroupDescribe":       {handle: members.ConsumerGroupDescribe},
-		"AlterPartition":              {handle: asked.AlterPartition},
-		"UpdateFeatures":              {handle: features.UpdateFeatures, blocks: true},
-		"AllocateProducerIds":         {handle: asked.AllocateProducerIDs},
-		"DescribeCluster":             {handle: discover.DescribeCluster},
-		"DescribeProducers":           {handle: offset.DescribeProducers},
-		"DescribeTransactions":        {handle: producers.DescribeTransactions},
-		"ListTransactions":            {handle: producers.ListTransactions},
-	}, discover
 }
 
 // register makes the broker known to the cluster.
