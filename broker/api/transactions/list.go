@@ -24,8 +24,10 @@ func (h *Handlers) ListTransactions(r *request.Request) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ListTransactionsResponse)
+	told := map[string]bool{}
 	for _, s := range req.StateFilters {
-		if !slices.Contains(states, s) && !slices.Contains(resp.UnknownStateFilters, s) {
+		if !slices.Contains(states, s) && !told[s] {
+			told[s] = true
 			resp.UnknownStateFilters = append(resp.UnknownStateFilters, s)
 		}
 	}

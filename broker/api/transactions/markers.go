@@ -1,7 +1,6 @@
 package transactions
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -161,46 +160,44 @@ func (m *marking) Finish(bool) {
 	m.of.done()
 }
 
-// done answers once every marker is dealt with. What concerns one producer is answered together.
+// done answers once every marker is dealt with. What concerns one producer is answered together, and of two results for the
+// same partition of it the later counts.
 func (w *writing) done() {
 	if w.left.Add(-1) > 0 {
 		return
 	}
 	resp := w.answer.ResponseKind().(*kmsg.WriteTxnMarkersResponse)
+	type topicOf struct {
+		producer int64
+		topic    string
+	}
+	type partitionOf struct {
+		producer int64
+		topic.Partition
+	}
+	producers, topics, partitions := map[int64]int{}, map[topicOf]int{}, map[partitionOf]int{}
 	for _, m := range w.markers {
-		if len(m.results) == 0 {
-			continue
-		}
-		i := slices.IndexFunc(resp.Markers, func(o kmsg.WriteTxnMarkersResponseMarker) bool { return o.ProducerID == m.marker.ProducerID })
-		if i < 0 {
-			i = len(resp.Markers)
-			out := kmsg.NewWriteTxnMarkersResponseMarker()
-			out.ProducerID = m.marker.ProducerID
-			resp.Markers = append(resp.Markers, out)
-		}
-		for j := range m.results {
-			addResult(&resp.Markers[i], &m.results[j])
+		id := m.marker.ProducerID
+		for i := range m.results {
+			res := &m.results[i]
+			out := entry(&resp.Markers, producers, id, kmsg.NewWriteTxnMarkersResponseMarker)
+			out.ProducerID = id
+			t := entry(&out.Topics, topics, topicOf{id, res.Topic}, kmsg.NewWriteTxnMarkersResponseMarkerTopic)
+			t.Topic = res.Topic
+			p := entry(&t.Partitions, partitions, partitionOf{id, res.Partition}, kmsg.NewWriteTxnMarkersResponseMarkerTopicPartition)
+			p.Partition, p.ErrorCode = res.Index, res.code
 		}
 	}
 	w.request.Reply(resp)
 }
 
-// addResult adds a partition's result; of two for the same one, the later counts.
-func addResult(out *kmsg.WriteTxnMarkersResponseMarker, res *marked) {
-	i := slices.IndexFunc(out.Topics, func(t kmsg.WriteTxnMarkersResponseMarkerTopic) bool { return t.Topic == res.Topic })
-	if i < 0 {
-		i = len(out.Topics)
-		t := kmsg.NewWriteTxnMarkersResponseMarkerTopic()
-		t.Topic = res.Topic
-		out.Topics = append(out.Topics, t)
+// entry returns the one of key in list, a new one if there is none. places says where they are.
+func entry[K comparable, E any](list *[]E, places map[K]int, key K, create func() E) *E {
+	i, ok := places[key]
+	if !ok {
+		i = len(*list)
+		places[key] = i
+		*list = append(*list, create())
 	}
-	t := &out.Topics[i]
-	k := slices.IndexFunc(t.Partitions, func(p kmsg.WriteTxnMarkersResponseMarkerTopicPartition) bool { return p.Partition == res.Index })
-	if k < 0 {
-		k = len(t.Partitions)
-		p := kmsg.NewWriteTxnMarkersResponseMarkerTopicPartition()
-		p.Partition = res.Index
-		t.Partitions = append(t.Partitions, p)
-	}
-	t.Partitions[k].ErrorCode = res.code
+	return &(*list)[i]
 }

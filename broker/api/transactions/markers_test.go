@@ -149,6 +149,24 @@ func TestFencedMarkers(t *testing.T) {
 	}
 }
 
+// TestMarkersOfOneProducer: they are answered together, in the order in which they came, and of two results for a partition the
+// later counts.
+func TestMarkersOfOneProducer(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	p := topic.Partition{Topic: "orders"}
+	begin(t, b, p, 7, 0, 0)
+	past := marker(7, 0, 4, true, p)
+	const many = 1000
+	for i := range int32(many) {
+		past.Topics[0].Partitions = append(past.Topics[0].Partitions, i+1)
+	}
+	got := write(t, markersOf(b, &groups{}), markersRequest(1, marker(7, 0, 5, true, p), past))
+	if len(got) != many+1 || got[0] != "7 orders-0 52" || got[many] != fmt.Sprintf("7 orders-%d 3", many) {
+		t.Errorf("%d results, from %q to %q", len(got), got[0], got[len(got)-1])
+	}
+}
+
 // TestMarkersWaitForReplicas, as for acks=all, up to a limit.
 func TestMarkersWaitForReplicas(t *testing.T) {
 	b := fixture.New(t)
