@@ -270,11 +270,11 @@ func TestLoadIsGivenUp(t *testing.T) {
 		w.become(1, 1)
 		attempts("lost and won", 3)
 		w.become(1, 1)
-		attempts("another epoch", 4)
+		attempts("another epoch", 3)
 		for n := range 5 {
 			w.EndTransaction(0, 7, true, 1)
 			time.Sleep(firstLoadPause << n)
-			attempts("after a pause", 5+n)
+			attempts("after a pause", 4+n)
 			if ended := w.partitions[0].txns.ended; len(ended) > 0 {
 				t.Fatalf("%d ends of transactions are kept, whose markers are in the log", len(ended))
 			}

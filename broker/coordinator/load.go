@@ -13,8 +13,10 @@ import (
 )
 
 // Elected makes this broker the coordinator of a partition's groups, under a leader epoch. It returns at once: until
-// the partition is loaded, requests are told so. An epoch that is not news is ignored; one that comes while the partition is
-// loaded has it read anew, since another broker may have led it in between.
+// the partition is loaded, requests are told so. An epoch that is not news is ignored.
+//
+// Elected and Resigned are called in the order in which the replica changes. So who is elected anew and has not resigned
+// went on leading: the log is as this broker knows it, or reads it already.
 func (c *Coordinator) Elected(index, epoch int32) {
 	p := c.partition(index)
 	if p == nil {
@@ -25,10 +27,9 @@ func (c *Coordinator) Elected(index, epoch int32) {
 	if epoch <= p.epoch || c.ctx.Err() != nil {
 		return
 	}
-	if p.epoch = epoch; p.owner == owned {
-		return // it went on leading
+	if p.epoch = epoch; p.owner != elsewhere {
+		return
 	}
-	p.disownLocked()
 	p.owner = loading
 	ctx, cancel := context.WithCancel(c.ctx)
 	p.endLoad = cancel

@@ -4,6 +4,7 @@ package control
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -15,16 +16,19 @@ import (
 	"github.com/gregor-mq/gregor/broker/wire"
 )
 
-// Handlers serve the three APIs. All fields are required.
+// Handlers serve the three APIs. All exported fields are required.
 type Handlers struct {
 	BrokerID int32
 	Replicas *replica.Manager
 	Metadata *metadata.Cache
 	Groups   Groups
+
+	// turns is held from a change of replicas until Groups knows of it.
+	turns sync.Mutex
 }
 
-// Groups coordinates consumer groups; it is told which partitions of __consumer_offsets are its part. A leader epoch
-// that is not news is ignored there, so that it does not matter in what order requests of two controllers end.
+// Groups coordinates consumer groups; it is told which partitions of __consumer_offsets are its part, in the order in which the
+// replicas change, whichever controllers' requests do that. A leader epoch that is not news is ignored there.
 type Groups interface {
 	// Elected: this broker leads the partition.
 	Elected(partition, leaderEpoch int32)
@@ -44,11 +48,7 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 	resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
 	states := partitionStates(req)
 	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
-	errs, err := h.Replicas.Apply(command, states)
-	if err != nil {
-		errs = slices.Repeat([]error{err}, len(states))
-	}
-	h.coordinate(states, errs)
+	errs, err := h.apply(command, states)
 	resp.ErrorCode = status.Code(err)
 	if req.Version < 5 {
 		for i, s := range states {
@@ -76,8 +76,14 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 	r.Reply(resp)
 }
 
-// coordinate tells Groups of what was decided about its partitions.
-func (h *Handlers) coordinate(states []replica.PartitionState, errs []error) {
+// apply makes replicas what states say, tells Groups of its partitions, and returns an error for each and for the whole.
+func (h *Handlers) apply(command replica.Command, states []replica.PartitionState) ([]error, error) {
+	h.turns.Lock()
+	defer h.turns.Unlock()
+	errs, err := h.Replicas.Apply(command, states)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(states)), err
+	}
 	for i := range states {
 		s := &states[i]
 		switch {
@@ -88,6 +94,7 @@ func (h *Handlers) coordinate(states []replica.PartitionState, errs []error) {
 			h.Groups.Resigned(s.Index, s.LeaderEpoch)
 		}
 	}
+	return errs, nil
 }
 
 // partitionStates flattens the two shapes of the request: by partition before version 2, by topic since.
@@ -149,17 +156,27 @@ func (h *Handlers) StopReplica(r *request.Request) {
 	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
 	stops := stopsOf(req)
 	command := replica.Command{ControllerID: req.ControllerID, ControllerEpoch: req.ControllerEpoch, BrokerEpoch: req.BrokerEpoch}
-	errs, err := h.Replicas.StopReplicas(command, stops)
+	errs, err := h.stop(command, stops)
 	resp.ErrorCode = status.Code(err)
 	for i, e := range errs {
-		if e == nil && stops[i].Topic == topic.ConsumerOffsets {
-			h.Groups.Resigned(stops[i].Index, max(stops[i].LeaderEpoch, -1))
-		}
 		p := kmsg.NewStopReplicaResponsePartition()
 		p.Topic, p.Partition, p.ErrorCode = stops[i].Topic, stops[i].Index, status.Code(e)
 		resp.Partitions = append(resp.Partitions, p)
 	}
 	r.Reply(resp)
+}
+
+// stop ends replicas, tells Groups of its partitions, and returns an error for each, and for the whole.
+func (h *Handlers) stop(command replica.Command, stops []replica.Stop) ([]error, error) {
+	h.turns.Lock()
+	defer h.turns.Unlock()
+	errs, err := h.Replicas.StopReplicas(command, stops)
+	for i, e := range errs {
+		if e == nil && stops[i].Topic == topic.ConsumerOffsets {
+			h.Groups.Resigned(stops[i].Index, max(stops[i].LeaderEpoch, -1))
+		}
+	}
+	return errs, err
 }
 
 // stopsOf flattens the three shapes of the request (versions 0, 1-2 and 3 on).

@@ -2,7 +2,10 @@ package control
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -76,6 +79,46 @@ func TestGroupsAreTold(t *testing.T) {
 	want := []string{"elected 0 in 4", "resigned 0 in 5", "resigned 0 in -1", "deleted orders-0"}
 	if got := h.Groups.(*groups).told; !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
+	}
+}
+
+// slowGroups takes its time to hear.
+type slowGroups struct {
+	groups
+	epochs []int32
+}
+
+func (g *slowGroups) hear(epoch int32) {
+	for range 100 {
+		runtime.Gosched()
+	}
+	g.epochs = append(g.epochs, epoch)
+}
+
+func (g *slowGroups) Elected(_, epoch int32)  { g.hear(epoch) }
+func (g *slowGroups) Resigned(_, epoch int32) { g.hear(epoch) }
+
+// TestGroupsAreToldInOrder has a partition lost and won by requests that come at the same time, as those of an old and a new
+// controller do: were the election told first, the coordinator would go on with what it knew before another broker led.
+func TestGroupsAreToldInOrder(t *testing.T) {
+	h := handlers(fixture.New(t))
+	g := &slowGroups{}
+	h.Groups = g
+	var next atomic.Int32
+	var senders sync.WaitGroup
+	for range 4 {
+		senders.Go(func() {
+			for epoch := next.Add(1); epoch <= 200; epoch = next.Add(1) {
+				req := leadership(7, 1, -1, topic.ConsumerOffsets)
+				p := &req.TopicStates[0].PartitionStates[0]
+				p.Leader, p.LeaderEpoch, p.ZKVersion = 1+epoch%2, epoch, epoch
+				fixture.Do(t, request.HandlerFunc(h.LeaderAndIsr), req, kmsg.NewPtrLeaderAndISRResponse())
+			}
+		})
+	}
+	senders.Wait()
+	if !slices.IsSorted(g.epochs) || len(g.epochs) == 0 {
+		t.Errorf("told of leader epochs in the order %v", g.epochs)
 	}
 }
 
