@@ -57,16 +57,24 @@ func TestCompactedRetentionInOrder(t *testing.T) {
 	for n := int64(0); ; n++ {
 		fsys := vfs.NewMem()
 		crash := false
+		var l *Log
 		faulty := vfs.NewFaulty(fsys, func(op vfs.Op) error {
 			if crash && op.Index >= n {
 				return vfs.ErrCrashed
+			}
+			if crash && op.Kind == vfs.OpSyncDir {
+				if !l.mu.TryLock() { // nobody else is there
+					t.Error("appends wait until a segment's removal is durable")
+					return nil
+				}
+				l.mu.Unlock()
 			}
 			return nil
 		})
 		m := openCleaner(t, faulty, nil)
 		c := compactConfig()
 		c.MinCleanableRatio = 1
-		l := mustCreate(t, m, orders, c)
+		l = mustCreate(t, m, orders, c)
 		versions(t, l, 20, "a", "b")
 		if err := l.Flush(); err != nil {
 			t.Fatal(err)

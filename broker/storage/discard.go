@@ -24,26 +24,6 @@ func (l *Log) discardLocked(c *LogConfig, old []*segment.Segment) error {
 	return nil
 }
 
-// discardInOrderLocked is discardLocked for the first segments of a log. If it is compacted, no crash must bring back
-// one of them without those behind it: a key would have a value that a later one had replaced. Of other logs the next
-// start finds that out (see removeLeftovers). It requires mu.
-func (l *Log) discardInOrderLocked(c *LogConfig, old []*segment.Segment) error {
-	if !l.compacted() {
-		return l.discardLocked(c, old)
-	}
-	for i := range old {
-		if i > 0 {
-			if err := l.files.Sync(); err != nil {
-				return err
-			}
-		}
-		if err := l.discardLocked(c, old[i:i+1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // compacted reports whether there may be gaps between offsets because the log is, or was, compacted.
 func (l *Log) compacted() bool { return l.config.Load().Compact || l.cleaned.Load() >= 0 }
 

@@ -10,7 +10,22 @@ import (
 // deleteOldSegments removes the leading segments that the topic's retention does not keep
 // (UnifiedLog.deleteOldSegments): those below the start offset and, unless the topic is only
 // compacted, those beyond retention.bytes and retention.ms. It returns how many.
-func (l *Log) deleteOldSegments(now int64) (int, error) {
+//
+// Of a compacted log they go one by one, each durably before the next: no crash must bring back one of them without
+// those behind it, or a key would have a value that a later one had replaced. Of other logs the next start finds that
+// out (see removeLeftovers).
+func (l *Log) deleteOldSegments(now int64) (total int, err error) {
+	for range len(*l.segments.Load()) { // and not those that are begun meanwhile
+		n, err := l.deleteSomeOldSegments(now)
+		if total += n; err != nil || n == 0 || !l.compacted() {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// deleteSomeOldSegments removes all that are to go, or, of a compacted log, the first of them.
+func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 	l.mu.Lock()
 	n, err := l.deleteOldLocked(now)
 	if n > 0 && l.trimmedLocked() {
@@ -34,7 +49,7 @@ func (l *Log) deleteOldSegments(now int64) (int, error) {
 	return n, nil
 }
 
-// deleteOldLocked requires mu.
+// deleteOldLocked is deleteSomeOldSegments without what makes it durable. It requires mu.
 func (l *Log) deleteOldLocked(now int64) (int, error) {
 	if err := l.usableLocked(); err != nil {
 		return 0, err
@@ -50,10 +65,14 @@ func (l *Log) deleteOldLocked(now int64) (int, error) {
 		if err != nil {
 			return total, l.failed("check the retention", err)
 		}
-		if n > 0 {
-			if err := l.deleteLeadingLocked(c, n); err != nil {
-				return total, err
-			}
+		if n == 0 {
+			continue
+		}
+		if l.compacted() {
+			return 1, l.deleteLeadingLocked(c, 1)
+		}
+		if err := l.deleteLeadingLocked(c, n); err != nil {
+			return total, err
 		}
 		total += n
 	}
@@ -128,7 +147,7 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	base := kept[0].Base()
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
-	if err := l.discardInOrderLocked(c, old); err != nil {
+	if err := l.discardLocked(c, old); err != nil {
 		return l.failed("delete a segment", err)
 	}
 	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {
