@@ -15,10 +15,12 @@ func (l *Log) TruncateTo(offset int64) error {
 	if offset < 0 {
 		return fmt.Errorf("%w: cannot truncate log %s to %d", ErrOffsetOutOfRange, l.partition, offset)
 	}
-	if segments := *l.segments.Load(); len(segments) > 0 && offset < segments[len(segments)-1].Base() {
-		defer l.pauseCleaning()()
-	}
 	l.mu.Lock()
+	if segments := *l.segments.Load(); len(segments) > 0 && offset < segments[len(segments)-1].Base() {
+		l.mu.Unlock()
+		defer l.pauseCleaning()()
+		l.mu.Lock() // whatever has come in between: the cleaner is away
+	}
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
 		return err
