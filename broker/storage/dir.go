@@ -146,10 +146,10 @@ func startOf(l *Log) (int64, bool) {
 }
 
 // cleanedOf: logs that were cleaned once, whatever their policy is now. A copy that is being made gets the offset
-// when it takes the place of its log.
+// just before it takes the place of its log.
 func cleanedOf(l *Log) (int64, bool) {
 	offset := l.cleaned.Load()
-	return offset, offset >= 0 && !l.IsFuture()
+	return offset, offset >= 0
 }
 
 // cleanedDiffers reports whether cleaner-offset-checkpoint has something that is not true of the logs that were
@@ -162,7 +162,7 @@ func (d *dir) cleanedDiffers() bool {
 		logs[l.partition] = l
 	}
 	for p, offset := range d.cleaned.holds {
-		if l := logs[p]; l == nil || l.IsFuture() || l.cleaned.Load() != offset {
+		if l := logs[p]; l == nil || l.cleaned.Load() != offset {
 			return true
 		}
 	}

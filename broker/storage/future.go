@@ -13,7 +13,8 @@ import (
 // <topic>-<partition>.<32 hex>-future, that the owner of the replica fills from the current one. Once they
 // are alike, Promote puts it into the current one's place:
 //
-//  1. The future log is synced, and gets a mark, promotionMark.
+//  1. The future log is synced, and gets a mark, promotionMark, and the entry of the current one in its directory's
+//     cleaner-offset-checkpoint.
 //  2. Its directory gets the name of a live replica.
 //  3. The old log's directory gets the name of one to be deleted.
 //  4. The mark goes.
@@ -225,6 +226,9 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 		}
 	}
 	defer current.pauseCleaning()()
+	if err := future.takeOverCleaned(current); err != nil {
+		return nil, err
+	}
 	if err := future.becomeCurrent(current); err != nil {
 		return nil, err
 	}
@@ -234,11 +238,21 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 	m.mu.Unlock()
 	future.logger().WithField("from", current.dir.path).Info("Moved the replica to another log directory")
 	m.replaced(current, future)
-	if future.cleaned.Load() >= 0 {
-		_ = future.dir.checkpointCleaned() // failures are logged there, and cost no more than another cleaning
-		_ = current.dir.checkpointCleaned()
+	if current.cleaned.Load() >= 0 {
+		_ = current.dir.checkpointCleaned() // a failure is logged there; the next start finds that the log is gone
 	}
 	return future, nil
+}
+
+// takeOverCleaned notes, also on disk, how far the current log is clean, and so that it has gaps: that must be known
+// of whatever has the name of a live replica. While it is a future log the next start takes no notice.
+func (l *Log) takeOverCleaned(current *Log) error {
+	cleaned := current.cleaned.Load()
+	if cleaned < 0 {
+		return nil
+	}
+	l.cleaned.Store(cleaned)
+	return l.dir.checkpointCleaned()
 }
 
 // becomeCurrent gives a future log the name of a live one, and what does not follow from the records.
@@ -260,7 +274,6 @@ func (l *Log) becomeCurrent(current *Log) error {
 		_ = l.files.Rename(path)
 		return l.failed("promote", err)
 	}
-	l.cleaned.Store(current.cleaned.Load())
 	l.uncleanable.Store(current.uncleanable.Load())
 	l.future.Store(false)
 	// A leader has an epoch in its checkpoint that no record tells of yet.

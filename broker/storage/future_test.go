@@ -85,7 +85,11 @@ func movable(t testing.TB, fsys vfs.FS) (*Manager, error) {
 		}
 	}
 	l.SetHighWatermark(35)
-	if err = l.Flush(); err == nil {
+	l.cleaned.Store(20)
+	if err = l.dir.checkpointCleaned(); err == nil {
+		err = l.Flush()
+	}
+	if err == nil {
 		err = l.saveFiles()
 	}
 	if err == nil {
@@ -328,6 +332,9 @@ func checkMoved(t *testing.T, when string, fsys vfs.FS) {
 		}
 		if l.HighWatermark() != 35 {
 			t.Errorf("%s: high watermark %d", when, l.HighWatermark())
+		}
+		if l.cleaned.Load() != 20 {
+			t.Errorf("%s: clean up to %d", when, l.cleaned.Load())
 		}
 		batches, err := readBatches(l, 0, 40)
 		if err != nil || len(batches) != 40 {
