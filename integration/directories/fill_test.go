@@ -17,12 +17,14 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-// brokerProps are those of all brokers.
+// brokerProps are those of all brokers. The start offsets that fillCut waits for are written early and often; by default the
+// first time comes half a minute after a start.
 var brokerProps = cluster.Props{
 	"auto.create.topics.enable": "false", "log.cleaner.backoff.ms": "100", "group.initial.rebalance.delay.ms": "0",
 	"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1",
 	"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
-	"transaction.partition.verification.enable": "false", "log.flush.start.offset.checkpoint.interval.ms": "100",
+	"transaction.partition.verification.enable": "false",
+	"log.initial.task.delay.ms":                 "0", "log.flush.start.offset.checkpoint.interval.ms": "100",
 }
 
 // topics are those that fill writes to, with their properties. Their segments are small, so that there are many.
