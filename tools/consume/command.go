@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -113,7 +114,12 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	return err
 }
 
-// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end.
+// oneSignal is how long further signals are taken as the one that ends the command: timeout(1) sends two, to the process and to
+// its group.
+const oneSignal = time.Second
+
+// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end. A later signal
+// ends it at once.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -122,8 +128,12 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 		defer close(finished)
 		select {
 		case s := <-signals:
-			signal.Stop(signals) // a second signal ends at once
 			cancel(tool.Exit(128 + int(s.(syscall.Signal))))
+			select {
+			case <-time.After(oneSignal):
+				signal.Stop(signals)
+			case <-done:
+			}
 		case <-done:
 		}
 	}()
