@@ -24,6 +24,7 @@ func Command() *tool.Command {
 		Name:         "cluster",
 		Script:       script,
 		Short:        "Show the id of a cluster",
+		Synopsis:     "cluster-id|unregister --bootstrap-server HOST:PORT [option]...",
 		Examples:     "NAME cluster-id --bootstrap-server localhost:9092",
 		Arguments:    arguments(),
 		RunArguments: run,
