@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -8,12 +9,13 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster/netns"
 )
 
-// TestShortRun is chaos of half a minute; a longer one is make chaos.
+// TestShortRun is chaos of half a minute; a longer one is make chaos. Its directory is left behind if it fails, as that of
+// make chaos is.
 func TestShortRun(t *testing.T) {
 	if err := netns.Possible(); err != nil {
 		t.Skipf("no chaos here: %v", err)
 	}
-	o := options{time: 25 * time.Second, seed: 1, brokers: 3, dir: t.TempDir(), say: func(format string, args ...any) { t.Logf(format, args...) }}
+	o := options{time: 25 * time.Second, seed: 1, brokers: 3, dir: os.TempDir(), say: func(format string, args ...any) { t.Logf(format, args...) }}
 	if err := run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
