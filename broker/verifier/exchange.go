@@ -28,7 +28,7 @@ func (v *Verifier) exchange(p *peer, req *kmsg.AddPartitionsToTxnRequest) (*kmsg
 		return nil, fmt.Errorf("broker %d is not alive", p.id)
 	}
 	if p.conn != nil && p.conn.Addr() == addr {
-		resp, err := v.ask(p, req)
+		resp, err := v.roundTrip(p, req)
 		if err == nil || v.ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errUnverifiable) {
 			return resp, err
 		}
@@ -37,7 +37,7 @@ func (v *Verifier) exchange(p *peer, req *kmsg.AddPartitionsToTxnRequest) (*kmsg
 	if err := v.connect(p, addr); err != nil {
 		return nil, err
 	}
-	return v.ask(p, req)
+	return v.roundTrip(p, req)
 }
 
 // connect opens the peer's connection and finds out which versions it knows.
@@ -60,7 +60,7 @@ func (v *Verifier) connect(p *peer, addr string) error {
 	return nil
 }
 
-func (v *Verifier) ask(p *peer, req *kmsg.AddPartitionsToTxnRequest) (*kmsg.AddPartitionsToTxnResponse, error) {
+func (v *Verifier) roundTrip(p *peer, req *kmsg.AddPartitionsToTxnRequest) (*kmsg.AddPartitionsToTxnResponse, error) {
 	if p.version < oldestVersion {
 		return nil, errUnverifiable
 	}
@@ -94,7 +94,7 @@ func answer(batch []*asked, resp *kmsg.AddPartitionsToTxnResponse, err error) {
 	}
 	if err != nil || whole != 0 {
 		for _, a := range batch {
-			a.done(repeat(whole, &a.Question))
+			a.repeat(whole)
 		}
 		return
 	}
@@ -103,7 +103,7 @@ func answer(batch []*asked, resp *kmsg.AddPartitionsToTxnResponse, err error) {
 		found[resp.Transactions[i].TransactionalID] = &resp.Transactions[i]
 	}
 	for _, a := range batch {
-		a.done(codes(&a.Question, found[a.TransactionalID]))
+		a.answer <- codes(&a.Question, found[a.TransactionalID])
 	}
 }
 

@@ -7,8 +7,11 @@
 // it: an AddPartitionsToTxn request of version 4 or 5 with VerifyOnly.
 //
 // There is one request under way to each broker that coordinates; what is asked meanwhile goes with the next
-// one, at most once for each transactional id, which the request keys its transactions by. A goroutine sends
-// while there is something to send, and owns the broker's connection meanwhile.
+// one, at most once for each transactional id, which the request keys its transactions by. A goroutine for each such
+// broker sends and owns the connection. Both end when nothing was asked for a while, so that no connection is kept that
+// the broker has closed, nor to a broker that is gone.
+//
+// Who asks waits for the answer: what becomes of it takes nobody else's time.
 //
 // Lock order: Verifier.mu alone. Answers are given, and requests sent, without it.
 package verifier
@@ -18,6 +21,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -52,13 +56,17 @@ type Verifier struct {
 	}
 }
 
-// peer is a broker that coordinates.
-type peer struct {
-	id      int32
-	queue   []*asked // in the order in which they came; guarded by Verifier.mu
-	sending bool     // a goroutine sends what is queued; guarded by Verifier.mu
+// maxIdle is how long a connection is kept for the next question: less than connections.max.idle.ms, after which the
+// broker closes it.
+const maxIdle = time.Minute
 
-	conn    *interbroker.Conn // nil: none. This and what follows belongs to that goroutine.
+// peer is a broker that coordinates. It has a goroutine as long as it is in Verifier.mu.peers.
+type peer struct {
+	id    int32
+	queue []*asked      // in the order in which they came; guarded by Verifier.mu
+	wake  chan struct{} // holds one when something was queued
+
+	conn    *interbroker.Conn // nil: none. This and what follows belongs to the goroutine.
 	version int16             // of AddPartitionsToTxn that the broker at conn knows
 }
 
@@ -72,7 +80,7 @@ type Question struct {
 
 type asked struct {
 	Question
-	done func(codes []int16)
+	answer chan []int16 // has room for the one answer
 }
 
 // New returns a Verifier that is not connected to anybody.
@@ -92,69 +100,68 @@ func (v *Verifier) Close() {
 	v.cancel()
 	v.mu.Unlock()
 	v.wg.Wait()
-	for _, p := range v.mu.peers {
-		p.hangUp()
-	}
 }
 
-// Verify asks q. done is called once, from any goroutine and perhaps before Verify returns, with a code for each of
-// q.Partitions: 0 if it belongs to the transaction, else what its coordinator said, or why that could not be found
-// out: COORDINATOR_NOT_AVAILABLE, NETWORK_EXCEPTION. An epoch that is fenced is INVALID_PRODUCER_EPOCH, as producers
-// expect it of a partition's leader. A coordinator that does not know such questions is taken to have agreed.
+// Verify asks q and waits for the answer: a code for each of q.Partitions, 0 if it belongs to the transaction, else what
+// its coordinator said, or why that could not be found out: COORDINATOR_NOT_AVAILABLE, NETWORK_EXCEPTION. An epoch that
+// is fenced is INVALID_PRODUCER_EPOCH, as producers expect it of a partition's leader. A coordinator that does not know
+// such questions is taken to have agreed. What Dial bounds is waited for: the requests before, a connection, the answer.
 //
 // Of two questions about a transactional id that wait at the same time, the one with the lower epoch is fenced.
 // Two of one epoch are both asked; Kafka answers the first of them with NETWORK_EXCEPTION.
-func (v *Verifier) Verify(q Question, done func(codes []int16)) {
+func (v *Verifier) Verify(q Question) []int16 { return <-v.ask(q) }
+
+// ask returns where the answer to q will be.
+func (v *Verifier) ask(q Question) <-chan []int16 {
+	a := &asked{q, make(chan []int16, 1)}
 	id, ok := v.opts.Coordinator(q.TransactionalID)
 	if !ok {
-		done(repeat(kerr.CoordinatorNotAvailable.Code, &q))
-		return
+		a.repeat(kerr.CoordinatorNotAvailable.Code)
+		return a.answer
 	}
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.ctx.Err() != nil {
-		v.mu.Unlock()
-		done(repeat(kerr.NetworkException.Code, &q))
-		return
+		a.repeat(kerr.NetworkException.Code)
+		return a.answer
 	}
 	p := v.mu.peers[id]
 	if p == nil {
-		p = &peer{id: id}
+		p = &peer{id: id, wake: make(chan struct{}, 1)}
 		v.mu.peers[id] = p
+		v.wg.Go(func() { v.serve(p) })
 	}
-	fenced := p.fenceLocked(&q)
-	if fenced == nil || fenced[0].Epoch < q.Epoch {
-		p.queue = append(p.queue, &asked{q, done})
-	} else {
-		fenced = []*asked{{q, done}}
-	}
-	if !p.sending && len(p.queue) > 0 {
-		p.sending = true
-		v.wg.Go(func() { v.send(p) })
-	}
-	v.mu.Unlock()
-	for _, a := range fenced {
-		a.done(repeat(kerr.InvalidProducerEpoch.Code, &a.Question))
-	}
+	p.queueLocked(a)
+	return a.answer
 }
 
-// fenceLocked takes what waits of q's transactional id with a lower epoch out of the queue and returns it; if there
-// is something with a higher epoch, it returns only that, and takes nothing out. It requires Verifier.mu.
-func (p *peer) fenceLocked(q *Question) (fenced []*asked) {
-	for _, a := range p.queue {
-		switch {
-		case a.TransactionalID != q.TransactionalID || a.Epoch == q.Epoch:
-		case a.Epoch > q.Epoch:
-			return []*asked{a}
-		default:
-			fenced = append(fenced, a)
+// queueLocked queues a, or whichever has the lower epoch of it and what waits of its transactional id is fenced. It
+// requires Verifier.mu.
+func (p *peer) queueLocked(a *asked) {
+	for _, waiting := range p.queue {
+		if waiting.TransactionalID == a.TransactionalID && waiting.Epoch > a.Epoch {
+			a.repeat(kerr.InvalidProducerEpoch.Code)
+			return
 		}
 	}
-	p.queue = slices.DeleteFunc(p.queue, func(a *asked) bool { return slices.Contains(fenced, a) })
-	return fenced
+	p.queue = slices.DeleteFunc(p.queue, func(waiting *asked) bool {
+		fenced := waiting.TransactionalID == a.TransactionalID && waiting.Epoch < a.Epoch
+		if fenced {
+			waiting.repeat(kerr.InvalidProducerEpoch.Code)
+		}
+		return fenced
+	})
+	p.queue = append(p.queue, a)
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
-// takeLocked takes from the queue what goes into the next request. It requires Verifier.mu.
-func (p *peer) takeLocked() (batch []*asked) {
+// take takes from the queue what goes into the next request; nothing is left if that is nothing.
+func (v *Verifier) take(p *peer) (batch []*asked) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	var left []*asked
 	taken := map[string]bool{}
 	for _, a := range p.queue {
@@ -169,17 +176,41 @@ func (p *peer) takeLocked() (batch []*asked) {
 	return batch
 }
 
-// send sends what is queued until nothing is.
-func (v *Verifier) send(p *peer) {
+// serve is the peer's goroutine.
+func (v *Verifier) serve(p *peer) {
+	defer p.hangUp()
+	idle := time.NewTimer(maxIdle)
+	defer idle.Stop()
 	for {
-		v.mu.Lock()
-		batch := p.takeLocked()
-		if len(batch) == 0 {
-			p.sending = false
-			v.mu.Unlock()
+		select {
+		case <-p.wake:
+			v.send(p)
+			idle.Reset(maxIdle)
+		case <-idle.C:
+			if v.retire(p) {
+				return
+			}
+		case <-v.ctx.Done():
+			v.send(p) // which fails
 			return
 		}
-		v.mu.Unlock()
+	}
+}
+
+// retire ends p, unless it has been asked something just now.
+func (v *Verifier) retire(p *peer) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(p.queue) > 0 {
+		return false
+	}
+	delete(v.mu.peers, p.id)
+	return true
+}
+
+// send sends what is queued until nothing is.
+func (v *Verifier) send(p *peer) {
+	for batch := v.take(p); len(batch) > 0; batch = v.take(p) {
 		resp, err := v.exchange(p, request(batch))
 		if err != nil && v.ctx.Err() == nil {
 			v.opts.Logger.WithField("coordinator", p.id).WithError(err).Warn("cannot verify transactions with their coordinator")
@@ -210,7 +241,5 @@ func request(batch []*asked) *kmsg.AddPartitionsToTxnRequest {
 	return req
 }
 
-// repeat returns the same code for all partitions of q.
-func repeat(code int16, q *Question) []int16 {
-	return slices.Repeat([]int16{code}, len(q.Partitions))
-}
+// repeat answers the same code for all partitions.
+func (a *asked) repeat(code int16) { a.answer <- slices.Repeat([]int16{code}, len(a.Partitions)) }

@@ -147,13 +147,6 @@ func about(id string, epoch int16, partitions ...topic.Partition) Question {
 	return Question{TransactionalID: id, ProducerID: 9, Epoch: epoch, Partitions: partitions}
 }
 
-// ask asks, and returns where the answer will be.
-func ask(v *Verifier, q Question) <-chan []int16 {
-	got := make(chan []int16, 2)
-	v.Verify(q, func(codes []int16) { got <- codes })
-	return got
-}
-
 // TestAnswers: what the coordinator says, or why it says nothing.
 func TestAnswers(t *testing.T) {
 	tests := []struct {
@@ -188,7 +181,7 @@ func TestAnswers(t *testing.T) {
 			c := &coordinator{t: t, maxVersion: tt.maxVersion, answer: tt.answer}
 			v := newVerifier(t, c)
 			partitions := []topic.Partition{{Topic: "t", Index: 3}, {Topic: "u"}, {Topic: "t", Index: 1}}
-			got := <-ask(v, about(tt.id, 2, partitions...))
+			got := v.Verify(about(tt.id, 2, partitions...))
 			if !slices.Equal(got, slices.Repeat([]int16{tt.want}, 3)) {
 				t.Errorf("codes %v, want %d", got, tt.want)
 			}
@@ -209,15 +202,15 @@ func TestBatching(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &coordinator{t: t, maxVersion: 5, answer: agree(0), hold: make(chan struct{}, 9)}
 		v := newVerifier(t, c)
-		answers := []<-chan []int16{ask(v, about("a", 0))}
+		answers := []<-chan []int16{v.ask(about("a", 0))}
 		synctest.Wait()
-		answers = append(answers, ask(v, about("a", 0)), ask(v, about("b", 0)), ask(v, about("a", 0, topic.Partition{Topic: "u"})), ask(v, about("c", 0)))
-		fenced := ask(v, about("d", 3))
-		answers = append(answers, ask(v, about("d", 4)))
+		answers = append(answers, v.ask(about("a", 0)), v.ask(about("b", 0)), v.ask(about("a", 0, topic.Partition{Topic: "u"})), v.ask(about("c", 0)))
+		fenced := v.ask(about("d", 3))
+		answers = append(answers, v.ask(about("d", 4)))
 		if got := <-fenced; got[0] != 47 {
 			t.Errorf("a lower epoch that waits: %v, want 47", got)
 		}
-		if got := <-ask(v, about("d", 1)); got[0] != 47 {
+		if got := v.Verify(about("d", 1)); got[0] != 47 {
 			t.Errorf("a lower epoch: %v, want 47", got)
 		}
 		for range 3 {
@@ -246,7 +239,7 @@ func TestIdleConnectionThatWasClosed(t *testing.T) {
 	c := &coordinator{t: t, maxVersion: 5, answer: agree(0)}
 	v := newVerifier(t, c)
 	for range 3 {
-		if got := <-ask(v, about("tx", 0)); got[0] != 0 {
+		if got := v.Verify(about("tx", 0)); got[0] != 0 {
 			t.Fatalf("codes %v, want 0", got)
 		}
 		c.mu.Lock()
@@ -257,13 +250,36 @@ func TestIdleConnectionThatWasClosed(t *testing.T) {
 	c.wg.Wait()
 }
 
+// TestUnusedConnectionIsClosed after a while, and all that there was for its broker ends; the next question finds it again.
+func TestUnusedConnectionIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &coordinator{t: t, maxVersion: 5, answer: agree(0)}
+		v := newVerifier(t, c)
+		for _, tt := range []struct {
+			pause time.Duration // before the question
+			dials int
+		}{{0, 1}, {maxIdle - time.Second, 1}, {maxIdle - time.Second, 1}, {maxIdle + time.Second, 2}} {
+			time.Sleep(tt.pause)
+			if got := v.Verify(about("tx", 0)); got[0] != 0 || c.dials != tt.dials {
+				t.Errorf("after %v: %v, on connection %d, want %d", tt.pause, got, c.dials, tt.dials)
+			}
+		}
+		time.Sleep(maxIdle + time.Second)
+		c.wg.Wait() // all connections are closed
+		if n := len(v.mu.peers); n != 0 {
+			t.Errorf("%d brokers are remembered", n)
+		}
+		v.Close()
+	})
+}
+
 // TestClose answers who waits, and who comes later.
 func TestClose(t *testing.T) {
 	c := &coordinator{t: t, maxVersion: 5, answer: agree(0), hold: make(chan struct{}, 1)}
 	v := newVerifier(t, c)
-	first, second := ask(v, about("a", 0)), ask(v, about("b", 0))
+	first, second := v.ask(about("a", 0)), v.ask(about("b", 0))
 	v.Close()
-	for _, a := range []<-chan []int16{first, second, ask(v, about("c", 0))} {
+	for _, a := range []<-chan []int16{first, second, v.ask(about("c", 0))} {
 		if got := <-a; got[0] != 13 {
 			t.Errorf("codes %v, want NETWORK_EXCEPTION", got)
 		}

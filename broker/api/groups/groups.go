@@ -32,7 +32,7 @@ type Handlers struct {
 	Context     context.Context // ends when the broker stops
 	Logger      logrus.FieldLogger
 	// Verify asks the coordinator of a transaction whether partitions belong to it, if Verifying.
-	Verify    func(q verifier.Question, done func(codes []int16))
+	Verify    func(q verifier.Question) []int16
 	Verifying func() bool // transaction.partition.verification.enable
 }
 

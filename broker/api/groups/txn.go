@@ -55,45 +55,40 @@ func (h *Handlers) TxnOffsetCommit(r *request.Request) {
 		refuse(err.Code)
 		return
 	}
-	h.verified(req, func(guard uint64, code int16) {
-		if code != 0 {
-			refuse(group.CommitCode(code))
-			return
-		}
-		c.Txn.Guard = guard
-		h.Groups.CommitTxn(req.Group, c, reply)
-	})
+	guard, code := h.verify(r, req)
+	if code != 0 {
+		refuse(group.CommitCode(code))
+		return
+	}
+	c.Txn.Guard = guard
+	h.Groups.CommitTxn(req.Group, c, reply)
 }
 
-// verified calls then once it is known whether the group's partition of __consumer_offsets belongs to the transaction
-// (KIP-890): with what the log wants to see with the records, or why they may not be written.
-func (h *Handlers) verified(req *kmsg.TxnOffsetCommitRequest, then func(guard uint64, code int16)) {
+// verify finds out whether the group's partition of __consumer_offsets belongs to the transaction (KIP-890): it returns
+// what the log wants to see with the records, or why they may not be written. It waits for the transaction's
+// coordinator, and so does the connection, as with Produce: what is behind keeps its order.
+func (h *Handlers) verify(r *request.Request, req *kmsg.TxnOffsetCommitRequest) (guard uint64, code int16) {
 	if !h.Verifying() {
-		then(0, 0)
-		return
+		return 0, 0
 	}
 	at := topic.Partition{Topic: topic.ConsumerOffsets, Index: h.Groups.PartitionFor(req.Group)}
 	p, err := h.Replicas.Partition(at)
 	if err != nil {
-		then(0, status.Code(err))
-		return
+		return 0, status.Code(err)
 	}
-	guard, err := p.StartVerification(req.ProducerID, noSequence, req.ProducerEpoch, time.Now().UnixMilli())
-	if err != nil || guard == 0 {
-		then(0, status.Code(err))
-		return
+	given, err := p.StartVerification(req.ProducerID, noSequence, req.ProducerEpoch, time.Now().UnixMilli())
+	if err != nil || given == 0 {
+		return 0, status.Code(err)
 	}
-	question := verifier.Question{
+	r.Waits()
+	code = h.Verify(verifier.Question{
 		TransactionalID: req.TransactionalID, ProducerID: req.ProducerID, Epoch: req.ProducerEpoch,
 		Partitions: []topic.Partition{at},
+	})[0]
+	if code == kerr.TransactionAbortable.Code && req.Version < abortableVersion {
+		code = kerr.InvalidTxnState.Code
 	}
-	h.Verify(question, func(codes []int16) {
-		code := codes[0]
-		if code == kerr.TransactionAbortable.Code && req.Version < abortableVersion {
-			code = kerr.InvalidTxnState.Code
-		}
-		then(uint64(guard), code)
-	})
+	return uint64(given), code
 }
 
 // layTxn is lay for TxnOffsetCommit.

@@ -80,9 +80,9 @@ func TestTxnOffsetCommitIsVerified(t *testing.T) {
 	w.Verifying = func() bool { return true }
 	var asked []verifier.Question
 	var code int16
-	w.Verify = func(q verifier.Question, done func([]int16)) {
+	w.Verify = func(q verifier.Question) []int16 {
 		asked = append(asked, q)
-		done([]int16{code})
+		return []int16{code}
 	}
 	for _, tt := range []struct{ code, version, want int16 }{
 		{48, 4, 48}, {120, 4, 120}, {120, 3, 48}, {47, 4, 47}, {13, 4, 14}, {13, 1, 15}, {15, 4, 15}, {16, 4, 16}, {51, 4, 51},

@@ -41,7 +41,7 @@ type Handler struct {
 	Now      func() time.Time
 	// Verify asks the coordinator of a transaction whether partitions belong to it, if
 	// transaction.partition.verification.enable is set; nil, or false: nobody is asked.
-	Verify    func(q verifier.Question, done func(codes []int16))
+	Verify    func(q verifier.Question) []int16
 	Verifying func() bool
 }
 

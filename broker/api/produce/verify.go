@@ -30,9 +30,7 @@ func (b *batch) verify(first int) {
 	j := &b.jobs[0]
 	question.TransactionalID = j.decoded.TransactionalID
 	j.request.Waits()
-	answer := make(chan []int16, 1)
-	b.h.Verify(question, func(codes []int16) { answer <- codes })
-	codes := <-answer
+	codes := b.h.Verify(question)
 	b.now = b.h.Now()
 	for k, i := range at {
 		if codes[k] != 0 {
