@@ -45,12 +45,7 @@ func AcquireOffsetCommitRequest() *OffsetCommitRequest {
 
 // Release gives r back; neither r nor its slices may be used after that.
 func (r *OffsetCommitRequest) Release() {
-	if cap(r.partitions) > pooledPartitions || cap(r.Topics) > pooledPartitions {
-		*r = OffsetCommitRequest{}
-	} else {
-		clear(r.partitions) // they point into a connection's buffer
-		clear(r.Topics)
-	}
+	*r = OffsetCommitRequest{Topics: emptied(r.Topics), partitions: emptied(r.partitions)}
 	offsetCommitRequests.Put(r)
 }
 
@@ -63,38 +58,23 @@ func (r *OffsetCommitRequest) Parse(version int16, body []byte) error {
 	*r = OffsetCommitRequest{Version: version, Generation: -1, Retention: -1, Topics: r.Topics[:0], partitions: r.partitions[:0]}
 	in, flexible := reader{src: body}, version >= 8
 	r.parseHead(&in, flexible)
-	topics := in.array(flexible, 3)
-	weight := topics * int(unsafe.Sizeof(OffsetCommitTopic{}))
-	for n := topics; n > 0 && !in.bad && weight <= decodedBytesMax; n-- {
+	for n := in.elements(flexible, 3, int(unsafe.Sizeof(OffsetCommitTopic{}))); n > 0 && !in.bad; n-- {
 		t := OffsetCommitTopic{Name: Intern(in.nonNull(flexible))}
 		first := len(r.partitions)
-		partitions := in.array(flexible, 13)
-		weight += partitions * int(unsafe.Sizeof(OffsetCommitPartition{}))
-		for m := partitions; m > 0 && !in.bad && weight <= decodedBytesMax; m-- {
+		for m := in.elements(flexible, 13, int(unsafe.Sizeof(OffsetCommitPartition{}))); m > 0 && !in.bad; m-- {
 			r.partitions = append(r.partitions, r.parsePartition(&in, flexible))
 		}
 		if flexible {
 			in.skipTags()
 		}
-		t.Partitions = r.partitions[first:] // cut again below: the slice may move
+		t.Partitions = r.partitions[first:] // see regroup
 		r.Topics = append(r.Topics, t)
 	}
 	if flexible {
 		in.skipTags()
 	}
-	first := 0
-	for i := range r.Topics {
-		end := first + len(r.Topics[i].Partitions)
-		r.Topics[i].Partitions = r.partitions[first:end:end]
-		first = end
-	}
-	switch {
-	case weight > decodedBytesMax:
-		return fmt.Errorf("parse OffsetCommit v%d: %w", version, errTooLarge)
-	case in.bad:
-		return fmt.Errorf("parse OffsetCommit v%d: %w", version, ErrTruncated)
-	}
-	return nil
+	regroup(r.Topics, r.partitions, func(t *OffsetCommitTopic) *[]OffsetCommitPartition { return &t.Partitions })
+	return in.err("OffsetCommit", version)
 }
 
 // parseHead decodes what precedes the topics.

@@ -11,14 +11,8 @@ import (
 type OffsetCommitResponse struct {
 	Throttle int32 // ms, v3+
 
-	version    int16
-	topics     []committedTopic
-	partitions []CommittedPartition
-}
-
-type committedTopic struct {
-	name string
-	end  int // of its partitions
+	version int16
+	answers[CommittedPartition]
 }
 
 // CommittedPartition is the answer for one partition.
@@ -36,15 +30,9 @@ func NewOffsetCommitResponse(version int16) *OffsetCommitResponse {
 	return r
 }
 
-// Topic begins the next topic. name must be safe to keep.
-func (r *OffsetCommitResponse) Topic(name string) {
-	r.topics = append(r.topics, committedTopic{name, len(r.partitions)})
-}
-
 // Partition adds a partition to the topic begun last.
 func (r *OffsetCommitResponse) Partition(index int32, code int16) {
-	r.partitions = append(r.partitions, CommittedPartition{index, code})
-	r.topics[len(r.topics)-1].end = len(r.partitions)
+	r.add(CommittedPartition{index, code})
 }
 
 // Partitions returns all partitions, in the order in which they were added.
@@ -72,19 +60,17 @@ func (r *OffsetCommitResponse) AppendTo(dst []byte) []byte {
 		dst = appendInt32(dst, r.Throttle)
 	}
 	dst = appendCount(dst, flexible, len(r.topics))
-	first := 0
 	for i := range r.topics {
-		t := &r.topics[i]
-		dst = appendString(dst, flexible, t.name)
-		dst = appendCount(dst, flexible, t.end-first)
-		for _, p := range r.partitions[first:t.end] {
+		partitions := r.of(i)
+		dst = appendString(dst, flexible, r.topics[i].name)
+		dst = appendCount(dst, flexible, len(partitions))
+		for _, p := range partitions {
 			dst = appendInt32(dst, p.Index)
 			dst = appendInt16(dst, p.ErrorCode)
 			if flexible {
 				dst = append(dst, 0)
 			}
 		}
-		first = t.end
 		if flexible {
 			dst = append(dst, 0)
 		}
@@ -97,7 +83,6 @@ func (r *OffsetCommitResponse) AppendTo(dst []byte) []byte {
 
 // Recycle implements request.Recycler.
 func (r *OffsetCommitResponse) Recycle() {
-	clear(r.topics)
-	r.Throttle, r.topics, r.partitions = 0, r.topics[:0], r.partitions[:0]
+	*r = OffsetCommitResponse{answers: r.answers.emptied()}
 	offsetCommitResponses.Put(r)
 }

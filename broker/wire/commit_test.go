@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -170,17 +171,25 @@ func FuzzOffsetCommitRequest(f *testing.F) {
 }
 
 // A topic without partitions takes three bytes of a request and many more of memory.
-func TestOffsetCommitRequestIsBoundedInMemory(t *testing.T) {
+func TestRequestsAreBoundedInMemory(t *testing.T) {
 	const topics = 15_000_000
-	body := []byte{1, 0, 0, 0, 0, 1, 0} // no group, generation 0, no member and no instance
-	body = binary.AppendUvarint(body, topics+1)
-	body = append(body, bytes.Repeat([]byte{1, 1, 0}, topics)...)
-	var r OffsetCommitRequest
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	err := r.Parse(9, append(body, 0))
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; err == nil || errors.Is(err, ErrTruncated) || n > uint64(len(body)) {
-		t.Errorf("took %d bytes, error %v", n, err)
+	listed := bytes.Repeat([]byte{1, 1, 0}, topics)
+	for _, tt := range []struct {
+		name  string
+		head  []byte // what precedes the topics
+		parse func(body []byte) error
+	}{
+		{"OffsetCommit", []byte{1, 0, 0, 0, 0, 1, 0}, func(body []byte) error { return new(OffsetCommitRequest).Parse(9, body) }},
+		{"Produce", make([]byte, 7), func(body []byte) error { return new(ProduceRequest).Parse(11, body) }},
+		{"Fetch", make([]byte, 25), func(body []byte) error { return new(FetchRequest).Parse(12, body) }},
+	} {
+		body := slices.Concat(binary.AppendUvarint(tt.head, topics+1), listed, []byte{0})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := tt.parse(body)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errTooLarge) || n > 1<<20 {
+			t.Errorf("%s took %d bytes, error %v", tt.name, n, err)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -60,14 +61,10 @@ var fetchRequests = sync.Pool{New: func() any { return new(FetchRequest) }}
 // AcquireFetchRequest returns a FetchRequest to Parse into. Release gives it back.
 func AcquireFetchRequest() *FetchRequest { return fetchRequests.Get().(*FetchRequest) }
 
-// A pooled request or response keeps the memory of at most this many partitions.
-const pooledPartitions = 4096
-
 // Release gives r back; neither r nor its slices may be used after that.
 func (r *FetchRequest) Release() {
-	if cap(r.partitions) > pooledPartitions || cap(r.Topics) > pooledPartitions ||
-		cap(r.indexes) > pooledPartitions || cap(r.Forgotten) > pooledPartitions {
-		*r = FetchRequest{}
+	*r = FetchRequest{
+		Topics: emptied(r.Topics), Forgotten: emptied(r.Forgotten), partitions: emptied(r.partitions), indexes: emptied(r.indexes),
 	}
 	fetchRequests.Put(r)
 }
@@ -79,8 +76,8 @@ const (
 )
 
 // Parse decodes body, the Fetch request of version, into r. Strings are safe to keep; the slices are
-// r's. Bytes after the message are ignored, as by Kafka. The error wraps ErrTruncated or
-// ErrUnsupportedVersion.
+// r's. Bytes after the message are ignored, as by Kafka. The error wraps ErrTruncated or ErrUnsupportedVersion, or
+// says that more than decodedBytesMax would be taken.
 func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 17 {
 		return fmt.Errorf("parse Fetch v%d: %w", version, ErrUnsupportedVersion)
@@ -116,15 +113,12 @@ func (r *FetchRequest) Parse(version int16, body []byte) error {
 	if flexible {
 		r.parseTags(&in)
 	}
-	if in.bad {
-		return fmt.Errorf("parse Fetch v%d: %w", version, ErrTruncated)
-	}
-	return nil
+	return in.err("Fetch", version)
 }
 
 func (r *FetchRequest) parseTopics(in *reader) {
 	flexible := r.Version >= 12
-	for n := in.array(flexible, fetchTopicMin); n > 0 && !in.bad; n-- {
+	for n := in.elements(flexible, fetchTopicMin, int(unsafe.Sizeof(FetchTopic{}))); n > 0 && !in.bad; n-- {
 		var t FetchTopic
 		if r.Version >= 13 {
 			copy(t.ID[:], in.span(16))
@@ -132,23 +126,16 @@ func (r *FetchRequest) parseTopics(in *reader) {
 			t.Name = Intern(in.nonNull(flexible))
 		}
 		first := len(r.partitions)
-		for m := in.array(flexible, fetchPartitionMin); m > 0 && !in.bad; m-- {
+		for m := in.elements(flexible, fetchPartitionMin, int(unsafe.Sizeof(FetchPartition{}))); m > 0 && !in.bad; m-- {
 			r.parsePartition(in)
 		}
 		if flexible {
 			in.skipTags()
 		}
-		// The slice may move while it grows, so that it is cut again below; until then it has the
-		// right length.
-		t.Partitions = r.partitions[first:]
+		t.Partitions = r.partitions[first:] // see regroup
 		r.Topics = append(r.Topics, t)
 	}
-	first := 0
-	for i := range r.Topics {
-		end := first + len(r.Topics[i].Partitions)
-		r.Topics[i].Partitions = r.partitions[first:end:end]
-		first = end
-	}
+	regroup(r.Topics, r.partitions, func(t *FetchTopic) *[]FetchPartition { return &t.Partitions })
 }
 
 func (r *FetchRequest) parsePartition(in *reader) {
@@ -172,7 +159,7 @@ func (r *FetchRequest) parsePartition(in *reader) {
 
 func (r *FetchRequest) parseForgotten(in *reader) {
 	flexible := r.Version >= 12
-	for n := in.array(flexible, fetchTopicMin); n > 0 && !in.bad; n-- {
+	for n := in.elements(flexible, fetchTopicMin, int(unsafe.Sizeof(ForgottenTopic{}))); n > 0 && !in.bad; n-- {
 		var t ForgottenTopic
 		if r.Version >= 13 {
 			copy(t.ID[:], in.span(16))
@@ -180,7 +167,7 @@ func (r *FetchRequest) parseForgotten(in *reader) {
 			t.Name = Intern(in.nonNull(flexible))
 		}
 		first := len(r.indexes)
-		for m := in.array(flexible, 4); m > 0 && !in.bad; m-- {
+		for m := in.elements(flexible, 4, 4); m > 0 && !in.bad; m-- {
 			r.indexes = append(r.indexes, in.int32())
 		}
 		if flexible {
@@ -189,12 +176,7 @@ func (r *FetchRequest) parseForgotten(in *reader) {
 		t.Partitions = r.indexes[first:]
 		r.Forgotten = append(r.Forgotten, t)
 	}
-	first := 0
-	for i := range r.Forgotten {
-		end := first + len(r.Forgotten[i].Partitions)
-		r.Forgotten[i].Partitions = r.indexes[first:end:end]
-		first = end
-	}
+	regroup(r.Forgotten, r.indexes, func(t *ForgottenTopic) *[]int32 { return &t.Partitions })
 }
 
 func (r *FetchRequest) parseTags(in *reader) {

@@ -318,14 +318,8 @@ func (r *FetchResponse) Recycle() {
 			}
 		}
 	}
-	topics, partitions, cuts, endpoints := r.topics, r.partitions, r.cuts, r.Endpoints
-	*r = FetchResponse{}
-	if cap(partitions) <= pooledPartitions && cap(topics) <= pooledPartitions && cap(endpoints) <= pooledPartitions {
-		clear(topics)
-		clear(partitions)
-		clear(cuts)
-		clear(endpoints)
-		r.topics, r.partitions, r.cuts, r.Endpoints = topics[:0], partitions[:0], cuts[:0], endpoints[:0]
+	*r = FetchResponse{
+		topics: emptied(r.topics), partitions: emptied(r.partitions), cuts: emptied(r.cuts), Endpoints: emptied(r.Endpoints),
 	}
 	fetchResponses.Put(r)
 }

@@ -30,10 +30,7 @@ func (r *HeartbeatRequest) Parse(version int16, body []byte) error {
 	if flexible {
 		in.skipTags()
 	}
-	if in.bad {
-		return fmt.Errorf("parse Heartbeat v%d: %w", version, ErrTruncated)
-	}
-	return nil
+	return in.err("Heartbeat", version)
 }
 
 // HeartbeatResponse is the answer to a Heartbeat, version 0 to 4. It is pooled: once replied, the connection

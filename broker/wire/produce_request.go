@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 )
 
 // ProduceRequest is a decoded Produce request, version 0 to 11. It is made to be reused: see
@@ -38,18 +39,16 @@ func AcquireProduceRequest() *ProduceRequest { return produceRequests.Get().(*Pr
 
 // Release gives r back; neither r nor its slices may be used after that.
 func (r *ProduceRequest) Release() {
-	if cap(r.partitions) > pooledPartitions || cap(r.Topics) > pooledPartitions {
-		*r = ProduceRequest{}
-	} else {
-		clear(r.partitions) // they point into a connection's buffer
-		clear(r.Topics)
+	if cap(r.partitions) > pooledPartitions {
+		r.seen = nil
 	}
+	r.Topics, r.partitions = emptied(r.Topics), emptied(r.partitions)
 	produceRequests.Put(r)
 }
 
 // Parse decodes body, the Produce request of version, into r. Records alias body; the slices are r's.
-// Bytes after the message are ignored, as by Kafka. The error wraps ErrTruncated or
-// ErrUnsupportedVersion.
+// Bytes after the message are ignored, as by Kafka. The error wraps ErrTruncated or ErrUnsupportedVersion, or says that
+// more than decodedBytesMax would be taken.
 func (r *ProduceRequest) Parse(version int16, body []byte) error {
 	if version < 0 || version > 11 {
 		return fmt.Errorf("parse Produce v%d: %w", version, ErrUnsupportedVersion)
@@ -62,10 +61,10 @@ func (r *ProduceRequest) Parse(version int16, body []byte) error {
 	}
 	r.Acks = in.int16()
 	r.Timeout = in.int32()
-	for n := in.array(flexible, 3); n > 0 && !in.bad; n-- {
+	for n := in.elements(flexible, 3, int(unsafe.Sizeof(ProduceTopic{}))); n > 0 && !in.bad; n-- {
 		t := ProduceTopic{Name: Intern(in.nonNull(flexible))}
 		first := len(r.partitions)
-		for m := in.array(flexible, 5); m > 0 && !in.bad; m-- {
+		for m := in.elements(flexible, 5, int(unsafe.Sizeof(ProducePartition{}))); m > 0 && !in.bad; m-- {
 			r.partitions = append(r.partitions, ProducePartition{Index: in.int32(), Records: in.bytes(flexible)})
 			if flexible {
 				in.skipTags()
@@ -74,22 +73,14 @@ func (r *ProduceRequest) Parse(version int16, body []byte) error {
 		if flexible {
 			in.skipTags()
 		}
-		t.Partitions = r.partitions[first:] // cut again below: the slice may move
+		t.Partitions = r.partitions[first:] // see regroup
 		r.Topics = append(r.Topics, t)
 	}
 	if flexible {
 		in.skipTags()
 	}
-	first := 0
-	for i := range r.Topics {
-		end := first + len(r.Topics[i].Partitions)
-		r.Topics[i].Partitions = r.partitions[first:end:end]
-		first = end
-	}
-	if in.bad {
-		return fmt.Errorf("parse Produce v%d: %w", version, ErrTruncated)
-	}
-	return nil
+	regroup(r.Topics, r.partitions, func(t *ProduceTopic) *[]ProducePartition { return &t.Partitions })
+	return in.err("Produce", version)
 }
 
 // fewPartitions is up to how many partitions are compared one with another.

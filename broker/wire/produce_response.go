@@ -11,14 +11,8 @@ type ProduceResponse struct {
 	Throttle  int32 // ms, v1+
 	Endpoints []NodeEndpoint
 
-	version    int16
-	topics     []producedTopic
-	partitions []ProducedPartition
-}
-
-type producedTopic struct {
-	name string
-	end  int // of its partitions
+	version int16
+	answers[ProducedPartition]
 }
 
 // ProducedPartition is the answer for one partition. Fields that the version lacks are not written.
@@ -49,19 +43,10 @@ func NewProduceResponse(version int16) *ProduceResponse {
 	return r
 }
 
-// Topic begins the next topic.
-func (r *ProduceResponse) Topic(name string) {
-	r.topics = append(r.topics, producedTopic{name, len(r.partitions)})
-}
-
 // Partition adds a partition to the topic begun last: no error and every offset, time and id -1. The
 // pointer is valid until the next call.
 func (r *ProduceResponse) Partition(index int32) *ProducedPartition {
-	r.partitions = append(r.partitions, ProducedPartition{
-		Index: index, BaseOffset: -1, LogAppendTime: -1, LogStartOffset: -1, Leader: NoLeader,
-	})
-	r.topics[len(r.topics)-1].end = len(r.partitions)
-	return &r.partitions[len(r.partitions)-1]
+	return r.add(ProducedPartition{Index: index, BaseOffset: -1, LogAppendTime: -1, LogStartOffset: -1, Leader: NoLeader})
 }
 
 // Version returns the version that r is written in.
@@ -77,15 +62,13 @@ func (r *ProduceResponse) At(i int) *ProducedPartition { return &r.partitions[i]
 func (r *ProduceResponse) AppendTo(dst []byte) []byte {
 	v, flexible := r.version, r.version >= 9
 	dst = appendCount(dst, flexible, len(r.topics))
-	first := 0
 	for i := range r.topics {
-		t := &r.topics[i]
-		dst = appendString(dst, flexible, t.name)
-		dst = appendCount(dst, flexible, t.end-first)
-		for j := first; j < t.end; j++ {
-			dst = r.appendPartition(dst, &r.partitions[j])
+		partitions := r.of(i)
+		dst = appendString(dst, flexible, r.topics[i].name)
+		dst = appendCount(dst, flexible, len(partitions))
+		for j := range partitions {
+			dst = r.appendPartition(dst, &partitions[j])
 		}
-		first = t.end
 		if flexible {
 			dst = append(dst, 0)
 		}
@@ -133,13 +116,6 @@ func (r *ProduceResponse) appendPartition(dst []byte, p *ProducedPartition) []by
 
 // Recycle implements request.Recycler.
 func (r *ProduceResponse) Recycle() {
-	topics, partitions, endpoints := r.topics, r.partitions, r.Endpoints
-	*r = ProduceResponse{}
-	if cap(partitions) <= pooledPartitions && cap(topics) <= pooledPartitions && cap(endpoints) <= pooledPartitions {
-		clear(topics)
-		clear(partitions)
-		clear(endpoints)
-		r.topics, r.partitions, r.Endpoints = topics[:0], partitions[:0], endpoints[:0]
-	}
+	*r = ProduceResponse{answers: r.answers.emptied(), Endpoints: emptied(r.Endpoints)}
 	produceResponses.Put(r)
 }

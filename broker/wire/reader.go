@@ -2,14 +2,27 @@ package wire
 
 import (
 	"encoding/binary"
+	"fmt"
 	"unsafe"
 )
 
 // reader takes fields off the front of src and remembers that one was missing: after that every
-// field is zero and nothing is left. Check bad once, at the end.
+// field is zero and nothing is left. Check bad, or err, once, at the end.
 type reader struct {
-	src []byte
-	bad bool
+	src    []byte
+	bad    bool
+	weight int // bytes of what elements counts
+}
+
+// err returns what was wrong with a request of version, nil if nothing was: it wraps ErrTruncated or errTooLarge.
+func (r *reader) err(api string, version int16) error {
+	switch {
+	case r.weight > decodedBytesMax:
+		return fmt.Errorf("parse %s v%d: %w", api, version, errTooLarge)
+	case r.bad:
+		return fmt.Errorf("parse %s v%d: %w", api, version, ErrTruncated)
+	}
+	return nil
 }
 
 func (r *reader) fail() { r.bad, r.src = true, nil }
@@ -121,9 +134,20 @@ func (r *reader) bytes(flexible bool) []byte {
 
 // array reads the number of elements of an array whose elements take at least size bytes each; null
 // is -1. A count that cannot fit into what is left fails.
-func (r *reader) array(flexible bool, size int) int {
+func (r *reader) array(flexible bool, size int) int { return r.elements(flexible, size, 0) }
+
+// elements is array for elements that take inMemory bytes each once they are decoded. It fails if together with those
+// counted before they would take more than decodedBytesMax.
+func (r *reader) elements(flexible bool, size, inMemory int) int {
 	n := r.length(flexible, true)
 	if n > len(r.src)/size {
+		r.fail()
+		return 0
+	}
+	if n > 0 {
+		r.weight += n * inMemory
+	}
+	if r.weight > decodedBytesMax {
 		r.fail()
 		return 0
 	}
