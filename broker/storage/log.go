@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -233,31 +232,6 @@ func (l *Log) failed(what string, err error) error {
 func corrupt(err error) bool {
 	return errors.Is(err, segment.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) ||
 		errors.Is(err, record.ErrInvalidRecord) || errors.Is(err, record.ErrDecompress)
-}
-
-// drawJitterLocked draws the jitter of a new active segment. It requires mu.
-func (l *Log) drawJitterLocked() {
-	l.mu.jitterMs = 0
-	if most := l.config.Load().maxJitterMs(); most > 0 {
-		l.mu.jitterMs = rand.Int64N(most)
-	}
-}
-
-// createSegment makes an empty segment of the log.
-func (l *Log) createSegment(base int64) (*segment.Segment, error) {
-	return segment.Create(l.segmentOptions(base))
-}
-
-func (l *Log) segmentOptions(base int64) segment.Options {
-	c := l.config.Load()
-	o := segment.Options{
-		Dir: l.files, Files: l.env.files, Base: base,
-		IndexIntervalBytes: c.IndexIntervalBytes, MaxIndexBytes: c.SegmentIndexBytes, NowMs: l.env.nowMs(),
-	}
-	if c.Preallocate {
-		o.Preallocate = int64(c.SegmentBytes)
-	}
-	return o
 }
 
 func (l *Log) file(name string) string { return filepath.Join(l.files.Path(), name) }
