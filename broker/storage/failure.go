@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"errors"
-	"fmt"
 	"path/filepath"
 	"sync"
 )
@@ -67,16 +65,4 @@ func (m *Manager) stopHooks() {
 	m.hooks.closed = true
 	m.hooks.Unlock()
 	m.hooks.running.Wait()
-}
-
-// anyOnline returns an error if no directory is left.
-func (m *Manager) anyOnline() error {
-	var errs error
-	for _, d := range m.dirs {
-		if !d.offline.Load() {
-			return nil
-		}
-		errs = errors.Join(errs, d.failure())
-	}
-	return fmt.Errorf("%w: none of the specified log dirs from %v can be created or validated: %w", ErrStorage, m.opts.Dirs, errs)
 }

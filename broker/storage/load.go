@@ -129,24 +129,6 @@ func (m *Manager) loadThreads(d *dir) int {
 	return max(m.opts.RecoveryThreads, min(least, runtime.GOMAXPROCS(0)))
 }
 
-// inParallel calls f with every item, on threads goroutines.
-func inParallel[T any](threads int, items []T, f func(T)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(threads, len(items)) {
-		wg.Go(func() {
-			for {
-				i := next.Add(1) - 1
-				if i >= int64(len(items)) {
-					return
-				}
-				f(items[i])
-			}
-		})
-	}
-	wg.Wait()
-}
-
 // reportProgress logs how many logs of total are done, until the function that it returns is called.
 func reportProgress(logger logrus.FieldLogger, done *atomic.Int64, total int) (stop func()) {
 	end := make(chan struct{})
