@@ -41,8 +41,9 @@ func pipe(t *testing.T, ctx context.Context, c *cluster.Cluster, id int) {
 			t.Error(err)
 			return
 		}
-		fetches.EachRecord(func(r *kgo.Record) { s.Produce(ctx, kgo.StringRecord(string(r.Value)), nil) })
-		end := kgo.TransactionEndTry(turn%4 != 3)
+		produced := kgo.AbortingFirstErrPromise(s.Client()) // a pipe that is told to leave fails what it has not sent
+		fetches.EachRecord(func(r *kgo.Record) { s.Produce(ctx, kgo.StringRecord(string(r.Value)), produced.Promise()) })
+		end := kgo.TransactionEndTry(produced.Err() == nil && turn%4 != 3)
 		// What the session refuses to commit, because of a rebalance or a dead broker, is read again.
 		if _, err := s.End(context.WithoutCancel(ctx), end); err != nil {
 			t.Logf("pipe %d: %v", id, err)
