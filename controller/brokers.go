@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/sirupsen/logrus"
 
@@ -14,7 +15,7 @@ import (
 // brokerChange handles a change of the list of registered brokers: new ones, dead ones, and bounced
 // ones, which are registered anew under the same id and were dead in between.
 func (c *core) brokerChange(ctx context.Context) error {
-	registered, err := c.readBrokers(ctx)
+	registered, err := readBrokers(ctx, c.zk, nil, c.log)
 	if err != nil {
 		return err
 	}
@@ -56,40 +57,52 @@ func (c *core) brokerChange(ctx context.Context) error {
 	return c.forgetDead(ctx, lapsed)
 }
 
-// readBrokers reads all registrations.
-func (c *core) readBrokers(ctx context.Context) (map[int32]*zkutil.Broker, error) {
-	names, err := c.zk.Children(ctx, true, zkutil.BrokerIDsPath)
+// readBrokers reads the registrations but for those that are known, and returns all there are. It hears of the next change of the list,
+// and of what it has read.
+func readBrokers(ctx context.Context, zk znodes, known map[int32]*zkutil.Broker, log logrus.FieldLogger) (map[int32]*zkutil.Broker, error) {
+	names, err := zk.Children(ctx, true, zkutil.BrokerIDsPath)
 	if err != nil {
 		return nil, err
 	}
+	registered := make(map[int32]*zkutil.Broker, len(names))
 	var ids []int32
 	var paths []string
 	for _, name := range names {
-		if id, err := strconv.ParseInt(name, 10, 32); err == nil && id >= 0 {
-			ids = append(ids, int32(id))
-			paths = append(paths, zkutil.BrokerPath(int32(id)))
+		path := zkutil.Join(zkutil.BrokerIDsPath, name)
+		switch id, ok := brokerIDOf(path); {
+		case !ok:
+		case known[id] != nil:
+			registered[id] = known[id]
+		default:
+			ids, paths = append(ids, id), append(paths, path)
 		}
 	}
 	if len(paths) == 0 {
-		return map[int32]*zkutil.Broker{}, nil
+		return registered, nil
 	}
-	nodes, err := c.zk.Get(ctx, true, paths...)
+	nodes, err := zk.Get(ctx, true, paths...)
 	if err != nil {
 		return nil, err
 	}
-	registered := make(map[int32]*zkutil.Broker, len(ids))
 	for i, n := range nodes {
 		if n.err != nil {
 			continue // gone since it was listed: the list changes, too
 		}
 		b, err := zkutil.DecodeBroker(ids[i], n.data, n.stat)
 		if err != nil {
-			c.log.WithField("broker", ids[i]).WithError(err).Error("Ignoring registration that cannot be read")
+			log.WithField("broker", ids[i]).WithError(err).Error("Ignoring registration that cannot be read")
 			continue
 		}
 		registered[b.ID] = b
 	}
 	return registered, nil
+}
+
+// brokerIDOf returns whose registration is at path.
+func brokerIDOf(path string) (id int32, ok bool) {
+	name, ok := strings.CutPrefix(path, zkutil.BrokerIDsPath+"/")
+	n, err := strconv.ParseInt(name, 10, 32)
+	return int32(n), ok && err == nil && n >= 0
 }
 
 // brokersStarted takes up brokers: they hear all metadata, then what they host, and may be what

@@ -75,7 +75,8 @@ type Controller struct {
 	epoch    atomic.Int32 // of this broker's term, 0 while it is not active
 
 	seats     *zkutil.Watcher // hears of /controller
-	vigil     *vigil.Vigil    // over brokers' processes; nil: none
+	census    *census
+	vigil     *vigil.Vigil // over brokers' processes; nil: none
 	loop      sync.WaitGroup
 	stop      context.CancelFunc // ends the loop
 	stopped   chan struct{}      // closed when the loop has ended
@@ -111,6 +112,7 @@ func New(opts Options) (*Controller, error) {
 			c.put("ControllerChange", c.maybeResign)
 		}
 	})
+	c.census = c.newCensus()
 	if opts.WatchProcesses {
 		c.vigil = vigil.New(vigil.Options{Dial: opts.Dial, Noticed: c.noticed, Logger: c.log})
 	}
@@ -133,6 +135,7 @@ func (c *Controller) Start() {
 func (c *Controller) Close() {
 	c.closeOnce.Do(func() {
 		c.seats.Stop()
+		c.census.zk.watcher.Stop()
 		if c.vigil != nil {
 			c.vigil.Close()
 		}
@@ -239,6 +242,7 @@ func (c *Controller) expired() {
 		defer close(done)
 		c.activeID.Store(-1)
 		c.resign()
+		c.census.known = nil // its watches have ended with the session
 		return nil
 	}})
 	select {

@@ -2,15 +2,9 @@ package controller
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
-	"time"
 
-	"github.com/gregor-mq/gregor/controller/vigil"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
@@ -22,6 +16,12 @@ import (
 // it is none of the live brokers that the others and their clients hear of. Where it is the controller that has died, every
 // other broker notices, and one of them replaces it: an election that deletes /controller, as operators do, in the very
 // transaction that creates it anew. The new controller has seen the same, and counts the old one as dead from the start.
+//
+// Brokers that die together with the controller are not waited for either. Who takes office could not tell them from brokers that are
+// just starting, if it began to look then: both only refuse. So every broker watches all others all the time (census.go), and who takes
+// office goes by what it has seen itself of each: connections that had been answered, closed, and refused since. What
+// it has not seen it does not act on, and while it is not the controller it does nothing about a broker that is gone. That costs n - 1
+// idle connections at each of n brokers.
 //
 // # Why that is safe
 //
@@ -35,6 +35,9 @@ import (
 //   - /controller is replaced on condition that /controller_epoch is that of the very node that is replaced. A
 //     controller that lives hears of it by its watch and resigns; before it does, its writes fail by the epoch, and its requests are refused.
 //
+// A new controller may have seen a broker's end long before it takes office, and a way to it that is barred since: then it
+// cannot command that broker either, and to take it for dead is what any controller does that comes upon such a bar.
+//
 // The registration is left alone: were it deleted, a Kafka broker that lives would not register again before its session
 // ends. So every broker, of whatever make, comes back in the same way: once it answers, the controller
 // takes it up as one that has just registered, under the broker epoch that it has, and LeaderAndIsr makes it follow. One that
@@ -43,115 +46,10 @@ import (
 // # When nothing is done
 //
 // Besides what package vigil does not count: for a broker that is in its controlled shutdown, which has handed over what it
-// led and is about to end its session; for one that died together with the controller, which the next controller has never
-// reached; with gregor.process.watch.enable=false; and, since only a registration
-// with the session of what was watched is looked at, for a broker that has registered anew.
-
-// lookout tells of registered brokers whose process is gone.
-type lookout interface {
-	// Watch has the brokers watched, and no others.
-	Watch(brokers []*zkutil.Broker)
-	// Gone reports whether the process of b is gone.
-	Gone(b *zkutil.Broker) bool
-}
-
-// tower is lookout over a vigil, which may be nil: then nobody is ever gone.
-type tower struct {
-	vigil    *vigil.Vigil
-	self     int32
-	listener string // the one that brokers use among themselves
-}
-
-func (c *Controller) lookout() lookout {
-	return &tower{vigil: c.vigil, self: c.opts.BrokerID, listener: c.opts.InterBrokerListener}
-}
-
-// Watch implements lookout.
-func (t *tower) Watch(brokers []*zkutil.Broker) {
-	if t.vigil == nil {
-		return
-	}
-	var subjects []vigil.Subject
-	for _, b := range brokers {
-		if s, ok := t.subject(b); ok && b.ID != t.self {
-			subjects = append(subjects, s)
-		}
-	}
-	t.vigil.Watch(subjects)
-}
-
-// Gone implements lookout.
-func (t *tower) Gone(b *zkutil.Broker) bool { return t.vigil != nil && t.vigil.Gone(b.ID, b.Session) }
-
-// subject says where b is to be watched.
-func (t *tower) subject(b *zkutil.Broker) (vigil.Subject, bool) {
-	s := vigil.Subject{Broker: b.ID, Session: b.Session}
-	for _, e := range b.Endpoints {
-		addr := net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
-		if e.Listener == t.listener {
-			s.Addr = addr
-		} else {
-			s.Others = append(s.Others, addr)
-		}
-	}
-	return s, s.Addr != "" && s.Session != 0
-}
-
-// noticed queues what there is to do when a broker's process is gone, or is there after all.
-func (c *Controller) noticed(broker int32) {
-	c.put(fmt.Sprintf("ProcessChange(%d)", broker), func(ctx context.Context) error {
-		if c.term == nil {
-			return c.replace(ctx, broker)
-		}
-		return c.term.core.processChange(zkutil.WithSession(ctx, c.term.session), broker)
-	})
-}
-
-// followController is watchController, and has the controller replaced if its process is gone already: the attempt that was
-// made when that was noticed may have ended with this broker's own session.
-func (c *Controller) followController(ctx context.Context, id int32, session int64) {
-	c.watchController(ctx, id, session)
-	if c.vigil != nil && c.term == nil && c.vigil.Gone(id, session) {
-		c.noticed(id)
-	}
-}
-
-// watchController has the process watched of the controller that was elected in session, while this broker is not it.
-func (c *Controller) watchController(ctx context.Context, id int32, session int64) {
-	if c.vigil == nil || c.term != nil || id == c.opts.BrokerID {
-		return
-	}
-	data, stat, err := c.opts.ZK.Get(ctx, zkutil.BrokerPath(id))
-	if err == nil && stat.EphemeralOwner == session {
-		if b, err := zkutil.DecodeBroker(id, data, stat); err == nil {
-			c.lookout().Watch([]*zkutil.Broker{b})
-		}
-	}
-}
-
-// replace takes over from a controller whose process is gone.
-func (c *Controller) replace(ctx context.Context, broker int32) error {
-	zk := c.opts.ZK
-	session := zk.SessionID()
-	ctx = zkutil.WithSession(ctx, session)
-	node, stat, taken, err := zk.Controller(ctx, c.seats)
-	if err != nil || !taken || node.BrokerID != broker || !c.vigil.Gone(broker, stat.EphemeralOwner) {
-		return err
-	}
-	c.watchController(ctx, broker, stat.EphemeralOwner)
-	if !c.vigil.Gone(broker, stat.EphemeralOwner) {
-		return nil // it was watched where it is not any more
-	}
-	fence, err := zk.ReplaceController(ctx, stat.EphemeralOwner, c.opts.BrokerID, time.Now().UnixMilli())
-	if errors.Is(err, ErrMoved) {
-		return nil // another broker was faster, of which the watch tells
-	}
-	if err != nil {
-		return err
-	}
-	c.log.Warnf("The process of broker %d, the controller, is gone: replaced it, without waiting for the end of its session", broker)
-	return c.begin(ctx, session, fence)
-}
+// led and is about to end its session; for one that the controller itself has never reached, be it that the broker has died right after
+// its start, or that the controller has just started or comes back from being cut off; with
+// gregor.process.watch.enable=false; and, since only a registration with the session of what was watched is looked at, for a
+// broker that has registered anew.
 
 // processChange handles that the process of a registered broker is gone, or there after all.
 func (c *core) processChange(ctx context.Context, id int32) error {

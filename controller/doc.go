@@ -20,7 +20,7 @@
 //     broker, and one UpdateMetadata request for all;
 //   - reassignment.go: how a partition goes over to other replicas;
 //   - failover.go, brokers.go, topics.go, deletion.go, notifications.go: the events; dead.go: brokers whose
-//     process is gone;
+//     process is gone; lookout.go, census.go: how that is noticed, and the controller replaced;
 //   - preferred.go: elections that are asked for, and leaders that go back to where they should be;
 //   - shutdown.go, alter_partition.go, producer_ids.go, reassignment_api.go, features.go: what brokers and clients
 //     ask for.

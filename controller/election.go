@@ -26,7 +26,7 @@ func (c *Controller) elect(ctx context.Context) error {
 	if taken {
 		c.activeID.Store(node.BrokerID)
 		if c.term != nil || stat.EphemeralOwner != session {
-			c.followController(ctx, node.BrokerID, stat.EphemeralOwner)
+			c.followController(node.BrokerID, stat.EphemeralOwner)
 			c.log.Debugf("Broker %d has been elected as the controller, so stopping the election process", node.BrokerID)
 			return nil
 		}
@@ -89,6 +89,7 @@ func (c *Controller) takeOffice(ctx context.Context, session int64, fence zkutil
 	}
 	t.core.fence = fence
 	c.term = t
+	c.census.known = nil // nobody hears what changes from now on
 	c.activeID.Store(c.opts.BrokerID)
 	c.epoch.Store(fence.Epoch)
 	if err := c.enableFeatures(ctx); err != nil {
@@ -153,7 +154,7 @@ func (c *Controller) maybeResign(ctx context.Context) error {
 		c.resign()
 	}
 	if taken {
-		c.followController(ctx, id, stat.EphemeralOwner)
+		c.followController(id, stat.EphemeralOwner)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (c *core) dropNotifications(ctx context.Context) error {
 
 // readCluster reads brokers, topics and the state of every partition, and opens a channel to each broker.
 func (c *core) readCluster(ctx context.Context) error {
-	registered, err := c.readBrokers(ctx)
+	registered, err := readBrokers(ctx, c.zk, nil, c.log)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gregor-mq/gregor/zkutil"
@@ -127,12 +127,10 @@ func (c *Controller) watched(e zkutil.Event) {
 				return core.partitionModifications(ctx, name)
 			})
 		}
-		if name, ok := strings.CutPrefix(e.Path, zkutil.BrokerIDsPath+"/"); ok {
-			if id, err := strconv.ParseInt(name, 10, 32); err == nil {
-				c.putActive("BrokerModifications("+name+")", func(core *core, ctx context.Context) error {
-					return core.brokerModification(ctx, int32(id))
-				})
-			}
+		if id, ok := brokerIDOf(e.Path); ok {
+			c.putActive(fmt.Sprintf("BrokerModifications(%d)", id), func(core *core, ctx context.Context) error {
+				return core.brokerModification(ctx, id)
+			})
 		}
 	}
 }

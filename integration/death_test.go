@@ -75,6 +75,44 @@ func TestDeadProcessIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// TestDeadProcessesAreNotWaitedFor: a broker that dies in the same moment as the controller has nobody who watched it for the controller
+// that comes next, but that one itself.
+func TestDeadProcessesAreNotWaitedFor(t *testing.T) {
+	const partitions = 20
+	c := cluster.Start(t, 5, longSessions)
+	c.CreateTopic("orders", partitions, 3, nil)
+	client := manual(c)
+	produceToEach(t, client, "orders", partitions)
+	awaitISR(c, "orders", partitions, 3)
+	controller := c.Controller()
+	victims := []int32{controller, controller%5 + 1}
+	var killed sync.WaitGroup
+	begun := time.Now()
+	for _, id := range victims {
+		killed.Go(func() { c.Kill(id) })
+	}
+	produceToEach(t, client, "orders", partitions)
+	took := time.Since(begun)
+	killed.Wait()
+	t.Logf("partitions took records again after %v", took.Round(time.Millisecond))
+	if took > deathNoticed {
+		t.Errorf("partitions took records again after %v, want %v at most", took, deathNoticed)
+	}
+	for p := range int32(partitions) {
+		c.Await(fmt.Sprintf("ISR of orders-%d without the dead", p), func() bool {
+			return !slices.ContainsFunc(c.ISR("orders", p), func(id int32) bool { return slices.Contains(victims, id) })
+		})
+	}
+	if since := time.Since(begun); since > deathNoticed {
+		t.Errorf("the dead have left the ISRs after %v, want %v at most", since, deathNoticed)
+	}
+	for _, id := range victims {
+		c.Restart(id)
+	}
+	awaitISR(c, "orders", partitions, 3)
+	produceToEach(t, client, "orders", partitions)
+}
+
 func TestDeadProcessIsWaitedForIfSoConfigured(t *testing.T) {
 	c := cluster.Start(t, 2, cluster.Props{"gregor.process.watch.enable": "false"})
 	c.CreateTopic("orders", 2, 2, nil)

@@ -1,7 +1,7 @@
 // Package vigil notices that the process of another broker is gone, long before its ZooKeeper session ends.
 //
-// A Vigil keeps one connection to each broker that it watches: the controller watches all of them, every
-// other broker watches the controller. It is opened with one ApiVersions request, so that it is known to
+// A Vigil keeps one connection to each broker that it watches: every broker watches all others, since any may
+// be the next controller. It is opened with one ApiVersions request, so that it is known to
 // reach a broker, and carries nothing afterwards. A process that ends, whatever the reason, leaves the closing of its
 // sockets to its system, which does it within milliseconds. What counts as the end of a process is
 //
