@@ -21,6 +21,7 @@ func (f *Filter) batch(b record.Batch) error {
 		return err
 	}
 	f.stats.Records += int64(left.read)
+	f.stats.NoKey += int64(left.keyless)
 	if left.count == 0 {
 		if v.stays {
 			f.pieces.endRun()
@@ -97,21 +98,43 @@ func (f *Filter) isLast(b record.Batch) bool {
 	return b.IsControl() && b.ProducerEpoch() == last.Epoch
 }
 
-// keeps reports whether a record stays (Cleaner.shouldRetainRecord).
-func (f *Filter) keeps(v *verdict, offset int64, key []byte, hasValue bool) bool {
+// fate is what becomes of a record.
+type fate int
+
+const (
+	goes        fate = iota
+	goesKeyless      // it goes since it has no key, which records of compacted topics must have
+	stays
+	staysIfLast // it stays if the map knows no later one of its key
+)
+
+// fateOf says what becomes of a record, as far as that is known without the map (Cleaner.shouldRetainRecord). latest is
+// the map's.
+func (v *verdict) fateOf(offset, latest int64, key []byte, hasValue bool) fate {
 	switch {
 	case v.drop:
-		return false
-	case v.control || offset > f.opts.Map.Latest():
-		return true
+		return goes
+	case v.control || offset > latest:
+		return stays
 	case key == nil:
-		f.stats.NoKey++
-		return false
+		return goesKeyless
 	case !hasValue && !v.tombstones:
-		return false
+		return goes
 	}
-	last, ok := f.opts.Map.Get(key)
-	return !ok || offset >= last
+	return staysIfLast
+}
+
+// fateOf says what becomes of a record, goes, goesKeyless or stays.
+func (f *Filter) fateOf(v *verdict, offset int64, key []byte, hasValue bool) fate {
+	m := f.opts.Map
+	fate := v.fateOf(offset, m.Latest(), key, hasValue)
+	if fate != staysIfLast {
+		return fate
+	}
+	if hi, lo := m.hash(key); m.hasLater(hi, lo, offset) {
+		return goes
+	}
+	return stays
 }
 
 // note accounts for a batch that is kept.

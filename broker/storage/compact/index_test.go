@@ -65,7 +65,7 @@ func TestAbortedRecordsAreNotIndexed(t *testing.T) {
 	if _, _, err := x.Add(log); err != nil {
 		t.Fatal(err)
 	}
-	if offset, ok := m.Get([]byte("a")); !ok || offset != 0 || m.Latest() != 2 || stats.IndexRecords != 3 {
+	if offset, ok := m.get(m.hash([]byte("a"))); !ok || offset != 0 || m.Latest() != 2 || stats.IndexRecords != 3 {
 		t.Errorf("a at %d, %v, latest %d, %+v", offset, ok, m.Latest(), stats)
 	}
 }

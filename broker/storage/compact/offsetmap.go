@@ -82,12 +82,6 @@ func (m *OffsetMap) Put(key []byte, offset int64) bool {
 	return m.put(hi, lo, offset)
 }
 
-// Get returns the last offset of key.
-func (m *OffsetMap) Get(key []byte) (offset int64, ok bool) {
-	hi, lo := m.hash(key)
-	return m.get(hi, lo)
-}
-
 func (m *OffsetMap) hash(key []byte) (hi, lo uint64) { return siphash.Hash128(m.k0, m.k1, key) }
 
 func (m *OffsetMap) put(hi, lo uint64, offset int64) bool {
@@ -113,6 +107,12 @@ func (m *OffsetMap) get(hi, lo uint64) (offset int64, ok bool) {
 		return -1, false
 	}
 	return m.slots[at].next - 1, true
+}
+
+// hasLater reports whether the key of a hash was written behind offset.
+func (m *OffsetMap) hasLater(hi, lo uint64, offset int64) bool {
+	last, ok := m.get(hi, lo)
+	return ok && offset < last
 }
 
 // touch reads the place of the hash, so that it is in the processor's cache when put or get come for it. The

@@ -43,7 +43,7 @@ func compareMaps(t *testing.T, m *OffsetMap, most int, rng *rand.Rand) {
 	}
 	for i := range uint64(2*most + 1) {
 		key := binary.AppendUvarint(nil, i)
-		offset, ok := m.Get(key)
+		offset, ok := m.get(m.hash(key))
 		if w, in := want[string(key)]; ok != in || ok && offset != w {
 			t.Errorf("key %x at %d, %v, want %d, %v", key, offset, ok, w, in)
 		}

@@ -5,6 +5,7 @@ import "github.com/gregor-mq/gregor/broker/record"
 // remains are the records of a batch that stay, as far as they have been remembered.
 type remains struct {
 	read, count int
+	keyless     int  // of those that go: how many go since they have no key
 	tombstone   bool // one of those that stay has no value
 	mixed       bool // there are messages of another format than the batch's
 	forgotten   bool // the records that stay are not all remembered
@@ -16,10 +17,10 @@ type span struct{ from, to int }
 // candidate is a record that may stay.
 type candidate struct {
 	span
+	fate
 	hi, lo   uint64 // hash of its key
 	offset   int64
 	hasValue bool
-	stays    bool // whatever the map says
 }
 
 // maxCopied is how many bytes of the records of a compressed batch are remembered. Beyond that a batch that is
@@ -37,7 +38,8 @@ func (f *Filter) records(b record.Batch, v *verdict) (left remains, err error) {
 	if !plain {
 		pos = 0
 	}
-	latest := f.opts.Map.Latest()
+	m := f.opts.Map
+	latest := m.Latest()
 	c := &f.cursor
 	for c.Open(b); c.Next(); pos += len(c.Raw) {
 		left.read++
@@ -47,22 +49,17 @@ func (f *Filter) records(b record.Batch, v *verdict) (left remains, err error) {
 				f.copied = append(f.copied, c.Raw...)
 			}
 		}
-		stays := v.control || c.Offset > latest
-		switch {
-		case v.drop:
-			continue
-		case stays:
-		case c.Key == nil:
-			f.stats.NoKey++
-			continue
-		case !c.HasValue && !v.tombstones:
-			continue
-		}
 		w := &f.candidates[f.n]
-		*w = candidate{span: span{pos, pos + len(c.Raw)}, offset: c.Offset, hasValue: c.HasValue, stays: stays}
-		if !stays {
-			w.hi, w.lo = f.opts.Map.hash(c.Key)
+		switch w.fate = v.fateOf(c.Offset, latest, c.Key, c.HasValue); w.fate {
+		case goes:
+			continue
+		case goesKeyless:
+			left.keyless++
+			continue
+		case staysIfLast:
+			w.hi, w.lo = m.hash(c.Key)
 		}
+		w.span, w.offset, w.hasValue = span{pos, pos + len(c.Raw)}, c.Offset, c.HasValue
 		if f.n++; f.n == len(f.candidates) {
 			f.decide(&left)
 		}
@@ -80,10 +77,8 @@ func (f *Filter) decide(left *remains) {
 	}
 	for i := range candidates {
 		w := &candidates[i]
-		if !w.stays {
-			if last, ok := m.get(w.hi, w.lo); ok && w.offset < last {
-				continue
-			}
+		if w.fate == staysIfLast && m.hasLater(w.hi, w.lo, w.offset) {
+			continue
 		}
 		left.count++
 		left.tombstone = left.tombstone || !w.hasValue
@@ -103,14 +98,12 @@ func (f *Filter) rebuild(b record.Batch, v *verdict, left *remains, horizon int6
 	f.reducer.Begin(f.pieces.out, b, horizon)
 	switch {
 	case left.forgotten:
-		noKey := f.stats.NoKey // they have been counted
 		c := &f.cursor
 		for c.Open(b); c.Next(); {
-			if f.keeps(v, c.Offset, c.Key, c.HasValue) {
+			if f.fateOf(v, c.Offset, c.Key, c.HasValue) == stays {
 				f.reducer.Add(c.Raw)
 			}
 		}
-		f.stats.NoKey = noKey
 		if err := c.Close(); err != nil {
 			_, _ = f.reducer.End()
 			return nil, err
@@ -137,8 +130,11 @@ func (f *Filter) messages(b record.Batch, v *verdict) (left remains, err error) 
 			return left, err
 		}
 		left.read++
-		if f.keeps(v, r.Offset, r.Key, r.Value != nil) {
+		switch f.fateOf(v, r.Offset, r.Key, r.Value != nil) {
+		case stays:
 			left.count++
+		case goesKeyless:
+			left.keyless++
 		}
 	}
 	return left, nil
@@ -146,10 +142,9 @@ func (f *Filter) messages(b record.Batch, v *verdict) (left remains, err error) 
 
 // rebuildMessages is rebuild for formats v0 and v1.
 func (f *Filter) rebuildMessages(b record.Batch, v *verdict) ([]byte, error) {
-	noKey := f.stats.NoKey // they have been counted
 	var builder *record.Builder
 	for r, err := range b.Records() {
-		if err == nil && !f.keeps(v, r.Offset, r.Key, r.Value != nil) {
+		if err == nil && f.fateOf(v, r.Offset, r.Key, r.Value != nil) != stays {
 			continue
 		}
 		if err == nil && builder == nil {
@@ -165,6 +160,5 @@ func (f *Filter) rebuildMessages(b record.Batch, v *verdict) ([]byte, error) {
 			return nil, err
 		}
 	}
-	f.stats.NoKey = noKey
 	return builder.Build(f.pieces.out)
 }
