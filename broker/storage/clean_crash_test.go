@@ -44,8 +44,12 @@ func TestCleanCrash(t *testing.T) {
 			if w.cleanings < 6 {
 				t.Fatalf("%d cleanings", w.cleanings)
 			}
+			chosen, step := int64(0), faultStep()
 			for n := range faulty.Ops() {
 				if !w.cleaning[n] && n%16 != 0 {
+					continue
+				}
+				if chosen++; chosen%step != 0 {
 					continue
 				}
 				cleanCrashAt(t, seed, n)

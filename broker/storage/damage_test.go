@@ -23,7 +23,7 @@ import (
 
 var (
 	seedFlag   = flag.Uint64("seed", 0, "of the random faults; 0 takes the time")
-	faultsFlag = flag.Int("faults", 1000, "how many random faults of each kind the campaigns inject")
+	faultsFlag = flag.Int("faults", 1000/int(faultStep()), "how many random faults of each kind the campaigns inject")
 )
 
 // campaignSeed returns the seed of a campaign and prints it.
