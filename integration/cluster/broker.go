@@ -188,7 +188,9 @@ func (b *Broker) configFile() string {
 
 func (b *Broker) command() (*exec.Cmd, error) {
 	if b.opts.Kafka {
-		return kafka.Command(context.Background(), b.opts.KafkaOptions, "kafka-server-start", b.configFile())
+		options := b.opts.KafkaOptions
+		options.TempDir = b.opts.Dir
+		return kafka.Command(context.Background(), options, "kafka-server-start", b.configFile())
 	}
 	program, err := Binary("gregor")
 	if err != nil {

@@ -38,21 +38,22 @@ func Kcat(t testing.TB, stdin io.Reader, args ...string) []byte {
 // how it ended, whatever that is.
 func Tool(t testing.TB, stdin io.Reader, name string, args ...string) Result {
 	t.Helper()
-	cmd, err := kafka.Command(context.Background(), kafka.Options{}, name, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Run(t, stdin, cmd)
+	return Run(t, stdin, toolCommand(t, name, args))
 }
 
 // MustTool is Tool for one that has to end well.
 func MustTool(t testing.TB, stdin io.Reader, name string, args ...string) []byte {
 	t.Helper()
-	cmd, err := kafka.Command(context.Background(), kafka.Options{}, name, args...)
+	return must(t, stdin, toolCommand(t, name, args)).Stdout
+}
+
+func toolCommand(t testing.TB, name string, args []string) *exec.Cmd {
+	t.Helper()
+	cmd, err := kafka.Command(context.Background(), kafka.Options{TempDir: t.TempDir()}, name, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return must(t, stdin, cmd).Stdout
+	return cmd
 }
 
 // Gregorctl runs gregorctl, built from the checkout, and returns how it ended.

@@ -63,6 +63,7 @@ log4j.appender.err.layout.ConversionPattern=[%d] %p %m (%c)%n
 type Options struct {
 	Heap     string   // as java takes it: 512m for tools and 1g for the broker if empty
 	LogLevel string   // WARN for tools and INFO for the broker if empty
+	TempDir  string   // for temporary files, which a JVM that is killed leaves behind; the system's if empty
 	Java     []string // further options of the JVM
 }
 
@@ -91,6 +92,9 @@ func Command(ctx context.Context, o Options, name string, args ...string) (*exec
 			"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent")
 	} else { // a tool lives for a second: do not spend it on compiling
 		java = append(java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+	}
+	if o.TempDir != "" {
+		java = append(java, "-Djava.io.tmpdir="+o.TempDir)
 	}
 	java = append(java, o.Java...)
 	java = append(java, "-cp", filepath.Join(libs(home), "*"), class)

@@ -92,7 +92,7 @@ func run(t *testing.T, args []string) string {
 	var stdout, stderr strings.Builder
 	status := 0
 	if os.Getenv("GREGORCTL_KAFKA") != "" {
-		cmd, err := kafka.Command(t.Context(), kafka.Options{}, "kafka-dump-log", args...)
+		cmd, err := kafka.Command(t.Context(), kafka.Options{TempDir: t.TempDir()}, "kafka-dump-log", args...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func NewKafka(dir, zooKeeper string) (*Program, error) { return NewKafkaMember(d
 // NewKafkaMember is NewKafka for a broker of a cluster, which is all brokers on zooKeeper.
 func NewKafkaMember(dir, zooKeeper string, m Member) (*Program, error) {
 	return newBroker("Kafka", dir, zooKeeper, m, func(config string) (*exec.Cmd, error) {
-		return kafka.Command(context.Background(), kafka.Options{Heap: "1g"}, "kafka-server-start", config)
+		return kafka.Command(context.Background(), kafka.Options{Heap: "1g", TempDir: dir}, "kafka-server-start", config)
 	})
 }
 
