@@ -78,7 +78,8 @@ func refuseWhole(req *wire.ProduceRequest) error {
 		id    int64
 		epoch int16
 	}
-	var first *producer
+	var first producer
+	found := false
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
@@ -89,11 +90,11 @@ func refuseWhole(req *wire.ProduceRequest) error {
 			case b.IsTransactional() && !req.Transactional:
 				return kerr.TransactionalIDAuthorizationFailed
 			case b.IsTransactional() && b.HasProducerID():
-				if p := (producer{b.ProducerID(), b.ProducerEpoch()}); first == nil {
-					first = &p
-				} else if p != *first {
+				p := producer{b.ProducerID(), b.ProducerEpoch()}
+				if found && p != first {
 					return kerr.InvalidProducerIDMapping
 				}
+				first, found = p, true
 			}
 		}
 	}

@@ -200,3 +200,24 @@ func TestUnverifiedByConfiguration(t *testing.T) {
 		t.Errorf("error %d, asked %d times", got.ErrorCode, len(a.asked))
 	}
 }
+
+// TestAllocationsInATransaction do not grow with its partitions.
+func TestAllocationsInATransaction(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 100, []int32{1}, nil)
+	var partitions []int32
+	for i := range int32(100) {
+		partitions = append(partitions, i)
+	}
+	h := verifying(b, &asker{})
+	body := transactional(t, 11, 7, 1, 0, partitions...).AppendTo(nil)
+	r := &request.Request{Version: 11, Body: slices.Clone(body), To: &discard{}, Conn: &request.Conn{Listener: fixture.Listener}}
+	again := func() { // the first time begins the transaction, the others are repetitions, which only are not written
+		copy(r.Body, body)
+		h.Handle(r)
+	}
+	again()
+	if allocs := testing.AllocsPerRun(200, again); allocs > 50 { // the race detector takes things out of pools at random
+		t.Errorf("%.1f allocations per request of 100 partitions", allocs)
+	}
+}
