@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/request"
-	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // slotState is what is known of a request's outcome.
@@ -100,7 +99,7 @@ func (s *slot) settle(state slotState, body request.Body, reason error) {
 		return
 	}
 	s.state, s.body, s.reason = state, body, reason
-	if !s.heavy && state == answered && isHeavy(s, body) {
+	if !s.heavy && state == answered && isHeavy(body) {
 		s.heavy = true
 		c.mu.heavy++
 	}
@@ -131,17 +130,12 @@ func (s *slot) settle(state slotState, body request.Body, reason error) {
 	}
 }
 
-// isHeavy reports whether the answer to s takes memory by what is in it. The answers of Produce and
-// Fetch are made to be small; only records that are converted for an old client are not.
-func isHeavy(s *slot, body request.Body) bool {
-	if _, ok := body.(request.Recycler); ok {
-		return s.Key == wire.KeyFetch && s.Version < convertedBelow
-	}
-	return true
+// isHeavy reports whether an answer takes memory by what is in it. Pooled ones are made to be small: the records of a
+// Fetch are in files, or converted while they are sent.
+func isHeavy(body request.Body) bool {
+	_, pooled := body.(request.Recycler)
+	return !pooled
 }
-
-// convertedBelow is the first version of Fetch whose records are as they are stored.
-const convertedBelow = 4
 
 // discard gives up a body that will not be written.
 func discard(body request.Body) {
