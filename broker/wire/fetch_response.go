@@ -24,17 +24,10 @@ type FetchResponse struct {
 	SessionID int32 // v7+
 	Endpoints []NodeEndpoint
 
-	version    int16
-	topics     []fetchedTopic
-	partitions []FetchedPartition
+	version int16
+	answers[FetchedPartition]
 	cuts       []request.Cut
 	handedOver bool // Cuts was called: the connection releases the sections
-}
-
-type fetchedTopic struct {
-	name string
-	id   topic.ID
-	end  int // of its partitions
 }
 
 // FetchedPartition is the answer for one partition. Fields that the version lacks are not written.
@@ -99,19 +92,15 @@ func NewFetchResponse(version int16) *FetchResponse {
 }
 
 // Topic begins the next topic: the name is written up to version 12, the id from 13 on.
-func (r *FetchResponse) Topic(name string, id topic.ID) {
-	r.topics = append(r.topics, fetchedTopic{name, id, len(r.partitions)})
-}
+func (r *FetchResponse) Topic(name string, id topic.ID) { r.begin(name, id) }
 
 // Partition adds a partition to the topic begun last: no error, no records, and every offset and id
 // -1. The pointer is valid until the next call.
 func (r *FetchResponse) Partition(index int32) *FetchedPartition {
-	r.partitions = append(r.partitions, FetchedPartition{
+	return r.add(FetchedPartition{
 		Index: index, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
 		PreferredReadReplica: -1, Diverging: NoEpochEnd, Leader: NoLeader,
 	})
-	r.topics[len(r.topics)-1].end = len(r.partitions)
-	return &r.partitions[len(r.partitions)-1]
 }
 
 // Version returns the version that r is written in.
@@ -133,11 +122,10 @@ func (r *FetchResponse) RecordBytes() int {
 // that are counted (FetchResponse.sizeOf).
 func (r *FetchResponse) SizeOf(counted func(topic.Partition) bool) int {
 	part := FetchResponse{version: r.version}
-	first := 0
 	for i := range r.topics {
 		t := &r.topics[i]
 		begun := false
-		for _, p := range r.partitions[first:t.end] {
+		for _, p := range r.of(i) {
 			if !counted(topic.Partition{Topic: t.name, Index: p.Index}) {
 				continue
 			}
@@ -145,9 +133,8 @@ func (r *FetchResponse) SizeOf(counted func(topic.Partition) bool) int {
 				part.Topic(t.name, t.id)
 				begun = true
 			}
-			*part.Partition(p.Index) = p
+			part.add(p)
 		}
-		first = t.end
 	}
 	size := 4 + len(part.AppendTo(nil))
 	for _, c := range part.cuts {
@@ -176,19 +163,17 @@ func (r *FetchResponse) AppendTo(dst []byte) []byte {
 		dst = appendInt32(dst, r.SessionID)
 	}
 	dst = appendCount(dst, flexible, len(r.topics))
-	first := 0
 	for i := range r.topics {
-		t := &r.topics[i]
+		t, partitions := &r.topics[i], r.of(i)
 		if v >= 13 {
 			dst = append(dst, t.id[:]...)
 		} else {
 			dst = appendString(dst, flexible, t.name)
 		}
-		dst = appendCount(dst, flexible, t.end-first)
-		for j := first; j < t.end; j++ {
-			dst = r.appendPartition(dst, start, &r.partitions[j])
+		dst = appendCount(dst, flexible, len(partitions))
+		for j := range partitions {
+			dst = r.appendPartition(dst, start, &partitions[j])
 		}
-		first = t.end
 		if flexible {
 			dst = append(dst, 0)
 		}
@@ -318,9 +303,7 @@ func (r *FetchResponse) Recycle() {
 			}
 		}
 	}
-	*r = FetchResponse{
-		topics: emptied(r.topics), partitions: emptied(r.partitions), cuts: emptied(r.cuts), Endpoints: emptied(r.Endpoints),
-	}
+	*r = FetchResponse{answers: r.answers.emptied(), cuts: emptied(r.cuts), Endpoints: emptied(r.Endpoints)}
 	fetchResponses.Put(r)
 }
 

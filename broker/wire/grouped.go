@@ -1,5 +1,7 @@
 package wire
 
+import "github.com/gregor-mq/gregor/broker/topic"
+
 // What the requests and responses have in common that list partitions by topic, and are pooled. All partitions are in
 // one slice, of which each topic has a part.
 
@@ -35,12 +37,16 @@ type answers[P any] struct {
 
 type answeredTopic struct {
 	name string
-	end  int // of its partitions
+	id   topic.ID // of a Fetch
+	end  int      // of its partitions
 }
 
 // Topic begins the next topic. name must be safe to keep.
-func (a *answers[P]) Topic(name string) {
-	a.topics = append(a.topics, answeredTopic{name, len(a.partitions)})
+func (a *answers[P]) Topic(name string) { a.begin(name, topic.ID{}) }
+
+// begin is Topic for an API that names topics by id as well.
+func (a *answers[P]) begin(name string, id topic.ID) {
+	a.topics = append(a.topics, answeredTopic{name, id, len(a.partitions)})
 }
 
 // add adds a partition to the topic begun last. The pointer is valid until the next call.
