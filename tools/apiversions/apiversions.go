@@ -35,15 +35,8 @@ func Command() *tool.Command {
 			jopt.Value("bootstrap-server", "server(s) to use for bootstrapping", "REQUIRED: brokers to ask first, as host:port,host:port."),
 			jopt.Value("command-config", "command config property file", "File with properties of the client."),
 		),
-		Run: run,
-		Fail: func(env *tool.Env, _ *tool.Command, err error) int {
-			if env.Kafka {
-				fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
-			} else {
-				fmt.Fprintln(env.Stderr, throwable.From(err).Message)
-			}
-			return 1
-		},
+		Run:  run,
+		Fail: tool.Uncaught,
 	}
 }
 

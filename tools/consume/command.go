@@ -57,16 +57,10 @@ func fail(env *tool.Env, c *tool.Command, err error) int {
 		}
 		return 1
 	}
-	option, ok := errors.AsType[*jopt.Error](err)
-	switch {
-	case ok && !option.Late():
+	if option, ok := errors.AsType[*jopt.Error](err); ok && !option.Late() {
 		return c.Usage(env, option.Message)
-	case env.Kafka:
-		fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
-	default:
-		fmt.Fprintln(env.Stderr, throwable.From(err).Message)
 	}
-	return 1
+	return tool.Uncaught(env, c, err)
 }
 
 func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {

@@ -34,7 +34,7 @@ func Command() *tool.Command {
 			"NAME --files __consumer_offsets-0/00000000000000000000.log --offsets-decoder",
 		Options: options(),
 		Run:     run,
-		Fail:    fail,
+		Fail:    tool.Uncaught,
 	}
 }
 
@@ -170,13 +170,4 @@ func (d *dump) txnIndex(f file) error {
 			version, txn.ProducerID, txn.FirstOffset, txn.LastOffset, txn.LastStableOffset)
 	}
 	return nil
-}
-
-// fail ends the tool after an error. Kafka's tool expects none.
-func fail(env *tool.Env, c *tool.Command, err error) int {
-	if !env.Kafka {
-		return tool.Failed(env, c, err)
-	}
-	fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
-	return 1
 }

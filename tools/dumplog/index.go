@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
-	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
@@ -34,17 +32,22 @@ func openIndex(f file, base int64, width int) (*index, error) {
 	return &index{file: f, base: base, length: len(data), data: data[:len(data)/width*width], width: width}, err
 }
 
+// openIndexed opens the log that an index is about, and returns the base offset of both.
+func openIndexed(f file) (log *section, base int64, err error) {
+	if base, err = f.offset(); err != nil {
+		return nil, 0, err
+	}
+	log, err = openLog(f.beside(segment.LogExt))
+	return log, base, err
+}
+
 func (ix *index) entries() int { return len(ix.data) / ix.width }
 
 func (ix *index) entry(i int) []byte { return ix.data[i*ix.width : (i+1)*ix.width] }
 
 // offsetIndex prints an offset index and compares it with the log.
 func (d *dump) offsetIndex(f file) error {
-	base, err := f.offset()
-	if err != nil {
-		return err
-	}
-	log, err := openLog(f.beside(segment.LogExt))
+	log, base, err := openIndexed(f)
 	if err != nil {
 		return err
 	}
@@ -116,26 +119,6 @@ func (ix *index) checkOffsets() error {
 	return nil
 }
 
-// checkTimes is checkOffsets for a time index (TimeIndex.sanityCheck).
-func (ix *index) checkTimes() error {
-	if ix.entries() > 0 {
-		first, last := segment.ParseTimeEntry(ix.base, ix.entry(0)), segment.ParseTimeEntry(ix.base, ix.entry(ix.entries()-1))
-		const found = "Corrupt time index found, time index file (%s) has non-zero size but the last "
-		if last.Timestamp < first.Timestamp {
-			return throwable.Newf(corruptIndex, found+"timestamp is %d which is less than the first timestamp %d",
-				ix.file.absolute(), last.Timestamp, first.Timestamp)
-		}
-		if last.Offset < ix.base {
-			return throwable.Newf(corruptIndex, found+"offset is %d which is less than the first offset %d", ix.file.absolute(), last.Offset, ix.base)
-		}
-	}
-	if ix.length%ix.width != 0 {
-		return throwable.Newf(corruptIndex, "Time index file %s is corrupt, found %d bytes which is neither positive nor a multiple of %d",
-			ix.file.absolute(), ix.length, ix.width)
-	}
-	return nil
-}
-
 // warmBytes is the end of an index that Kafka's search looks at first.
 const warmBytes = 8192
 
@@ -172,82 +155,4 @@ func (ix *index) position(offset int64) int64 {
 	}
 	_, position := segment.ParseOffsetEntry(ix.base, ix.entry(lo))
 	return position
-}
-
-// timeIndex prints a time index and compares it with the log.
-func (d *dump) timeIndex(f file) error {
-	base, err := f.offset()
-	if err != nil {
-		return err
-	}
-	log, err := openLog(f.beside(segment.LogExt))
-	if err != nil {
-		return err
-	}
-	defer log.close()
-	offsets, err := openIndex(f.beside(segment.IndexExt), base, segment.OffsetEntrySize)
-	if err != nil {
-		return err
-	}
-	ix, err := openIndex(f, base, segment.TimeEntrySize)
-	if err != nil {
-		return err
-	}
-	if d.options.Has(indexSanity) {
-		return d.passed(f, ix.checkTimes())
-	}
-	before := record.NoTimestamp
-	for i := range ix.entries() {
-		entry := segment.ParseTimeEntry(base, ix.entry(i))
-		if entry.Offset == base && i > 0 {
-			break // the rest is unused
-		}
-		part, err := log.slice(offsets.position(entry.Offset), math.MaxInt32)
-		if err != nil {
-			return err
-		}
-		if err := d.compareTime(f, part, entry, before); err != nil {
-			return err
-		}
-		if !d.options.Has(verifyIndex) {
-			fmt.Fprintf(d.out, "timestamp: %d offset: %d\n", entry.Timestamp, entry.Offset)
-		}
-		before = entry.Timestamp
-	}
-	return nil
-}
-
-// compareTime notes what is wrong with an entry of a time index. part is the log from the batch it is about, or one
-// before, on.
-func (d *dump) compareTime(f file, part *section, entry segment.TimestampOffset, before int64) error {
-	all := newBatches(part)
-	b, err := all.next()
-	for err == nil && b.LastOffset() < entry.Offset {
-		b, err = all.next()
-	}
-	switch {
-	case err == io.EOF:
-		d.found.notFound.add(f, entry.Offset, -1)
-		return nil
-	case err != nil:
-		return err
-	case b.LastOffset() != entry.Offset:
-		d.found.notFound.add(f, entry.Offset, b.LastOffset())
-		return nil
-	}
-	largest := record.NoTimestamp
-	err = b.each(func(r *recordOf) error {
-		largest = max(largest, r.Timestamp)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if largest != entry.Timestamp {
-		d.found.timestamps.add(f, entry.Timestamp, largest)
-	}
-	if before >= entry.Timestamp {
-		d.found.outOfOrder.add(f, entry.Timestamp, before)
-	}
-	return nil
 }

@@ -37,7 +37,7 @@ func Command() *tool.Command {
 			"NAME --bootstrap-server localhost:9092 --delete --group billing",
 		Options: options(),
 		Run:     run,
-		Fail:    fail,
+		Fail:    tool.Uncaught, // of the command line; others are reported
 	}
 }
 
@@ -131,13 +131,4 @@ func (c *command) trace(err error) {
 	if c.env.Kafka {
 		fmt.Fprint(c.env.Stderr, throwable.Trace(err))
 	}
-}
-
-// fail ends the tool after an error of the command line that Kafka's does not expect.
-func fail(env *tool.Env, c *tool.Command, err error) int {
-	if !env.Kafka {
-		return tool.Failed(env, c, err)
-	}
-	fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
-	return 1
 }

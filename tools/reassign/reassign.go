@@ -108,14 +108,12 @@ type onStdout struct{ error }
 func (o onStdout) Unwrap() error { return o.error }
 
 // fail ends the tool as Kafka's does.
-func fail(env *tool.Env, _ *tool.Command, err error) int {
+func fail(env *tool.Env, c *tool.Command, err error) int {
 	exception := throwable.From(err)
 	_, acting := errors.AsType[onStdout](err)
 	switch {
-	case !env.Kafka:
-		fmt.Fprintln(env.Stderr, exception.Message)
-	case !acting:
-		fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
+	case !env.Kafka || !acting:
+		return tool.Uncaught(env, c, err)
 	case exception.Class == throwable.Terse:
 		fmt.Fprintln(env.Stdout, exception.Message)
 	default:

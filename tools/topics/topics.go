@@ -50,15 +50,11 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err := check(env, options); err != nil {
 		return err
 	}
-	bootstrap, err := options.Value(bootstrapServer)
+	texts, err := options.Texts(bootstrapServer, commandConfig)
 	if err != nil {
 		return err
 	}
-	config, err := options.Value(commandConfig)
-	if err != nil {
-		return err
-	}
-	admin, err := client.NewAdmin(env, bootstrap, config, "")
+	admin, err := client.NewAdmin(env, texts[bootstrapServer], texts[commandConfig], "")
 	if err != nil {
 		return err
 	}

@@ -138,6 +138,16 @@ func Failed(env *Env, c *Command, err error) int {
 	return 1
 }
 
+// Uncaught is Failed for a tool of Kafka's that does not catch the error: called by Kafka's name, it is printed as a JVM prints
+// what ends its main thread.
+func Uncaught(env *Env, c *Command, err error) int {
+	if !env.Kafka {
+		return Failed(env, c, err)
+	}
+	fmt.Fprint(env.Stderr, `Exception in thread "main" `, throwable.Trace(err))
+	return 1
+}
+
 // Usage answers a wrong command line, as Kafka does or with a pointer to the help, and returns the exit
 // status.
 func (c *Command) Usage(env *Env, message string) int {
