@@ -116,9 +116,6 @@ func New(id string, config *Config, now time.Time) *Group {
 // State returns the state.
 func (g *Group) State() State { return g.state }
 
-// Generation returns the generation.
-func (g *Group) Generation() int32 { return g.generation }
-
 // Take returns the effects of the events since the last call.
 func (g *Group) Take() Effects {
 	fx := g.fx

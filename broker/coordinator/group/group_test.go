@@ -147,7 +147,7 @@ func (e *env) event(t *testing.T, d *datadriven.TestData) {
 	case "unload":
 		g.Unload(e.now)
 	case "reload":
-		again, err := Decode("g", e.values["g"], &e.config, e.now)
+		again, err := decodeGroup("g", e.values["g"], &e.config, e.now)
 		if err != nil {
 			d.Fatalf(t, "%v", err)
 		}
@@ -216,20 +216,20 @@ func (e *env) effects() string {
 }
 
 func (e *env) record(b *strings.Builder, r Record) {
-	k, err := DecodeKey(r.Key)
+	k, err := decodeKey(r.Key)
 	switch {
 	case err != nil:
 		fmt.Fprintf(b, " %v", err)
-	case r.Value == nil && k.Offset:
-		fmt.Fprintf(b, " no offset of %s", k.Partition)
+	case r.Value == nil && k.offset:
+		fmt.Fprintf(b, " no offset of %s", k.partition)
 	case r.Value == nil:
 		b.WriteString(" no group")
-	case k.Offset:
-		o, _ := DecodeOffset(r.Value)
-		fmt.Fprintf(b, " %s=%d", k.Partition, o.Offset)
+	case k.offset:
+		o, _ := decodeOffset(r.Value)
+		fmt.Fprintf(b, " %s=%d", k.partition, o.Offset)
 	default:
 		e.values["g"] = r.Value
-		again, err := Decode(k.Group, r.Value, &e.config, e.now)
+		again, err := decodeGroup(k.group, r.Value, &e.config, e.now)
 		if err != nil {
 			fmt.Fprintf(b, " %v", err)
 			return

@@ -79,7 +79,7 @@ func (l *Loading) addMetadata(id string, value []byte, now time.Time) error {
 		delete(l.groups, id)
 		return nil
 	}
-	g, err := Decode(id, value, l.config, now)
+	g, err := decodeGroup(id, value, l.config, now)
 	if err == nil {
 		l.groups[id] = g
 	}

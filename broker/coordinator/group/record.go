@@ -28,22 +28,19 @@ const (
 // ErrUnknownRecord reports a key of a version that is not ours: the group protocol of KRaft, or a later one.
 var ErrUnknownRecord = errors.New("record of an unknown version")
 
-// OffsetKey returns the key of the record with the offset of p.
-func OffsetKey(group string, p topic.Partition) []byte { return appendOffsetKey(nil, group, p) }
+// offsetKey returns the key of the record with the offset of p.
+func offsetKey(group string, p topic.Partition) []byte { return appendOffsetKey(nil, group, p) }
 
 func appendOffsetKey(dst []byte, group string, p topic.Partition) []byte {
 	k := kmsg.OffsetCommitKey{Version: offsetKeyVersion, Group: group, Topic: p.Topic, Partition: p.Index}
 	return k.AppendTo(dst)
 }
 
-// MetadataKey returns the key of the record with the metadata of group.
-func MetadataKey(group string) []byte {
+// metadataKey returns the key of the record with the metadata of group.
+func metadataKey(group string) []byte {
 	k := kmsg.GroupMetadataKey{Version: metadataKeyVersion, Group: group}
 	return k.AppendTo(nil)
 }
-
-// OffsetValue returns the value of the record with o.
-func OffsetValue(o *Offset) []byte { return appendOffsetValue(nil, o) }
 
 func appendOffsetValue(dst []byte, o *Offset) []byte {
 	v := kmsg.NewOffsetCommitValue()
@@ -98,23 +95,7 @@ func (g *Group) value(assignments map[string][]byte) []byte {
 	return v.AppendTo(nil)
 }
 
-// Key is a decoded key of __consumer_offsets: of an offset if Offset is set, else of a group's metadata.
-type Key struct {
-	Group     string
-	Offset    bool
-	Partition topic.Partition
-}
-
-// DecodeKey decodes a key. ErrUnknownRecord: it is of a version that is skipped.
-func DecodeKey(b []byte) (Key, error) {
-	k, err := parseKey(b)
-	if err != nil {
-		return Key{}, err
-	}
-	return Key{string(k.group), k.offset, topic.Partition{Topic: string(k.topic), Index: k.partition}}, nil
-}
-
-// parsedKey is a Key whose names lie in the record.
+// parsedKey is a decoded key of __consumer_offsets: of an offset if offset is set, else of a group's metadata. Its names lie in the record.
 type parsedKey struct {
 	group, topic []byte
 	partition    int32
@@ -179,12 +160,6 @@ func cutString(b []byte) (s, rest []byte, ok bool) {
 	return b[:n], b[n:], true
 }
 
-// DecodeOffset decodes the value of an offset.
-func DecodeOffset(b []byte) (o Offset, err error) {
-	err = o.decode(b)
-	return o, err
-}
-
 // decode makes o of the value of an offset. Where o had the same metadata, as mostly when commits follow each other, it
 // keeps it. An error leaves o as it was.
 func (o *Offset) decode(b []byte) error {
@@ -244,9 +219,9 @@ func checkVersion(b []byte, newest int16) error {
 	return nil
 }
 
-// Decode makes a group of the value of its metadata: Stable, or Empty if it has no members. Each member
+// decodeGroup makes a group of the value of its metadata: Stable, or Empty if it has no members. Each member
 // knows the one protocol that the group had chosen.
-func Decode(id string, b []byte, config *Config, now time.Time) (*Group, error) {
+func decodeGroup(id string, b []byte, config *Config, now time.Time) (*Group, error) {
 	if err := checkVersion(b, metadataValueVersionMax); err != nil {
 		return nil, fmt.Errorf("metadata of group %s: %w", id, err)
 	}

@@ -32,9 +32,28 @@ const (
 	kafkaMetadata4      = "000409636f6e73756d6572000000030672616e6765036d3100000000000003e802036d310369310263092f312e322e332e340000ea600000271003010202030000"
 )
 
+func offsetValue(o *Offset) []byte { return appendOffsetValue(nil, o) }
+
+func decodeOffset(b []byte) (o Offset, err error) {
+	err = o.decode(b)
+	return o, err
+}
+
+// recordKey is a decoded key: of an offset, or of a group's metadata.
+type recordKey struct {
+	group     string
+	offset    bool
+	partition topic.Partition
+}
+
+func decodeKey(b []byte) (recordKey, error) {
+	k, err := parseKey(b)
+	return recordKey{string(k.group), k.offset, topic.Partition{Topic: string(k.topic), Index: k.partition}}, err
+}
+
 func TestRecordsAreKafkas(t *testing.T) {
 	config := &Config{MaxSize: 10}
-	g, err := Decode("g", unhex(t, kafkaMetadata), config, time.UnixMilli(5))
+	g, err := decodeGroup("g", unhex(t, kafkaMetadata), config, time.UnixMilli(5))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,17 +61,17 @@ func TestRecordsAreKafkas(t *testing.T) {
 		name, want string
 		got        []byte
 	}{
-		{"offset key", kafkaOffsetKey, OffsetKey("g", topic.Partition{Topic: "t", Index: 7})},
-		{"offset", kafkaOffset, OffsetValue(&Offset{100, 5, "md", 1000, -1})},
-		{"offset that expires", kafkaOffsetExpiring, OffsetValue(&Offset{100, 5, "md", 1000, 2000})},
-		{"group key", kafkaMetadataKey, MetadataKey("g")},
+		{"offset key", kafkaOffsetKey, offsetKey("g", topic.Partition{Topic: "t", Index: 7})},
+		{"offset", kafkaOffset, offsetValue(&Offset{100, 5, "md", 1000, -1})},
+		{"offset that expires", kafkaOffsetExpiring, offsetValue(&Offset{100, 5, "md", 1000, 2000})},
+		{"group key", kafkaMetadataKey, metadataKey("g")},
 		{"group", kafkaMetadata, g.value(nil)},
 	} {
 		if !bytes.Equal(tt.got, unhex(t, tt.want)) {
 			t.Errorf("%s: %x, want %s", tt.name, tt.got, tt.want)
 		}
 	}
-	if newest, err := Decode("g", unhex(t, kafkaMetadata4), config, time.UnixMilli(5)); err != nil || !bytes.Equal(newest.value(nil), g.value(nil)) {
+	if newest, err := decodeGroup("g", unhex(t, kafkaMetadata4), config, time.UnixMilli(5)); err != nil || !bytes.Equal(newest.value(nil), g.value(nil)) {
 		t.Errorf("version 4 of the group: %v", err)
 	}
 	if g.State() != Stable || g.leader != "m1" || g.generation != 3 || g.since != 1000 || g.members["m1"].rebalanceTimeout != time.Minute {
@@ -64,11 +83,11 @@ func TestRecordsAreKafkas(t *testing.T) {
 		"0000000000000000006400026d6400000000000003e8": {100, -1, "md", 1000, -1},
 		"0002000000000000006400026d6400000000000003e8": {100, -1, "md", 1000, -1},
 	} {
-		if got, err := DecodeOffset(unhex(t, value)); err != nil || got != want {
+		if got, err := decodeOffset(unhex(t, value)); err != nil || got != want {
 			t.Errorf("offset %s: %+v, %v, want %+v", value, got, err, want)
 		}
 	}
-	if k, err := DecodeKey(unhex(t, kafkaOffsetKey)); err != nil || k != (Key{"g", true, topic.Partition{Topic: "t", Index: 7}}) {
+	if k, err := decodeKey(unhex(t, kafkaOffsetKey)); err != nil || k != (recordKey{"g", true, topic.Partition{Topic: "t", Index: 7}}) {
 		t.Errorf("offset key: %+v, %v", k, err)
 	}
 }
@@ -80,7 +99,7 @@ func TestOldGroupMetadata(t *testing.T) {
 		1: "00010008636f6e73756d657200000003000572616e676500026d310000000100026d3100016300082f312e322e332e340000ea60000027100000000201020000000103",
 		2: "00020008636f6e73756d657200000003000572616e676500026d3100000000000003e80000000100026d3100016300082f312e322e332e340000ea60000027100000000201020000000103",
 	} {
-		g, err := Decode("g", unhex(t, value), &Config{}, time.UnixMilli(5))
+		g, err := decodeGroup("g", unhex(t, value), &Config{}, time.UnixMilli(5))
 		if err != nil {
 			t.Errorf("version %d: %v", version, err)
 			continue
@@ -98,14 +117,14 @@ func TestOldGroupMetadata(t *testing.T) {
 
 func TestUnknownRecords(t *testing.T) {
 	for _, key := range []string{"0003", "000c000167", "ffff"} {
-		if _, err := DecodeKey(unhex(t, key)); !errors.Is(err, ErrUnknownRecord) {
+		if _, err := decodeKey(unhex(t, key)); !errors.Is(err, ErrUnknownRecord) {
 			t.Errorf("key %s: %v", key, err)
 		}
 	}
-	if _, err := DecodeOffset(unhex(t, "0005")); !errors.Is(err, ErrUnknownRecord) {
+	if _, err := decodeOffset(unhex(t, "0005")); !errors.Is(err, ErrUnknownRecord) {
 		t.Errorf("offset of version 5: %v", err)
 	}
-	if _, err := Decode("g", unhex(t, "0005"), &Config{}, time.Time{}); !errors.Is(err, ErrUnknownRecord) {
+	if _, err := decodeGroup("g", unhex(t, "0005"), &Config{}, time.Time{}); !errors.Is(err, ErrUnknownRecord) {
 		t.Errorf("group of version 5: %v", err)
 	}
 }
@@ -114,14 +133,14 @@ func TestUnknownRecords(t *testing.T) {
 func TestLoading(t *testing.T) {
 	l := NewLoading(&Config{})
 	now := time.UnixMilli(5000)
-	key := func(index int32) []byte { return OffsetKey("g", topic.Partition{Topic: "t", Index: index}) }
+	key := func(index int32) []byte { return offsetKey("g", topic.Partition{Topic: "t", Index: index}) }
 	add := func(key, value []byte, batch, producer int64) {
 		t.Helper()
 		if err := l.Add(key, value, Place{Batch: batch, ProducerID: producer, Transactional: producer >= 0}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	value := func(offset int64) []byte { return OffsetValue(&Offset{offset, -1, "", 1000, -1}) }
+	value := func(offset int64) []byte { return offsetValue(&Offset{offset, -1, "", 1000, -1}) }
 	add(key(0), value(1), 0, -1)
 	add(key(0), value(2), 1, 7) // older than what follows
 	add(key(1), value(3), 2, 7)
@@ -132,11 +151,11 @@ func TestLoading(t *testing.T) {
 	add(key(2), value(6), 7, -1)
 	add(key(2), nil, 8, -1)
 	add(key(3), value(7), 9, 9) // not ended
-	add(OffsetKey("gone", topic.Partition{Topic: "t"}), value(1), 10, -1)
-	add(OffsetKey("gone", topic.Partition{Topic: "t"}), nil, 11, -1)
-	add(MetadataKey("g"), unhex(t, kafkaMetadata), 12, -1)
-	add(MetadataKey("dead"), unhex(t, kafkaMetadata), 13, -1)
-	add(MetadataKey("dead"), nil, 14, -1)
+	add(offsetKey("gone", topic.Partition{Topic: "t"}), value(1), 10, -1)
+	add(offsetKey("gone", topic.Partition{Topic: "t"}), nil, 11, -1)
+	add(metadataKey("g"), unhex(t, kafkaMetadata), 12, -1)
+	add(metadataKey("dead"), unhex(t, kafkaMetadata), 13, -1)
+	add(metadataKey("dead"), nil, 14, -1)
 	if err := l.Add([]byte{0, 9}, nil, Place{}, now); !errors.Is(err, ErrUnknownRecord) {
 		t.Errorf("unknown key: %v", err)
 	}
@@ -157,8 +176,6 @@ func TestLoading(t *testing.T) {
 	}
 }
 
-// FuzzRecords decodes what may come from any broker: it may be refused, and nothing else may happen. What was
-// understood is written again and understood again.
 // TestOffsetsAreParsedInPlace compares what is read where it lies with what kmsg decodes.
 func TestOffsetsAreParsedInPlace(t *testing.T) {
 	for version := int16(0); version <= offsetValueVersionMax; version++ {
@@ -173,28 +190,30 @@ func TestOffsetsAreParsedInPlace(t *testing.T) {
 				want.ExpireTimestamp = 1 << 42
 			}
 			value := v.AppendTo(nil)
-			if got, err := DecodeOffset(value); err != nil || got != want {
+			if got, err := decodeOffset(value); err != nil || got != want {
 				t.Errorf("version %d: %+v, %v, want %+v", version, got, err, want)
 			}
 			for end := range value {
-				if got, err := DecodeOffset(value[:end]); err == nil {
+				if got, err := decodeOffset(value[:end]); err == nil {
 					t.Errorf("version %d: %+v of %d bytes of %d", version, got, end, len(value))
 				}
 			}
 		}
 	}
-	for _, key := range [][]byte{OffsetKey("group", topic.Partition{Topic: "topic", Index: 9}), MetadataKey("group")} {
-		if k, err := DecodeKey(key); err != nil || k.Group != "group" || k.Offset && k.Partition != (topic.Partition{Topic: "topic", Index: 9}) {
+	for _, key := range [][]byte{offsetKey("group", topic.Partition{Topic: "topic", Index: 9}), metadataKey("group")} {
+		if k, err := decodeKey(key); err != nil || k.group != "group" || k.offset && k.partition != (topic.Partition{Topic: "topic", Index: 9}) {
 			t.Errorf("%x: %+v, %v", key, k, err)
 		}
 		for end := range key {
-			if k, err := DecodeKey(key[:end]); err == nil {
+			if k, err := decodeKey(key[:end]); err == nil {
 				t.Errorf("%+v of %d bytes of %x", k, end, key)
 			}
 		}
 	}
 }
 
+// FuzzRecords decodes what may come from any broker: it may be refused, and nothing else may happen. What was
+// understood is written again and understood again.
 func FuzzRecords(f *testing.F) {
 	for _, value := range []string{kafkaOffset, kafkaOffsetExpiring, kafkaMetadata, kafkaMetadata4} {
 		f.Add(unhex(f, kafkaOffsetKey), unhex(f, value))
@@ -210,7 +229,7 @@ func FuzzRecords(f *testing.F) {
 			if len(g.members) == 0 {
 				continue
 			}
-			again, err := Decode(id, g.value(nil), config, time.UnixMilli(1))
+			again, err := decodeGroup(id, g.value(nil), config, time.UnixMilli(1))
 			if err != nil || !bytes.Equal(again.value(nil), g.value(nil)) {
 				t.Errorf("group %+v is not the same when it is read again: %v", g, err)
 			}

@@ -98,13 +98,13 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 	for _, p := range partitions {
 		if _, ok := g.offsets[p]; ok {
 			delete(g.offsets, p)
-			records = append(records, Record{Key: OffsetKey(g.ID, p)})
+			records = append(records, Record{Key: offsetKey(g.ID, p)})
 		}
 	}
 	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txns.pending) == 0 && len(g.pending) == 0 {
 		g.note("group %s transitions to Dead in generation %d", g.ID, g.generation)
 		if g.die(now); g.generation > 0 {
-			records = append(records, Record{Key: MetadataKey(g.ID)})
+			records = append(records, Record{Key: metadataKey(g.ID)})
 		}
 	}
 	if len(records) > 0 {

@@ -64,7 +64,7 @@ func (g *Group) synced(m *member) Synced {
 func (g *Group) store(t ticket, assignments map[string][]byte) {
 	g.fx.Appends = append(g.fx.Appends, Append{
 		Ticket:  g.issue(t),
-		Records: []Record{{Key: MetadataKey(g.ID), Value: g.value(assignments)}},
+		Records: []Record{{Key: metadataKey(g.ID), Value: g.value(assignments)}},
 	})
 }
 
@@ -78,9 +78,9 @@ func (g *Group) Appended(number int, base int64, code int16, now time.Time) {
 		g.committed(t.commit, base, code)
 	case g.state == Dead:
 	case t.replaced != nil:
-		g.replacementStored(t.replaced, StoreCode(code), now)
+		g.replacementStored(t.replaced, storeCode(code), now)
 	case t.assignments != nil:
-		g.assigned(&t, StoreCode(code), now)
+		g.assigned(&t, storeCode(code), now)
 	case code != 0:
 		// The generation before is what a later coordinator finds. It has no members that live.
 		g.note("group %s: empty group could not be stored", g.ID)
@@ -160,9 +160,9 @@ func (g *Group) Leave(who []Identity, now time.Time) []int16 {
 	return codes
 }
 
-// StoreCode turns the error of an append of a group's metadata into what members are told
+// storeCode turns the error of an append of a group's metadata into what members are told
 // (GroupMetadataManager.storeGroup).
-func StoreCode(code int16) int16 {
+func storeCode(code int16) int16 {
 	switch code {
 	case kerr.UnknownTopicOrPartition.Code, kerr.NotEnoughReplicas.Code, kerr.NotEnoughReplicasAfterAppend.Code:
 		return kerr.CoordinatorNotAvailable.Code
