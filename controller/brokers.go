@@ -189,10 +189,7 @@ func (c *core) brokerModification(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	known := c.brokers[id]
-	if known == nil {
-		known = c.dead[id]
-	}
+	known := c.registration(id)
 	if known == nil || nodes[0].err != nil {
 		return nil
 	}

@@ -35,10 +35,7 @@ func (c *Controller) AllocateProducerIDs(req *kmsg.AllocateProducerIDsRequest, a
 
 func (c *core) allocateProducerIDs(ctx context.Context, req *kmsg.AllocateProducerIDsRequest) (*kmsg.AllocateProducerIDsResponse, error) {
 	resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
-	b := c.brokers[req.BrokerID]
-	if b == nil {
-		b = c.dead[req.BrokerID] // since it asks, it is not
-	}
+	b := c.registration(req.BrokerID) // one that asks is not dead
 	switch {
 	case b == nil:
 		c.log.WithField("broker", req.BrokerID).Warn("Ignoring AllocateProducerIds due to unknown broker")

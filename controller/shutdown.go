@@ -59,10 +59,7 @@ func (c *Controller) ControlledShutdown(ctx context.Context, broker int32, epoch
 }
 
 func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64) ([]topic.Partition, error) {
-	registered, isDead := c.brokers[broker], false
-	if registered == nil {
-		registered, isDead = c.dead[broker], true
-	}
+	registered := c.registration(broker)
 	switch {
 	case registered == nil:
 		return nil, ErrUnknownBroker
@@ -71,7 +68,7 @@ func (c *core) controlledShutdown(ctx context.Context, broker int32, epoch int64
 	}
 	c.log.WithField("broker", broker).Info("Shutting down broker")
 	c.shuttingDown[broker] = true
-	if isDead {
+	if c.dead[broker] != nil {
 		return nil, nil // it leads nothing any more
 	}
 	var led []*partition

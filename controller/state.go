@@ -208,6 +208,14 @@ func (s *state) replicasOn(brokers []int32) []replica {
 // brokerIDs returns the registered brokers, ascending.
 func (s *state) brokerIDs() []int32 { return slices.Sorted(maps.Keys(s.brokers)) }
 
+// registration returns a broker's registration, whether it counts as dead or not; nil: there is none.
+func (s *state) registration(broker int32) *zkutil.Broker {
+	if b := s.brokers[broker]; b != nil {
+		return b
+	}
+	return s.dead[broker]
+}
+
 // online reports whether broker can lead or follow p: it is registered, and its log directory with p
 // is not known to have failed.
 func (s *state) online(broker int32, p *partition) bool {
