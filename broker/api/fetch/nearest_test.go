@@ -75,8 +75,7 @@ func TestNearestReplica(t *testing.T) {
 	})
 	t.Run("out of the ISR", func(t *testing.T) {
 		b.Lead(t, id, replica.PartitionState{
-			Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-			Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 3}, Replicas: []int32{1, 2, 3},
+			Partition: topic.Partition{Topic: "orders"}, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 3}, Replicas: []int32{1, 2, 3},
 		})
 		req := fetchRequest(12, "orders", id, 0, 0)
 		req.Rack = "rack-2"
@@ -123,8 +122,7 @@ func TestFollowerServesConsumers(t *testing.T) {
 	id := b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	stored := write(t, b, "orders", 0, 4, 1)
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 2, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 2, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
 	})
 	log := b.Storage.Log(topic.Partition{Topic: "orders"})
 	log.SetHighWatermark(3)

@@ -18,8 +18,7 @@ func followed(t *testing.T, b *fixture.Broker) topic.ID {
 	var states []replica.PartitionState
 	for i := range int32(2) {
 		states = append(states, replica.PartitionState{
-			Partition: topic.Partition{Topic: "orders", Index: i}, TopicID: id, ControllerEpoch: 1,
-			Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2, 3},
+			Partition: topic.Partition{Topic: "orders", Index: i}, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2, 3},
 		})
 	}
 	b.Lead(t, id, states...)

@@ -116,8 +116,7 @@ func TestLatestOffsetOfANewLeader(t *testing.T) {
 	write(t, b, "orders", 10, record.BuilderOptions{})
 	b.Follow(t, topic.Partition{Topic: "orders"}, 4, 0)
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
 	})
 	h := handlers(b)
 	for version, want := range map[int16]int16{4: 5, 5: 78, 9: 78} {
@@ -137,8 +136,7 @@ func TestOffsetForLeaderEpoch(t *testing.T) {
 	id := b.Topic(t, "orders", 1, []int32{1}, nil)
 	write(t, b, "orders", 4, record.BuilderOptions{})
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 1, LeaderEpoch: 3, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 1, LeaderEpoch: 3, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
 	})
 	write(t, b, "orders", 2, record.BuilderOptions{})
 	h := handlers(b)
@@ -175,8 +173,7 @@ func TestOffsetForLeaderEpoch(t *testing.T) {
 		}
 	}
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 2, LeaderEpoch: 4, PartitionEpoch: 2, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 2, LeaderEpoch: 4, PartitionEpoch: 2, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
 	})
 	for _, from := range []int32{-1, -2, 2} {
 		if got := ask(-1, 3, from, "orders"); got.ErrorCode != 6 {

@@ -177,8 +177,7 @@ func TestAcksAllNeedsMinISR(t *testing.T) {
 	b := fixture.New(t)
 	id := b.Topic(t, "orders", 1, []int32{1, 2}, func(c *storage.LogConfig) { c.MinInSyncReplicas = 2 })
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
 	})
 	batch := fixture.Batch(t, 1, 1, record.BuilderOptions{})
 	if got := produce(t, handler(b), produceRequest(9, -1, "orders", 0, batch)); got.ErrorCode != 19 {
@@ -197,8 +196,7 @@ func TestLeadershipLostWhileWaiting(t *testing.T) {
 	id := b.Topic(t, "orders", 1, []int32{1, 2}, nil)
 	waiting := fixture.Send(handler(b), produceRequest(10, -1, "orders", 0, fixture.Batch(t, 1, 1, record.BuilderOptions{})), "c")
 	b.Lead(t, id, replica.PartitionState{
-		Partition: topic.Partition{Topic: "orders"}, TopicID: id, ControllerEpoch: 1,
-		Leader: 2, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
+		Partition: topic.Partition{Topic: "orders"}, Leader: 2, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1, 2}, Replicas: []int32{1, 2},
 	})
 	resp := kmsg.NewPtrProduceResponse()
 	waiting.Wait(t, 10, resp)

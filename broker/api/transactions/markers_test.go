@@ -200,18 +200,16 @@ func TestMarkersWaitForReplicas(t *testing.T) {
 // TestMarkersNeedMinISR: a marker that may be lost ends nothing.
 func TestMarkersNeedMinISR(t *testing.T) {
 	b := fixture.New(t)
-	b.Topic(t, "orders", 1, []int32{1, 2}, func(c *storage.LogConfig) { c.MinInSyncReplicas = 2 })
+	id := b.Topic(t, "orders", 1, []int32{1, 2}, func(c *storage.LogConfig) { c.MinInSyncReplicas = 2 })
 	p := topic.Partition{Topic: "orders"}
 	begin(t, b, p, 7, 0, 0)
-	local, _ := b.Replicas.Partition(p)
-	b.Lead(t, local.Log().TopicID(), replica.PartitionState{
-		Partition: p, TopicID: local.Log().TopicID(), ControllerEpoch: 1,
-		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
+	b.Lead(t, id, replica.PartitionState{
+		Partition: p, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}, Replicas: []int32{1, 2},
 	})
 	if got, want := write(t, markersOf(b, &groups{}), markersRequest(1, marker(7, 0, 0, true, p))), []string{"7 orders-0 19"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if end := local.Log().EndOffset(); end != 2 {
+	if end := b.Storage.Log(p).EndOffset(); end != 2 {
 		t.Errorf("the log ends at %d: the marker was written", end)
 	}
 }
