@@ -76,6 +76,7 @@ type loader struct {
 	segments      []*segment.Segment
 	deleted       []fileName // files whose removal was pending
 	epochsLost    bool       // the epoch checkpoint could not be read
+	txnsLost      []int64    // bases of segments whose transaction index alone was given up, see noteLostTxns
 	doubtful      []int64    // offsets of producer snapshots that a crash may have made wrong
 }
 
@@ -147,6 +148,7 @@ func (ld *loader) readDir() error {
 			return err
 		}
 	}
+	ld.noteLostTxns(logs, txns)
 	for _, n := range names {
 		if n.suffix == "" && n.ext != segment.SnapshotExt && !logs[n.base] {
 			ld.logger().WithField("file", n.full).Warn("Removing an index without its log")
@@ -161,6 +163,17 @@ func (ld *loader) readDir() error {
 		return nil
 	}
 	return ld.removeLeftovers()
+}
+
+// noteLostTxns looks for segments whose transaction index ends in .deleted although the log does not: a power loss
+// has brought the log back, and not the index, which need not exist, so that nobody would miss it. Consumers would
+// take what was aborted for committed.
+func (ld *loader) noteLostTxns(logs, txns map[int64]bool) {
+	for _, n := range ld.deleted {
+		if n.ext == segment.TxnExt && logs[n.base] && !txns[n.base] {
+			ld.txnsLost = append(ld.txnsLost, n.base)
+		}
+	}
 }
 
 // readSmallFiles reads the topic id and the leader epochs. A file that cannot be read is nothing lost

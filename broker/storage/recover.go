@@ -35,14 +35,8 @@ func (ld *loader) recover() error {
 		}
 		ld.setDoubtfulSnapshotsAside(first)
 	}
-	for i, s := range ld.segments[:min(first, len(ld.segments))] {
-		if s.Damage() == nil {
-			continue
-		}
-		ld.logger().WithError(s.Damage()).Warn("Recovering a segment")
-		if _, _, err := ld.recoverSegment(i); err != nil {
-			return err
-		}
+	if err := ld.recoverIncomplete(first); err != nil {
+		return err
 	}
 	if ld.clean {
 		return ld.recoverEnd()
@@ -61,6 +55,30 @@ func (ld *loader) recover() error {
 			continue
 		}
 		return ld.removeFrom(i + 1)
+	}
+	return nil
+}
+
+var errTxnsLost = errors.New("its transaction index was being deleted")
+
+// recoverIncomplete recovers those of the first n segments that lack an index or have an impossible one. What it makes
+// of them is durable, since nobody will look there again.
+func (ld *loader) recoverIncomplete(n int) error {
+	for i, s := range ld.segments[:n] {
+		why := s.Damage()
+		if why == nil && slices.Contains(ld.txnsLost, s.Base()) {
+			why = errTxnsLost
+		}
+		if why == nil {
+			continue
+		}
+		ld.logger().WithError(why).WithField("segment", s.Base()).Warn("Recovering a segment")
+		if _, _, err := ld.recoverSegment(i); err != nil {
+			return err
+		}
+		if err := errors.Join(s.Flush(), ld.files.Sync()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

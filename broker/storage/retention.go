@@ -134,8 +134,9 @@ func (l *Log) leadingLocked(old func(s *segment.Segment, next int64, last bool) 
 }
 
 // deleteLeadingLocked removes the first n segments, beginning a new one if that is all. Their files
-// are renamed now and removed after file.delete.delay.ms, since readers may still be at them. It
-// requires mu.
+// are renamed now and removed after file.delete.delay.ms, since readers may still be at them. The name of the
+// segment that is the first then is durable before: were it lost in a crash with those of the old ones, the log would
+// begin behind records that nobody has deleted. It requires mu.
 func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	if n == len(*l.segments.Load()) {
 		if err := l.rollLocked(l.end.Load()); err != nil {
@@ -145,6 +146,12 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	segments := *l.segments.Load()
 	old, kept := segments[:n], slices.Clone(segments[n:])
 	base := kept[0].Base()
+	if base >= l.recoveryPoint.Load() { // nothing of it was ever synced
+		l.mu.unnamed = true
+	}
+	if err := l.nameFirstLocked(); err != nil {
+		return err
+	}
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
 	if err := l.discardLocked(c, old); err != nil {

@@ -149,7 +149,7 @@ func (l *Log) truncateEpochsLocked(offset int64) {
 	}
 }
 
-// truncateFullyLocked replaces all segments by an empty one at offset. The removal is durable before
+// truncateFullyLocked replaces all segments by an empty one at offset, durably. The removal is durable before
 // the new segment is: a crash must not leave old segments with a gap before the new one. It requires
 // mu.
 func (l *Log) truncateFullyLocked(offset int64) error {
@@ -170,6 +170,9 @@ func (l *Log) truncateFullyLocked(offset int64) error {
 	}
 	l.segments.Store(&[]*segment.Segment{s})
 	l.mu.unnamed = true
+	if err := l.nameFirstLocked(); err != nil {
+		return err
+	}
 	l.drawJitterLocked()
 	if err := l.epochs.Clear(); err != nil {
 		return l.failed("clear the leader epochs", err)
