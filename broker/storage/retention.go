@@ -102,13 +102,17 @@ func (l *Log) overSizeLocked(c *LogConfig, _ int64) (int, error) {
 	})
 }
 
-// overAgeLocked counts the leading segments whose newest record is older than retention.ms.
+// overAgeLocked counts the leading segments whose newest record is older than retention.ms. What the time index says of
+// that is proven first where it matters: a segment would be deleted, or be kept since a record seems to be from the future.
 func (l *Log) overAgeLocked(c *LogConfig, now int64) (int, error) {
 	if c.RetentionMs < 0 {
 		return 0, nil
 	}
 	return l.leadingLocked(func(s *segment.Segment, _ int64, _ bool) (bool, error) {
 		largest, err := s.LargestTimestamp()
+		if err == nil && (now-largest > c.RetentionMs || largest > now) {
+			largest, err = s.ProvenTimestamp()
+		}
 		return now-largest > c.RetentionMs, err
 	})
 }

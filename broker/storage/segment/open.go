@@ -56,7 +56,7 @@ func Create(opts Options) (*Segment, error) {
 	if err := s.createFiles(opts.Preallocate); err != nil {
 		return nil, s.wrap("create", err)
 	}
-	s.loaded, s.maxKnown, s.firstKnown, s.dirty = true, true, true, true
+	s.loaded, s.maxKnown, s.maxProven, s.firstKnown, s.dirty = true, true, true, true, true
 	s.offsets.lastKnown, s.times.lastKnown = true, true
 	return s, nil
 }

@@ -81,7 +81,7 @@ func (s *Segment) resetIndexes() error {
 	sized := s.damage == nil // Open has found both index files, and their sizes
 	s.gen++
 	s.size, s.next, s.loaded = 0, s.base, true
-	s.maxTime, s.maxKnown = TimestampOffset{Timestamp: -1, Offset: s.base}, true
+	s.maxTime, s.maxKnown, s.maxProven = TimestampOffset{Timestamp: -1, Offset: s.base}, true, true
 	s.first, s.firstKnown = -1, true
 	s.unindexed, s.damage, s.dirty, s.prealloc, s.reserved = 0, nil, true, false, 0
 	s.recent.reset()

@@ -76,6 +76,7 @@ type Segment struct {
 	dirty        bool // appended since the last Flush
 	maxTime      TimestampOffset
 	maxKnown     bool
+	maxProven    bool  // maxTime is what the batches say, not only the index
 	first        int64 // largest timestamp of the first append
 	// firstKnown is false until the first batch of an opened segment was read.
 	firstKnown bool

@@ -50,7 +50,7 @@ func (s *Segment) cut(offset, pos, nowMs int64) error {
 	}
 	s.size, s.next, s.prealloc, s.reserved, s.dirty = pos, max(offset, s.base), false, 0, true
 	s.unindexed = 0
-	s.maxTime, s.maxKnown = s.lastTimeLocked(), true // at least; reloadMaxTime looks further
+	s.maxTime, s.maxKnown, s.maxProven = s.lastTimeLocked(), true, false // at least; reloadMaxTime looks further
 	if pos == 0 {
 		s.created, s.first, s.firstKnown = nowMs, -1, true
 	}
