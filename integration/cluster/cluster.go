@@ -74,6 +74,7 @@ var chroots atomic.Int64
 type Cluster struct {
 	t         testing.TB
 	zooKeeper string // host:port of its servers
+	servers   []*ZooKeeper
 	chroot    string
 	dir       string
 	registry  *Registry
@@ -82,7 +83,6 @@ type Cluster struct {
 
 	network  *netns.Network // nil on loopback, as the observer is
 	observer *netns.Node
-	ensemble *Ensemble // nil unless the cluster has one of its own
 }
 
 // Start runs n brokers, with ids from 1 on, until t ends.
@@ -94,13 +94,13 @@ func Start(t testing.TB, n int, props Props) *Cluster {
 // StartOn is Start on a ZooKeeper that the test has started, in order to end or pause it.
 func StartOn(t testing.TB, z *ZooKeeper, n int, props Props) *Cluster {
 	t.Helper()
-	c := newCluster(t, z.Addr(), props)
+	c := newCluster(t, z.Addr(), []*ZooKeeper{z}, props)
 	c.start(n)
 	return c
 }
 
-func newCluster(t testing.TB, zooKeeper string, props Props) *Cluster {
-	return &Cluster{t: t, zooKeeper: zooKeeper, dir: t.TempDir(), props: props,
+func newCluster(t testing.TB, zooKeeper string, servers []*ZooKeeper, props Props) *Cluster {
+	return &Cluster{t: t, zooKeeper: zooKeeper, servers: servers, dir: t.TempDir(), props: props,
 		chroot: fmt.Sprintf("/cluster-%d-%d", os.Getpid(), chroots.Add(1))}
 }
 

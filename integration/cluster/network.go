@@ -57,8 +57,8 @@ func startEnsemble(t testing.TB, n, servers int, network *netns.Network, props P
 			}
 		}
 	})
-	c := newCluster(t, ensemble.Addr(), props)
-	c.network, c.observer, c.ensemble = network, observer, ensemble
+	c := newCluster(t, ensemble.Addr(), ensemble.Servers(), props)
+	c.network, c.observer = network, observer
 	c.start(n)
 	return c
 }
@@ -66,8 +66,9 @@ func startEnsemble(t testing.TB, n, servers int, network *netns.Network, props P
 // Network returns the network of a cluster that StartNetwork has made.
 func (c *Cluster) Network() *netns.Network { return c.network }
 
-// ZooKeepers returns the servers of a cluster that StartEnsemble or StartNetwork has made.
-func (c *Cluster) ZooKeepers() []*ZooKeeper { return c.ensemble.Servers() }
+// ZooKeepers returns the servers of the cluster's ZooKeeper, which other tests may use too unless StartEnsemble or StartNetwork
+// has made them.
+func (c *Cluster) ZooKeepers() []*ZooKeeper { return c.servers }
 
 // Cut loses what two nodes send each other.
 func (c *Cluster) Cut(a, b *netns.Node) {

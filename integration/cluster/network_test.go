@@ -45,6 +45,11 @@ func TestNetwork(t *testing.T) {
 	}
 	c.Await("another registration", func() bool { e := c.Epoch(follower); return e != 0 && e != epoch })
 
+	// One that is killed is gone at once if that is asked for.
+	c.Kill(follower)
+	c.EndSession(follower)
+	c.Restart(follower)
+
 	// ZooKeeper goes on without one server.
 	for _, z := range c.ZooKeepers() {
 		z.Kill()

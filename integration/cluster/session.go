@@ -35,6 +35,16 @@ func (r *Registry) ExpireSession(id int32, servers ...*ZooKeeper) error {
 	return fmt.Errorf("session of broker %d: %w", id, err)
 }
 
+// EndSession ends the ZooKeeper session of a broker that was killed or paused, for which ZooKeeper, and whoever goes by it alone,
+// would wait until it has timed out.
+func (c *Cluster) EndSession(id int32) {
+	c.t.Helper()
+	if err := c.registry.ExpireSession(id, c.servers...); err != nil && !errors.Is(err, errNoNode) {
+		c.t.Fatal(err)
+	}
+	c.Await(fmt.Sprintf("end of the session of broker %d", id), func() bool { return c.Epoch(id) == 0 })
+}
+
 func closeThrough(server *ZooKeeper, session int64) error {
 	conn, err := dialTo(server.node, server.Addr(), time.Second)
 	if err != nil {

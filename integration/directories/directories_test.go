@@ -57,7 +57,7 @@ func passOn(t *testing.T, c *cluster.Cluster, kafka bool, changes ...change) {
 		next := changes[round]
 		if next.kill {
 			c.Kill(1)
-			c.Await("the end of its session", func() bool { return c.Epoch(1) == 0 }) // before which Kafka does not start
+			c.EndSession(1) // before which Kafka does not start
 		} else {
 			c.Stop(1)
 			checkFiles(t, c.Broker(1).DataDir())

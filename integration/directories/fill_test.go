@@ -2,10 +2,12 @@ package directories
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -51,23 +53,48 @@ func fill(t *testing.T, c *cluster.Cluster, round int) {
 	t.Helper()
 	for i, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(),
 		kgo.ZstdCompression()} {
-		produce(t, c, codec, codecRecords(round, i)...)
-		produce(t, c, codec, &kgo.Record{Topic: "stamped", Value: fmt.Appendf(nil, "round %d, codec %d", round, i)},
+		client := newClient(c, codec)
+		produce(t, client, codecRecords(round, i)...)
+		produce(t, client, &kgo.Record{Topic: "stamped", Value: fmt.Appendf(nil, "round %d, codec %d", round, i)},
 			&kgo.Record{Topic: "large", Value: bytes.Repeat([]byte{byte('a' + i)}, 900_000)})
+		client.Close()
 	}
-	produce(t, c, kgo.NoCompression(), &kgo.Record{Topic: "with.dots_1", Key: []byte("só"), Value: []byte{0xff, 0, 0xe2, 0x82}})
+	client := newClient(c, kgo.NoCompression())
+	defer client.Close()
+	produce(t, client, &kgo.Record{Topic: "with.dots_1", Key: []byte("só"), Value: []byte{0xff, 0, 0xe2, 0x82}})
 	fillCompacted(t, c, round)
-	fillCut(t, c)
+	fillCut(t, c, client)
 }
 
-func produce(t *testing.T, c *cluster.Cluster, codec kgo.CompressionCodec, records ...*kgo.Record) {
+// newClient returns a client that compresses what it produces.
+func newClient(c *cluster.Cluster, codec kgo.CompressionCodec) *kgo.Client {
+	return c.Client(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(1_900_000), kgo.DisableIdempotentWrite(),
+		kgo.RequiredAcks(kgo.LeaderAck()), kgo.ManualFlushing())
+}
+
+// lastStamp is the largest timestamp of a record.
+var lastStamp time.Time
+
+// produce writes records, those of one topic in a batch. Each batch is later than what was written before, by the clock of the
+// file system too: where all that a segment had is deleted or compacted away, Kafka finds nothing for a timestamp that is not.
+func produce(t *testing.T, client *kgo.Client, records ...*kgo.Record) {
 	t.Helper()
-	client := c.Client(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(1_900_000), kgo.DisableIdempotentWrite(),
-		kgo.RequiredAcks(kgo.LeaderAck()))
-	defer client.Close()
-	if err := client.ProduceSync(deadline(t), records...).FirstErr(); err != nil {
+	lastStamp = latest(time.Now(), lastStamp).Add(2 * time.Millisecond)
+	var produced kgo.FirstErrPromise
+	for _, r := range records {
+		r.Timestamp = lastStamp
+		client.Produce(deadline(t), r, produced.Promise())
+	}
+	if err := errors.Join(client.Flush(deadline(t)), produced.Err()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // codecRecords are records with and without keys, values and headers.
@@ -90,6 +117,12 @@ func codecRecords(round, codec int) (records []*kgo.Record) {
 // fillCompacted writes keys again and again, some deleted in the end, and waits until all but the last segment is clean.
 func fillCompacted(t *testing.T, c *cluster.Cluster, round int) {
 	t.Helper()
+	var clients []*kgo.Client
+	for _, codec := range []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.ZstdCompression()} {
+		client := newClient(c, codec)
+		defer client.Close()
+		clients = append(clients, client)
+	}
 	for batch := range 40 {
 		var records []*kgo.Record
 		for i := range 25 {
@@ -99,7 +132,7 @@ func fillCompacted(t *testing.T, c *cluster.Cluster, round int) {
 			}
 			records = append(records, r)
 		}
-		produce(t, c, []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.ZstdCompression()}[batch%3], records...)
+		produce(t, clients[batch%3], records...)
 	}
 	awaitClean(t, c, topic.Partition{Topic: "compacted"})
 }
@@ -130,12 +163,12 @@ func activeSegment(t *testing.T, dir string) (last int64) {
 }
 
 // fillCut writes to a topic, deletes half of it, and waits until a broker that is killed will know.
-func fillCut(t *testing.T, c *cluster.Cluster) {
+func fillCut(t *testing.T, c *cluster.Cluster, client *kgo.Client) {
 	t.Helper()
 	for range 50 {
-		produce(t, c, kgo.NoCompression(), &kgo.Record{Topic: "cut", Value: bytes.Repeat([]byte("c"), 100)})
+		produce(t, client, &kgo.Record{Topic: "cut", Value: bytes.Repeat([]byte("c"), 100)})
 	}
-	admin := kadm.NewClient(c.Client())
+	admin := kadm.NewClient(client)
 	ends, err := admin.ListEndOffsets(deadline(t), "cut")
 	if err != nil {
 		t.Fatal(err)

@@ -134,9 +134,11 @@ func (p *producer) end(t *testing.T, c *cluster.Cluster, commit bool) {
 func follow(t *testing.T, c *cluster.Cluster, round, n int) {
 	t.Helper()
 	var want, got []string
+	producer := newClient(c, kgo.NoCompression())
+	defer producer.Close()
 	for i := range n {
 		want = append(want, fmt.Sprintf("round %d, record %d", round, i))
-		produce(t, c, kgo.NoCompression(), &kgo.Record{Topic: "stream", Value: []byte(want[i])})
+		produce(t, producer, &kgo.Record{Topic: "stream", Value: []byte(want[i])})
 	}
 	client := c.Client(kgo.ConsumerGroup("followers"), kgo.ConsumeTopics("stream"), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
