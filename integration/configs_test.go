@@ -252,14 +252,14 @@ func describedByTool(t *testing.T, b *cluster.Broker) string {
 // TestConfigsAfterALostSession: a broker that was away while a configuration was changed, and while the note of
 // that came and went, has it in force when it is back.
 func TestConfigsAfterALostSession(t *testing.T) {
-	c := cluster.Start(t, 2, cluster.Props{"zookeeper.session.timeout.ms": "4000"})
+	c := cluster.Start(t, 2, nil)
 	c.CreateTopic("orders", 1, 1, nil)
 	client := c.Client(kgo.RecordRetries(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	away := c.Leader("orders", 0)
 	other := c.Broker(3 - away)
 	epoch := c.Epoch(away)
 	c.Pause(away)
-	c.Await("end of the session", func() bool { return c.Epoch(away) == 0 })
+	c.EndSession(away)
 	alterAt(t, c, other, kmsg.ConfigResourceTypeTopic, "orders", map[string]*string{"max.message.bytes": new("1000")})
 	alterAt(t, c, other, kmsg.ConfigResourceTypeBroker, "", map[string]*string{"log.retention.ms": new("12345678")})
 	zk := connectZooKeeper(t, c)
@@ -371,7 +371,7 @@ func TestUncleanElectionIsAllowedLater(t *testing.T) {
 	}
 	kill := func(id int32) {
 		c.Kill(id)
-		c.Await("end of the session", func() bool { return c.Epoch(id) == 0 })
+		c.EndSession(id)
 	}
 	kill(followers[1])
 	for _, name := range names {

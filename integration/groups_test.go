@@ -299,6 +299,7 @@ func TestGroupsWithKafka(t *testing.T) {
 			return true
 		})
 		c.Kill(b.ID())
+		c.EndSession(b.ID()) // which a Kafka controller waits for
 		check()
 		commitAll()
 		check()

@@ -169,6 +169,7 @@ func TestTransactionalOffsetsWithKafka(t *testing.T) {
 	toKafka := func() {
 		t.Helper()
 		c.Kill(gregor.ID())
+		c.EndSession(gregor.ID()) // which the controller waits for
 		c.Await("another coordinator", func() bool { return c.Leader(topic.ConsumerOffsets, 0) == kafka.ID() })
 		c.Restart(gregor.ID())
 		awaitISR(c, topic.ConsumerOffsets, 1, 2)
