@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -407,15 +406,9 @@ func abortedOf(m *model, end int64) []AbortedTransaction {
 func consumeLog(l *Log) (map[string]string, error) {
 	state := map[string]string{}
 	for from := int64(0); from < l.EndOffset(); {
-		r, err := l.Read(from, 1<<20, l.EndOffset(), true)
-		if err != nil || r.Section == nil {
+		data, err := fetch(l, from, 1<<20, l.EndOffset())
+		if err != nil || data == nil {
 			return state, err
-		}
-		data := make([]byte, r.Section.Size())
-		_, err = r.Section.ReadAt(data, 0)
-		r.Section.Release()
-		if err != nil && err != io.EOF {
-			return nil, err
 		}
 		aborted, err := l.AbortedTransactions(from, int64(len(data)), l.EndOffset())
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
@@ -28,20 +29,16 @@ type clock struct{ now int64 }
 func (c *clock) time() time.Time { return time.UnixMilli(c.now) }
 
 // openCleaner opens a Manager whose cleaner works only when cleanOnce is called.
-func openCleaner(t testing.TB, fsys vfs.FS, now *clock, dirs ...string) *Manager {
+func openCleaner(t testing.TB, fsys vfs.FS, dirs ...string) *Manager {
 	t.Helper()
+	return openIdle(t, cleanerOptions(fsys, dirs...))
+}
+
+func cleanerOptions(fsys vfs.FS, dirs ...string) Options {
 	o := testOptions(fsys, dirs...)
 	o.Cleaner = &CleanerConfig{}
 	o.TopicConfig = func(string) LogConfig { return compactConfig() }
-	if now != nil {
-		o.Now = now.time
-	}
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
+	return o
 }
 
 // cleanOnce does what a thread of the cleaner does before it pauses, and reports whether it has cleaned a log.
@@ -122,22 +119,14 @@ func contents(t testing.TB, l *Log) []string {
 	return all
 }
 
-// fileNames lists a log's files without those of the active segment, as "base.ext" without leading zeros.
-func fileNames(t testing.TB, fsys vfs.FS, l *Log) []string {
+// noLeftovers requires that no file of l has a name that only a swap under way gives.
+func noLeftovers(t testing.TB, fsys vfs.FS, l *Log) {
 	t.Helper()
-	entries, err := fsys.ReadDir(l.Path())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		name := strings.TrimLeft(e.Name, "0")
-		if strings.HasPrefix(name, ".") {
-			name = "0" + name
+	for _, suffix := range []string{segment.CleanedSuffix, segment.SwapSuffix} {
+		if names := files(t, fsys, l.Path(), suffix); len(names) > 0 {
+			t.Errorf("left over: %v", names)
 		}
-		names = append(names, name)
 	}
-	return names
 }
 
 // checkpointed returns what the cleaner-offset-checkpoint of a directory says, as "topic-partition:offset".

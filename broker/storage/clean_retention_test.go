@@ -71,7 +71,7 @@ func TestCompactedRetentionInOrder(t *testing.T) {
 			}
 			return nil
 		})
-		m := openCleaner(t, faulty, nil)
+		m := openCleaner(t, faulty)
 		c := compactConfig()
 		c.MinCleanableRatio = 1
 		l = mustCreate(t, m, orders, c)
@@ -93,7 +93,7 @@ func TestCompactedRetentionInOrder(t *testing.T) {
 		left := fsys.CrashClone(nil)
 		for _, seed := range []uint64{0, 1, 2, 3} {
 			if seed > 0 {
-				left = fsys.CrashClone(newRand(seed))
+				left = fsys.CrashClone(rand.New(rand.NewPCG(seed, 0)))
 			}
 			bases := basesOf(t, left)
 			for i := 1; i < len(bases); i++ {
@@ -121,5 +121,3 @@ func basesOf(t *testing.T, fsys vfs.FS) []int64 {
 	}
 	return bases
 }
-
-func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
 // TestClean: of each key the last value is left, at its offset, whoever asks for it how.
 func TestClean(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil)
+	m := openCleaner(t, fsys)
 	l := mustCreate(t, m, orders, compactConfig())
 	versions(t, l, 10, "a", "b", "c")
 	active := l.active().Base()
@@ -48,7 +49,7 @@ func TestClean(t *testing.T) {
 // TestCleanedFiles: the old segments' files stay for file.delete.delay.ms, and whoever reads from them goes on.
 func TestCleanedFiles(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil)
+	m := openCleaner(t, fsys)
 	c := compactConfig()
 	c.FileDeleteDelayMs = 0 // but no earlier than the scheduler runs, which is below
 	l := mustCreate(t, m, orders, c)
@@ -68,29 +69,27 @@ func TestCleanedFiles(t *testing.T) {
 	c.SegmentBytes = 900 // two of them, and so one from two
 	l.SetConfig(c)
 	cleanAll(m)
-	names := fileNames(t, fsys, l)
+	pending := files(t, fsys, l.Path(), segment.DeletedSuffix)
 	for _, base := range bases[:len(bases)-1] {
-		if name := strings.TrimLeft(fmt.Sprintf("%d.log.deleted", base), ""); !slices.Contains(names, name) {
-			t.Errorf("no %s among %v", name, names)
+		if name := segment.FileName(base, segment.LogExt) + segment.DeletedSuffix; !slices.Contains(pending, name) {
+			t.Errorf("no %s among %v", name, pending)
 		}
 	}
-	if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".swap") || strings.HasSuffix(n, ".cleaned") }) {
-		t.Errorf("left over: %v", names)
-	}
+	noLeftovers(t, fsys, l)
 	if at, err := (*l.segments.Load())[0].LastModified(); err != nil || !at.Equal(modified) {
 		t.Errorf("cleaned segment is of %v, want that of its sources, %v (%v)", at, modified, err)
 	}
 	m.env.sched.runDue(context.Background())
-	names = fileNames(t, fsys, l)
-	if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, ".deleted") }) {
-		t.Errorf("not removed: %v", names)
+	if pending := files(t, fsys, l.Path(), segment.DeletedSuffix); len(pending) > 0 {
+		t.Errorf("not removed: %v", pending)
 	}
 	if now := l.Segments(); len(now) >= len(bases)-1 {
 		t.Fatalf("segments %v became %v", bases, now)
 	}
+	snapshots := files(t, fsys, l.Path(), segment.SnapshotExt)
 	for _, base := range bases[1:] {
-		name := fmt.Sprintf("%d.snapshot", base)
-		if is, want := slices.Contains(names, name), slices.Contains(l.Segments(), base); is != want {
+		name := segment.FileName(base, segment.SnapshotExt)
+		if is, want := slices.Contains(snapshots, name), slices.Contains(l.Segments(), base); is != want {
 			t.Errorf("%s is there: %v, its segment: %v", name, is, want)
 		}
 	}
@@ -104,14 +103,9 @@ func TestCleanedFiles(t *testing.T) {
 // removed still. A reader that has the first one's place in mind must not get bytes of the second one.
 func TestCleanTwiceWithinDelay(t *testing.T) {
 	fsys := vfs.NewMem()
-	o := testOptions(fsys)
-	o.Cleaner = &CleanerConfig{}
+	o := cleanerOptions(fsys)
 	o.MaxOpenFiles = 1
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	m := openIdle(t, o)
 	l := mustCreate(t, m, orders, compactConfig())
 	versions(t, l, 10, "a", "b", "c")
 	first := (*l.segments.Load())[0]
@@ -137,7 +131,9 @@ func TestCleanTwiceWithinDelay(t *testing.T) {
 // TestTombstones: one stays for delete.retention.ms from the cleaning that has found it, and takes all before it along.
 func TestTombstones(t *testing.T) {
 	now := &clock{testNow}
-	m := openCleaner(t, vfs.NewMem(), now)
+	o := cleanerOptions(vfs.NewMem())
+	o.Now = now.time
+	m := openIdle(t, o)
 	c := compactConfig()
 	c.DeleteRetentionMs = 1000
 	l := mustCreate(t, m, orders, c)
@@ -170,7 +166,7 @@ func TestTombstones(t *testing.T) {
 // TestLastBatchLeavesItsHeader: the last segment that is cleaned still says where it ends, though all of its records
 // have gone, here because their transaction was aborted.
 func TestLastBatchLeavesItsHeader(t *testing.T) {
-	m := openCleaner(t, vfs.NewMem(), nil)
+	m := openCleaner(t, vfs.NewMem())
 	c := compactConfig()
 	c.SegmentBytes = 100 // each batch has its own
 	l := mustCreate(t, m, orders, c)
@@ -201,7 +197,7 @@ func TestLastBatchLeavesItsHeader(t *testing.T) {
 // TestCleanRestart: what was cleaned is the same after a stop, and cleaning goes on where it was.
 func TestCleanRestart(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil)
+	m := openCleaner(t, fsys)
 	l := mustCreate(t, m, orders, compactConfig())
 	versions(t, l, 10, "a", "b", "c")
 	cleanAll(m)
@@ -209,7 +205,7 @@ func TestCleanRestart(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	m = openCleaner(t, fsys, nil)
+	m = openCleaner(t, fsys)
 	l = m.Log(orders)
 	if got := contents(t, l); !slices.Equal(got, want) || l.cleaned.Load() != cleaned {
 		t.Errorf("after a restart %q, clean up to %d; before %q, %d", got, l.cleaned.Load(), want, cleaned)
@@ -222,13 +218,9 @@ func TestCleanRestart(t *testing.T) {
 // TestPartialMap: if there is no memory for the keys of all that is dirty, a cleaning ends where it was full.
 func TestPartialMap(t *testing.T) {
 	fsys := vfs.NewMem()
-	o := testOptions(fsys)
-	o.Cleaner = &CleanerConfig{DedupeBufferSize: 24 * 20}
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	o := cleanerOptions(fsys)
+	o.Cleaner.DedupeBufferSize = 24 * 20
+	m := openIdle(t, o)
 	l := mustCreate(t, m, orders, compactConfig())
 	for i := range 200 {
 		put(t, l, fmt.Sprintf("k%d=%d", i%50, i))
@@ -242,19 +234,16 @@ func TestPartialMap(t *testing.T) {
 	if n < 3 {
 		t.Errorf("%d cleanings", n)
 	}
-	left := contents(t, l)
-	state := map[string]string{}
-	for _, r := range left {
-		_, rest, _ := strings.Cut(r, ":")
-		key, value, _ := strings.Cut(rest, "=")
-		state[key] = value
+	state, err := consumeLog(l)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for i := 150; i < 200; i++ {
 		if key := fmt.Sprintf("k%d", i%50); state[key] != fmt.Sprint(i) {
 			t.Errorf("%s is %s, want %d", key, state[key], i)
 		}
 	}
-	if len(left) > 50+30 { // the active segment, and the last dirty one
+	if left := contents(t, l); len(left) > 50+30 { // the active segment, and the last dirty one
 		t.Errorf("%d records are left", len(left))
 	}
 }
@@ -262,7 +251,7 @@ func TestPartialMap(t *testing.T) {
 // TestUncleanable: a log with bytes that are no records is not cleaned, but served; others are cleaned.
 func TestUncleanable(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil)
+	m := openCleaner(t, fsys)
 	bad, good := mustCreate(t, m, orders, compactConfig()), mustCreate(t, m, partition(1), compactConfig())
 	versions(t, bad, 10, "a", "b", "c")
 	versions(t, good, 10, "a", "b", "c")
@@ -280,8 +269,6 @@ func TestUncleanable(t *testing.T) {
 	if !bad.uncleanable.Load() || good.uncleanable.Load() || good.cleaned.Load() <= 0 || bad.Err() != nil {
 		t.Errorf("bad: %v %v, good: %v %d", bad.uncleanable.Load(), bad.Err(), good.uncleanable.Load(), good.cleaned.Load())
 	}
-	if names := fileNames(t, fsys, bad); slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, ".cleaned") }) {
-		t.Errorf("left over: %v", names)
-	}
+	noLeftovers(t, fsys, bad)
 	versions(t, bad, 1, "d") // it takes records still
 }

@@ -13,9 +13,8 @@ import (
 // selectionLog has segments at 0, 1, 2 ... with one record each, of the given timestamps; all are replicated.
 func selectionLog(t *testing.T, c LogConfig, timestamps ...int64) (*Manager, *Log) {
 	t.Helper()
-	m := openCleaner(t, vfs.NewMem(), nil)
-	c.SegmentBytes, c.SegmentMs = 1, 1<<60
-	c.SegmentBytes = len(keyed(t, batchOpts{timestamp: testNow}, "key=value"))
+	m := openCleaner(t, vfs.NewMem())
+	c.SegmentBytes, c.SegmentMs = len(keyed(t, batchOpts{timestamp: testNow}, "key=value")), 1<<60
 	l := mustCreate(t, m, orders, c)
 	for _, ts := range timestamps {
 		putAt(t, l, ts, "key=value")
@@ -112,7 +111,7 @@ func TestCandidate(t *testing.T) {
 // compacted, has nothing, or is being moved.
 func TestDirtiestFirst(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil, "a", "b")
+	m := openCleaner(t, fsys, "a", "b")
 	logs := make([]*Log, 6)
 	for i := range logs {
 		logs[i] = mustCreate(t, m, partition(i), compactConfig())
@@ -157,7 +156,7 @@ func TestDirtiestFirst(t *testing.T) {
 // TestInvalidCheckpoint: what the checkpoint has wrong is put right there.
 func TestInvalidCheckpoint(t *testing.T) {
 	fsys := vfs.NewMem()
-	m := openCleaner(t, fsys, nil)
+	m := openCleaner(t, fsys)
 	l := mustCreate(t, m, orders, compactConfig())
 	versions(t, l, 5, "a", "b")
 	l.cleaned.Store(1)
@@ -177,7 +176,7 @@ func TestInvalidCheckpoint(t *testing.T) {
 // TestInvalidCheckpointOfACutLog: what was found of a log is not noted once the log was cut. Records that come behind
 // the cut are dirty.
 func TestInvalidCheckpointOfACutLog(t *testing.T) {
-	m := openCleaner(t, vfs.NewMem(), nil)
+	m := openCleaner(t, vfs.NewMem())
 	l := mustCreate(t, m, orders, compactConfig())
 	for len(l.Segments()) < 3 || l.EndOffset() < l.active().Base()+3 {
 		put(t, l, "a=0")

@@ -162,7 +162,7 @@ func awaitCleaning(t *testing.T, c *cleaner) {
 func TestCleaningGivesWay(t *testing.T) {
 	setup := func(t *testing.T) (*Manager, *Log, *vfs.Mem) {
 		fsys := vfs.NewMem()
-		m := openCleaner(t, fsys, nil, "a", "b")
+		m := openCleaner(t, fsys, "a", "b")
 		l, err := m.Create(orders, CreateOptions{New: true, Dir: "a"})
 		if err != nil {
 			t.Fatal(err)
@@ -279,7 +279,7 @@ func TestCleaningGivesWay(t *testing.T) {
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
-		m = openCleaner(t, fsys, nil, "a", "b")
+		m = openCleaner(t, fsys, "a", "b")
 		if got := contents(t, m.Log(orders)); len(got) != 30 {
 			t.Errorf("%d records after a stop", len(got))
 		}
@@ -289,7 +289,7 @@ func TestCleaningGivesWay(t *testing.T) {
 // TestSetCleaner: threads are exchanged while the broker runs, and go on with the new configuration.
 func TestSetCleaner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := openCleaner(t, vfs.NewMem(), nil)
+		m := openCleaner(t, vfs.NewMem())
 		m.SetCleaner(CleanerConfig{Threads: -1, Backoff: time.Minute})
 		m.env.cleaner.start()
 		l := mustCreate(t, m, orders, compactConfig())

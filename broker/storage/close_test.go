@@ -41,11 +41,7 @@ func syncs(n *int) func(vfs.Op) error {
 func TestFirstRecordsWaitForNoSync(t *testing.T) {
 	n := 0
 	o := testOptions(vfs.NewFaulty(vfs.NewMem(), syncs(&n)))
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	m := openIdle(t, o)
 	n = 0
 	if err := manyLogs(t, m, topic.NewID()); err != nil {
 		t.Fatal(err)

@@ -178,13 +178,10 @@ func checkLog(l *Log, m *model) error {
 func checkIndexes(l *Log, batches []record.Batch) error {
 	start := l.StartOffset()
 	for i, b := range batches {
-		r, err := l.Read(max(start, b.BaseOffset()), 1, l.EndOffset(), true)
-		if err != nil || r.Section == nil {
-			return fmt.Errorf("read at %d: %v", b.BaseOffset(), err)
+		data, err := fetch(l, max(start, b.BaseOffset()), 1, l.EndOffset())
+		if err != nil {
+			return fmt.Errorf("read at %d: %w", b.BaseOffset(), err)
 		}
-		data := make([]byte, r.Section.Size())
-		r.Section.ReadAt(data, 0)
-		r.Section.Release()
 		if !bytes.Equal(data, b) {
 			return fmt.Errorf("read at %d finds %d bytes, not batch %d of %d bytes", b.BaseOffset(), len(data), i, len(b))
 		}

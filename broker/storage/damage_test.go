@@ -322,13 +322,10 @@ func startAndStop(fsys vfs.FS) (o opened, err error) {
 // consumeBatches reads a log as a consumer that checks nothing does, and stops where it cannot go on.
 func consumeBatches(l *Log) (batches []record.Batch, err error) {
 	for at, end := l.StartOffset(), l.EndOffset(); at < end; {
-		r, err := l.Read(at, 1, end, true)
-		if err != nil || r.Section == nil {
+		data, err := fetch(l, at, 1, end)
+		if err != nil || data == nil {
 			return batches, err
 		}
-		data := make([]byte, r.Section.Size())
-		r.Section.ReadAt(data, 0)
-		r.Section.Release()
 		b, _, err := record.Next(data)
 		if err == nil && b.NextOffset() <= at {
 			err = fmt.Errorf("%w: batch %d to %d at %d", record.ErrCorrupt, b.BaseOffset(), b.NextOffset(), at)
@@ -348,16 +345,10 @@ func lookUp(l *Log, o opened) error {
 		if b.BaseOffset() >= o.end {
 			continue // a flipped bit of a base offset, which no checksum covers
 		}
-		r, err := l.Read(max(o.start, b.BaseOffset()), 1, o.end, true)
+		data, err := fetch(l, max(o.start, b.BaseOffset()), 1, o.end)
 		if err != nil {
 			return err
 		}
-		if r.Section == nil {
-			return fmt.Errorf("%w: no batch at %d", record.ErrCorrupt, b.BaseOffset())
-		}
-		data := make([]byte, r.Section.Size())
-		r.Section.ReadAt(data, 0)
-		r.Section.Release()
 		if !bytes.Equal(data, b) {
 			return fmt.Errorf("%w: another batch at %d", record.ErrCorrupt, b.BaseOffset())
 		}

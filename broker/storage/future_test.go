@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -27,14 +26,8 @@ func absolute(t testing.TB, dir string) string {
 func copyAll(m *Manager, p topic.Partition) error {
 	current, future := m.Log(p), m.Future(p)
 	for future.EndOffset() < current.EndOffset() {
-		r, err := current.Read(future.EndOffset(), 500, current.EndOffset(), true)
+		data, err := fetch(current, future.EndOffset(), 500, current.EndOffset())
 		if err != nil {
-			return err
-		}
-		data := make([]byte, r.Section.Size())
-		_, err = r.Section.ReadAt(data, 0)
-		r.Section.Release()
-		if err != nil && err != io.EOF {
 			return err
 		}
 		if _, err := future.AppendFollower(data); err != nil {

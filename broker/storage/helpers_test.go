@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,17 @@ func testOptions(fsys vfs.FS, dirs ...string) Options {
 func mustOpen(t testing.TB, o Options) *Manager {
 	t.Helper()
 	m, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// openIdle is mustOpen without the goroutines that do what is due.
+func openIdle(t testing.TB, o Options) *Manager {
+	t.Helper()
+	m, err := open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,21 +128,26 @@ func readAll(t testing.TB, l *Log, from, upTo int64) []record.Batch {
 	return batches
 }
 
+// fetch returns what Read finds, nil if that is nothing.
+func fetch(l *Log, from int64, most int, upTo int64) ([]byte, error) {
+	r, err := l.Read(from, most, upTo, true)
+	if err != nil || r.Section == nil {
+		return nil, err
+	}
+	defer r.Section.Release()
+	data := make([]byte, r.Section.Size())
+	if n, err := r.Section.ReadAt(data, 0); n < len(data) {
+		return nil, err
+	}
+	return data, nil
+}
+
 func readBatches(l *Log, from, upTo int64) ([]record.Batch, error) {
 	var batches []record.Batch
 	for from < upTo {
-		r, err := l.Read(from, 1<<20, upTo, true)
-		if err != nil {
-			return nil, err
-		}
-		if r.Section == nil {
-			return batches, nil
-		}
-		data := make([]byte, r.Section.Size())
-		_, err = r.Section.ReadAt(data, 0)
-		r.Section.Release()
-		if err != nil && err != io.EOF {
-			return nil, err
+		data, err := fetch(l, from, 1<<20, upTo)
+		if err != nil || data == nil {
+			return batches, err
 		}
 		before := from
 		if err := record.Each(data, func(b record.Batch) error {
@@ -145,4 +162,20 @@ func readBatches(l *Log, from, upTo int64) ([]record.Batch, error) {
 		}
 	}
 	return batches, nil
+}
+
+// files lists the names in dir that end in suffix.
+func files(t testing.TB, fsys vfs.FS, dir, suffix string) []string {
+	t.Helper()
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name, suffix) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }

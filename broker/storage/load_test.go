@@ -340,21 +340,7 @@ func exercise(l *Log) error {
 	if start < 0 || end < start || l.HighWatermark() < start || l.HighWatermark() > end {
 		return fmt.Errorf("log %d to %d, high watermark %d", start, end, l.HighWatermark())
 	}
-	at := start
-	for range 100 {
-		r, err := l.Read(at, 1000, end, true)
-		if err != nil || r.Section == nil {
-			break
-		}
-		data := make([]byte, r.Section.Size())
-		r.Section.ReadAt(data, 0)
-		r.Section.Release()
-		b, _, err := record.Next(data)
-		if err != nil || b.NextOffset() <= at {
-			break
-		}
-		at = b.NextOffset()
-	}
+	consumeBatches(l)
 	l.LookupTimestamp(testNow + 20)
 	l.MaxTimestamp()
 	l.AbortedTransactions(start, 1000, end)

@@ -361,11 +361,7 @@ func TestTopicID(t *testing.T) {
 
 func TestSmallFilesAreWrittenWhenNoMoreChange(t *testing.T) {
 	fsys := vfs.NewMem()
-	m, err := open(testOptions(fsys))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	m := openIdle(t, testOptions(fsys))
 	save := func() {
 		m.env.unsaved.saveIfQuiet()
 		m.env.flush.drain(t.Context())
@@ -408,11 +404,7 @@ func TestSmallFilesAreWrittenWhenNoMoreChange(t *testing.T) {
 // The files are written in the end although there are always new ones.
 func TestSmallFilesDoNotWaitForever(t *testing.T) {
 	fsys := vfs.NewMem()
-	m, err := open(testOptions(fsys))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	m := openIdle(t, testOptions(fsys))
 	for i := range mostWaits + 2 {
 		mustCreate(t, m, partition(i), DefaultLogConfig())
 		m.env.unsaved.saveIfQuiet()

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/storage/segment"
@@ -15,11 +14,7 @@ import (
 func retentionLog(t *testing.T, timestamps []int64, tweak func(*LogConfig, int64)) (*Manager, *Log, vfs.FS) {
 	t.Helper()
 	fsys := vfs.NewMem()
-	m, err := open(testOptions(fsys))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
+	m := openIdle(t, testOptions(fsys))
 	size := int64(len(batch(t, batchOpts{timestamp: testNow})))
 	c := DefaultLogConfig()
 	c.SegmentBytes = int(size)
@@ -113,20 +108,4 @@ func TestDeletedSegmentsStayForAWhile(t *testing.T) {
 	if _, err := r.Section.ReadAt(make([]byte, 10), 0); err != nil {
 		t.Errorf("a section read before the deletion: %v", err)
 	}
-}
-
-// files lists the names in dir that end in suffix.
-func files(t *testing.T, fsys vfs.FS, dir, suffix string) []string {
-	t.Helper()
-	entries, err := fsys.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name, suffix) {
-			names = append(names, e.Name)
-		}
-	}
-	return names
 }
