@@ -130,8 +130,13 @@ func (l *Log) HighWatermark() int64 { return l.highWatermark.Load() }
 
 // LastStableOffset returns the offset below which no transaction is undecided: the high watermark,
 // or the start of the first open transaction below it (KIP-98).
+//
+// The high watermark is looked at first. Where a transaction begins is known before the high watermark passes that, so
+// that what is read second includes whatever begins below what was read first; the other way round a transaction
+// that begins in between, and is replicated, would pass for stable.
 func (l *Log) LastStableOffset() int64 {
-	return min(l.firstUnstable.Load(), l.highWatermark.Load())
+	hw := l.highWatermark.Load()
+	return min(hw, l.firstUnstable.Load())
 }
 
 // RecoveryPoint returns the offset below which everything is on disk.
