@@ -87,6 +87,7 @@ func TestTransactionsAreAtomic(t *testing.T) {
 	for _, id := range []int32{2, 3, 4} {
 		before := o.decided()
 		c.Kill(id)
+		c.EndSession(id) // which the controller, which is Kafka's, waits for
 		c.Await("transactions without the killed broker", func() bool { return o.decided() >= before+50 })
 		c.Restart(id)
 		awaitISR(c, "orders", 3, 3)

@@ -134,6 +134,7 @@ func TestTransactions(t *testing.T) {
 	requireUnstable(t, c)
 	leader := c.Leader("orders", 0)
 	c.Kill(leader)
+	c.EndSession(leader)
 	c.Await("another leader", func() bool { return c.Leader("orders", 0) != leader })
 	sameValues(t, "franz-go, of the next leader", readCommitted(t, c, len(want)), want)
 	if err := first.EndTransaction(deadline(t), kgo.TryAbort); err != nil {
