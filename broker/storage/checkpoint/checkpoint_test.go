@@ -166,8 +166,8 @@ func TestFilesRoundTrip(t *testing.T) {
 	epochs := []epoch.Entry{{Epoch: 1, Start: 2}}
 	if err := errors.Join(
 		WriteOffsets(m, RecoveryPoints, someOffsets),
-		WriteEpochs(m, LeaderEpochs, epochs),
-		WritePartitionMetadata(m, PartitionMetadata, id),
+		vfs.WriteFile(m, LeaderEpochs, AppendEpochs(nil, epochs)),
+		vfs.WriteFile(m, PartitionMetadata, AppendPartitionMetadata(nil, id)),
 		WriteMetaProperties(m, ".", meta, time.Unix(0, 0)),
 		WriteCleanShutdown(m, ".", -1),
 	); err != nil {

@@ -48,8 +48,3 @@ func ReadEpochs(fsys vfs.FS, path string) ([]epoch.Entry, error) {
 	entries, err := ParseEpochs(data)
 	return entries, inFile(path, err)
 }
-
-// WriteEpochs replaces a leader epoch checkpoint.
-func WriteEpochs(fsys vfs.FS, path string, entries []epoch.Entry) error {
-	return vfs.WriteFile(fsys, path, AppendEpochs(nil, entries))
-}

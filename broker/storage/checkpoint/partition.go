@@ -66,8 +66,3 @@ func ReadPartitionMetadata(fsys vfs.FS, path string) (topic.ID, bool, error) {
 	id, err := ParsePartitionMetadata(data)
 	return id, err == nil, inFile(path, err)
 }
-
-// WritePartitionMetadata replaces a partition.metadata.
-func WritePartitionMetadata(fsys vfs.FS, path string, id topic.ID) error {
-	return vfs.WriteFile(fsys, path, AppendPartitionMetadata(nil, id))
-}
