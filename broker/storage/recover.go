@@ -215,18 +215,14 @@ func (ld *loader) recoverSegment(i int) (cut int64, whole bool, err error) {
 	return cut, whole, err
 }
 
-// noteEpoch records the leader epoch of a batch that was found in the log, as the append of it did.
+// noteEpoch records the leader epoch of a batch that was found in the log, as the append of it did, unless the checkpoint
+// has a later one.
 func (ld *loader) noteEpoch(b record.Batch) error {
-	if b.Magic() < record.MagicV2 {
-		return ld.epochs.Clear()
-	}
-	if b.LeaderEpoch() < 0 {
+	latest, ok := ld.epochs.Latest()
+	if ok && b.Magic() >= record.MagicV2 && latest.Epoch >= b.LeaderEpoch() {
 		return nil
 	}
-	if latest, ok := ld.epochs.Latest(); ok && latest.Epoch >= b.LeaderEpoch() {
-		return nil
-	}
-	return ld.epochs.Assign(b.LeaderEpoch(), b.BaseOffset())
+	return ld.assignEpochLocked(b)
 }
 
 // lostAfter reports whether records are missing between segment i, which was not in need of a cut, and
