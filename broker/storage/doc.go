@@ -38,7 +38,8 @@
 // offset, which the scheduler looks at (retention.go). A compacted one is the cleaner's: it makes new
 // segments of what is left of old ones, and removes those that are too old (cleaner.go has the design,
 // swap.go how one segment takes the place of others whatever happens). The segments that a log has
-// lost are renamed at once and removed after file.delete.delay.ms, since a reader may be at them.
+// lost are renamed at once and removed after file.delete.delay.ms, since a reader may be at them. Segments of
+// old brokers whose offsets reach too far for an index are split when the log is loaded (split.go).
 //
 // # Goroutines
 //

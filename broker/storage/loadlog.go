@@ -96,7 +96,7 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, step := range []func() error{ld.readDir, ld.readSmallFiles, ld.recover, ld.settle, ld.finish} {
+	for _, step := range []func() error{ld.readDir, ld.splitOverflowed, ld.readSmallFiles, ld.recover, ld.settle, ld.finish} {
 		if err := step(); err != nil {
 			for _, s := range ld.segments {
 				s.Abandon()

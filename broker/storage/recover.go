@@ -225,15 +225,19 @@ func (ld *loader) noteEpoch(b record.Batch) error {
 	return ld.assignEpochLocked(b)
 }
 
+// mostRecords is more than a segment, of 2 GiB at most, holds.
+const mostRecords = 1 << 30
+
 // lostAfter reports whether records are missing between segment i, which was not in need of a cut, and
 // the next one.
 //
 // A power loss may take the end of a file that was not synced, at the boundary of a batch, and leave
 // the segment that was begun after it. Kafka does not look for that; the log would have a hole in it,
 // and its followers, comparing ends, would not notice. A gap is no loss if compaction made it, or the
-// copying of a compacted log: then there are gaps within the segments, too, or the topic says so.
+// copying of a compacted log: then there are gaps within the segments, too, or the topic says so. Nor is one before
+// a segment that is too far away to have been begun behind a lost tail: that one was split off (see split).
 func (ld *loader) lostAfter(i int, whole bool) bool {
-	if i+1 == len(ld.segments) || !whole || ld.compacted() {
+	if i+1 == len(ld.segments) || !whole || ld.compacted() || ld.segments[i+1].Base()-ld.segments[i].Base() > mostRecords {
 		return false
 	}
 	next, err := ld.segments[i].NextOffset()

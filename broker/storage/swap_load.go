@@ -1,8 +1,11 @@
 package storage
 
 import (
+	"cmp"
+	"errors"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -61,8 +64,8 @@ func finishReplacements(fsys vfs.FS, dir string, names []fileName) error {
 	if err != nil {
 		return err
 	}
-	// The .log first: an index that has its name while the .log has not would be taken for the old segment's by the
-	// next load. Where it is the index that has not, the next load gives it its name.
+	// The .log first, durably: an index that has its name while the .log has not would be taken for the old segment's
+	// by the next load. Where it is the index that has not, the next load gives it its name.
 	var logs, indexes []fileName
 	for _, n := range names {
 		switch {
@@ -73,7 +76,14 @@ func finishReplacements(fsys vfs.FS, dir string, names []fileName) error {
 			indexes = append(indexes, n)
 		}
 	}
-	for _, n := range append(logs, indexes...) {
+	// The highest first, one by one: between two that still end in .swap the next load would remove one that does not.
+	slices.SortFunc(logs, func(a, b fileName) int { return cmp.Compare(b.base, a.base) })
+	for i, n := range append(logs, indexes...) {
+		if i > 0 && i <= len(logs) {
+			if err := fsys.SyncDir(dir); err != nil {
+				return err
+			}
+		}
 		final := strings.TrimSuffix(n.full, segment.SwapSuffix)
 		if err := fsys.Rename(filepath.Join(dir, n.full), filepath.Join(dir, final)); err != nil {
 			return err
@@ -109,20 +119,42 @@ func replacedRange(fsys vfs.FS, dir string, names []fileName, undone func(fileNa
 		if n.suffix != segment.SwapSuffix || n.ext != segment.LogExt || undone(n) {
 			continue
 		}
-		next, err := swapEnd(fsys, dir, n.base)
+		next, err := endOf(fsys, dir, n.base, segment.SwapSuffix)
 		if err != nil {
 			return 0, 0, err
 		}
 		// Of an empty one its own base at least: an index of the old segment must not go with it.
 		from, to = min(from, n.base), max(to, next, n.base+1)
 	}
-	return from, to, nil
+	return splitFrom(fsys, dir, names, from, to)
 }
 
-// swapEnd returns the offset after the last record of the .log.swap file at base.
-func swapEnd(fsys vfs.FS, dir string, base int64) (int64, error) {
+// splitFrom lowers from to the segment that was split into those of [from, to), if that is still there and the first
+// of its records was too far from its base.
+func splitFrom(fsys vfs.FS, dir string, names []fileName, from, to int64) (int64, int64, error) {
+	below := int64(-1)
+	for _, n := range names {
+		if n.suffix == "" && n.ext == segment.LogExt && n.base < from {
+			below = max(below, n.base)
+		}
+	}
+	if below < 0 || to-1-below <= math.MaxInt32 {
+		return from, to, nil
+	}
+	end, err := endOf(fsys, dir, below, "")
+	switch {
+	case err != nil && !errors.Is(err, segment.ErrCorrupt):
+		return from, to, err
+	case end <= from:
+		return from, to, nil
+	}
+	return below, to, nil
+}
+
+// endOf returns the offset after the last record of the log file at base that ends in suffix.
+func endOf(fsys vfs.FS, dir string, base int64, suffix string) (int64, error) {
 	s, err := segment.Open(segment.Options{
-		Dir: segment.NewDir(fsys, dir), Files: vfs.NewCache(1), Base: base, Suffix: segment.SwapSuffix,
+		Dir: segment.NewDir(fsys, dir), Files: vfs.NewCache(1), Base: base, Suffix: suffix,
 		MaxIndexBytes: math.MaxInt32,
 	})
 	if err != nil {

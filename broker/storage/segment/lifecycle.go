@@ -103,7 +103,12 @@ func (s *Segment) Abandon() {
 
 // Rename puts suffix behind the names of the segment's files in place of the present one. The caller
 // syncs the directory. Indexes that do not exist are passed over.
+//
+// A segment that goes live gets the name of its log durably before that of a transaction index: a start after a crash
+// that finds such an index without its log takes it for that of a segment which was replaced. Other indexes would be
+// missed then and built again, this one need not exist.
 func (s *Segment) Rename(suffix string) error {
+	logFirst := suffix == "" && s.hasTxns()
 	s.dir.mu.Lock()
 	defer s.dir.mu.Unlock()
 	for kind := range kinds {
@@ -113,9 +118,20 @@ func (s *Segment) Rename(suffix string) error {
 		if err != nil && (kind == kindLog || !errors.Is(err, fs.ErrNotExist)) {
 			return err
 		}
+		if kind == kindLog && logFirst {
+			if err := s.dir.fs.SyncDir(s.dir.path); err != nil {
+				return err
+			}
+		}
 	}
 	s.suffix = suffix
 	return nil
+}
+
+func (s *Segment) hasTxns() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.txns.exists
 }
 
 // Delete removes the segment's files and closes it. Files that do not exist are no error. Readers
