@@ -100,15 +100,3 @@ func (l *Log) dropGroupLocked() {
 	clear(l.mu.group)
 	l.mu.group = l.mu.group[:0]
 }
-
-// assignEpochLocked notes the leader epoch of a batch; the old formats have none, and make what is
-// known useless (KIP-101). It requires mu.
-func (l *Log) assignEpochLocked(b record.Batch) error {
-	if b.Magic() < record.MagicV2 {
-		return l.epochs.Clear()
-	}
-	if b.LeaderEpoch() < 0 {
-		return nil // written before KIP-101 by a broker that knew no epochs
-	}
-	return l.epochs.Assign(b.LeaderEpoch(), b.BaseOffset())
-}

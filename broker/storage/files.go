@@ -1,14 +1,12 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
-	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -224,36 +222,6 @@ func (l *Log) nameFirstLocked() error {
 	return nil
 }
 
-// LatestEpoch returns the last leader epoch in the log's epoch cache; false if there is none.
-func (l *Log) LatestEpoch() (int32, bool) {
-	e, ok := l.epochs.Latest()
-	return e.Epoch, ok
-}
-
-// EpochEndOffset returns the largest known epoch that is <= epoch and the offset at which it ends;
-// false if the log cannot tell (KIP-101, KIP-279).
-func (l *Log) EpochEndOffset(leaderEpoch int32) (found int32, end int64, ok bool) {
-	found, end = l.epochs.EndOffsetFor(leaderEpoch, l.end.Load())
-	return found, end, found != epoch.Undefined
-}
-
-// EpochAt returns the leader epoch that the record at offset was written under, -1 if not known.
-func (l *Log) EpochAt(offset int64) int32 { return l.epochs.EpochAt(offset) }
-
-// AssignEpoch records that epoch begins at offset start; a new leader calls it with its end offset.
-func (l *Log) AssignEpoch(leaderEpoch int32, start int64) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.usableLocked(); err != nil {
-		return err
-	}
-	if err := l.epochs.Assign(leaderEpoch, start); err != nil {
-		return fmt.Errorf("log %s: %w", l.partition, err)
-	}
-	l.queueLocked()
-	return nil
-}
-
 // TopicID returns the id of the log's topic; the zero ID if it is not known.
 func (l *Log) TopicID() topic.ID {
 	if id := l.topicID.Load(); id != nil {
@@ -280,27 +248,4 @@ func (l *Log) SetTopicID(id topic.ID) error {
 	l.mu.idUnsaved = true
 	l.queueLocked()
 	return nil
-}
-
-// writeFile writes a file in place, without a sync. It never cuts the file to nothing: ext4 takes that,
-// followed by a close, for a replacement that must not be lost and starts to write at once.
-func writeFile(fsys vfs.FS, path string, data []byte) error {
-	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(data, 0)
-	if err == nil {
-		err = f.Truncate(int64(len(data)))
-	}
-	return errors.Join(err, f.Close())
-}
-
-// syncFile makes a file's content durable.
-func syncFile(fsys vfs.FS, path string) error {
-	f, err := fsys.OpenFile(path, vfs.ReadWrite)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -3,68 +3,13 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
-	"github.com/gregor-mq/gregor/broker/storage/epoch"
-	"github.com/gregor-mq/gregor/broker/storage/producer"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
-	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
-
-// newLog returns a log without segments, for the directory at path.
-func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
-	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path)}
-	l.SetConfig(c)
-	l.firstUnstable.Store(math.MaxInt64)
-	l.lastFlush.Store(d.env.nowMs())
-	l.cleaned.Store(-1)
-	l.segments.Store(&[]*segment.Segment{})
-	l.mu.producers = producer.New(p.String())
-	l.drawJitterLocked()
-	return l
-}
-
-// setEpochs makes entries the log's leader epochs. The cache calls back whenever they change.
-func (l *Log) setEpochs(entries []epoch.Entry) error {
-	var err error
-	l.epochs, err = epoch.NewCache(entries, func([]epoch.Entry) error {
-		l.mu.changes++
-		return nil
-	})
-	return err
-}
-
-// createLog makes an empty log.
-func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
-	if err := d.correct(p, 0, 0, 0, -1); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(d.path, p.String())
-	exists, err := vfs.Exists(d.env.fs, path)
-	if err != nil {
-		return nil, err
-	}
-	if exists { // put there while the broker was running: take it as it is, but trust nothing
-		return d.loadLog(p, p.String(), c)
-	}
-	if err := d.env.fs.MkdirAll(path); err != nil {
-		return nil, err
-	}
-	l := d.newLog(p, path, c)
-	d.created.Add(1)
-	if err := l.setEpochs(nil); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.changes++ // there is no file yet
-	l.queueLocked()
-	return l, nil
-}
 
 // A loader brings one log from its directory into memory (LogLoader). It has the log to itself.
 type loader struct {

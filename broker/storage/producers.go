@@ -210,3 +210,26 @@ func (l *Log) removeSnapshotsLocked(which func(offset int64) bool) error {
 func (l *Log) snapshotFile(offset int64) string {
 	return l.file(segment.FileName(offset, segment.SnapshotExt))
 }
+
+// writeFile writes a file in place, without a sync. It never cuts the file to nothing: ext4 takes that,
+// followed by a close, for a replacement that must not be lost and starts to write at once.
+func writeFile(fsys vfs.FS, path string, data []byte) error {
+	f, err := fsys.OpenFile(path, vfs.ReadWrite|vfs.Create)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncFile makes a file's content durable.
+func syncFile(fsys vfs.FS, path string) error {
+	f, err := fsys.OpenFile(path, vfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
