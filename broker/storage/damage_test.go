@@ -53,8 +53,8 @@ type expectation struct {
 	offline bool
 	// cuts: the log may end at the damage. Kafka's recovery cuts at the first batch that is not valid (LogSegment.recover).
 	cuts bool
-	// starts: the log may begin elsewhere, as log-start-offset-checkpoint says, or, if it is said to begin behind its
-	// end, begin anew there (LogLoader.load).
+	// starts: the log may begin elsewhere, as log-start-offset-checkpoint says. If it is said to begin behind its end
+	// Kafka removes it (LogLoader.recoverLog); here that has to be what the high watermark says, too.
 	starts bool
 	// watermark: the high watermark may be anything within the log.
 	watermark bool
@@ -229,7 +229,7 @@ func (e *expectation) check(s *stopped, got opened) error {
 		return fmt.Errorf("read: %w", got.readErr)
 	case got.start != want.start && !e.starts && !(e.cuts && loud):
 		return fmt.Errorf("starts at %d, not %d", got.start, want.start)
-	case got.end != want.end && !(e.cuts || e.starts):
+	case got.end != want.end && !e.cuts:
 		return fmt.Errorf("ends at %d, not %d", got.end, want.end)
 	case got.end < min(want.end, s.durable) && !loud:
 		return fmt.Errorf("ends at %d, not %d, and nothing is logged", got.end, want.end)

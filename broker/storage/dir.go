@@ -35,6 +35,8 @@ type dir struct {
 	lock    io.Closer
 	clean   bool // the last stop was clean; set before logs are loaded
 	loaded  bool // every log was loaded; set before Open returns
+	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
+	startsWrong atomic.Bool
 
 	// created counts the logs made here, from 1 for those found at start; the names of the first synced
 	// of them are durable.
@@ -172,8 +174,14 @@ func (d *dir) cleanedDiffers() bool {
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.
 func (d *dir) checkpointRecoveryPoints() error { return d.checkpoint(&d.recovery) }
 
-// checkpointStarts writes the directory's log-start-offset-checkpoint.
-func (d *dir) checkpointStarts() error { return d.checkpoint(&d.starts) }
+// checkpointStarts writes the directory's log-start-offset-checkpoint, after the high watermarks, which are what a start
+// offset is believed by (see reachedStart).
+func (d *dir) checkpointStarts() error {
+	if err := d.checkpointHighWatermarks(); err != nil {
+		return err
+	}
+	return d.checkpoint(&d.starts)
+}
 
 // checkpointHighWatermarks writes the directory's replication-offset-checkpoint.
 func (d *dir) checkpointHighWatermarks() error { return d.checkpoint(&d.watermarks) }

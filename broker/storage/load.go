@@ -112,6 +112,9 @@ func (m *Manager) loadDir(d *dir, replicas []found) {
 		done.Add(1)
 	})
 	d.loaded = !d.offline.Load()
+	if d.loaded && d.startsWrong.Load() {
+		_ = d.checkpointStarts() // logged there
+	}
 	if d.loaded && d.cleanedDiffers() {
 		_ = d.checkpointCleaned() // logged there
 	}

@@ -185,7 +185,15 @@ func TestLoad(t *testing.T) {
 		}, start: 12, end: 30, segments: []int64{0, 10, 20}},
 		{name: "a log that ends below its start offset", do: func(t *testing.T, fsys vfs.FS) {
 			checkpoint.WriteOffsets(fsys, "data/"+checkpoint.LogStarts, checkpoint.Offsets{orders: 99})
+			checkpoint.WriteOffsets(fsys, "data/"+checkpoint.HighWatermarks, checkpoint.Offsets{orders: 99})
 		}, start: 99, end: 99, segments: []int64{99}, sequence: -1},
+		{name: "a start offset that the log has never reached", do: func(t *testing.T, fsys vfs.FS) {
+			checkpoint.WriteOffsets(fsys, "data/"+checkpoint.LogStarts, checkpoint.Offsets{orders: 31})
+		}, end: 30, segments: []int64{0, 10, 20}},
+		{name: "a start offset that the log has never reached, after a crash", do: func(t *testing.T, fsys vfs.FS) {
+			crashed(t, fsys, 10)
+			checkpoint.WriteOffsets(fsys, "data/"+checkpoint.LogStarts, checkpoint.Offsets{orders: 99})
+		}, end: 30, segments: []int64{0, 10, 20}, point: 10},
 		{name: "no segment", do: func(t *testing.T, fsys vfs.FS) {
 			for _, base := range []int64{0, 10, 20} {
 				remove(t, fsys, name(base, segment.LogExt))

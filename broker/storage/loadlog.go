@@ -18,6 +18,7 @@ type loader struct {
 	recoveryPoint int64 // of the checkpoint
 	checkpointed  bool  // there is a recovery point in the checkpoint
 	startOffset   int64 // of the checkpoint
+	watermark     int64 // of the checkpoint
 	segments      []*segment.Segment
 	deleted       []fileName // files whose removal was pending
 	epochsLost    bool       // the epoch checkpoint could not be read
@@ -33,7 +34,7 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 	d.checkpointMu.Lock()
 	ld.recoveryPoint, ld.startOffset = max(0, d.recovery.holds[p]), max(0, d.starts.holds[p])
 	_, ld.checkpointed = d.recovery.holds[p]
-	watermark := d.watermarks.holds[p]
+	ld.watermark = d.watermarks.holds[p]
 	if cleaned, ok := d.cleaned.holds[p]; ok && !l.IsFuture() {
 		l.cleaned.Store(cleaned)
 	}
@@ -49,7 +50,7 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 			return nil, err
 		}
 	}
-	l.setHighWatermarkLocked(watermark)
+	l.setHighWatermarkLocked(ld.watermark)
 	return l, nil
 }
 
@@ -153,6 +154,14 @@ func (ld *loader) empty() bool {
 	return !slices.ContainsFunc(ld.segments, func(s *segment.Segment) bool { return s.Size() > 0 })
 }
 
+// reachedStart reports whether the log has once reached the checkpointed start offset, below which it ends now.
+//
+// It has if records were deleted up to there (DeleteRecords) that were not durable, and a power loss took them: then all
+// that is left of the log was deleted, too. A start offset is never above the high watermark, the checkpoint of which is
+// written before. If that says less, log-start-offset-checkpoint is damaged or not of this log. Kafka deletes the
+// segments in either case (LogLoader.recoverLog); here a digit that has changed must not cost the log.
+func (ld *loader) reachedStart() bool { return ld.watermark >= ld.startOffset }
+
 // settle decides on the log's bounds, once its segments are sound.
 func (ld *loader) settle() error {
 	end := ld.startOffset
@@ -161,6 +170,12 @@ func (ld *loader) settle() error {
 		if end, err = ld.segments[n-1].NextOffset(); err != nil {
 			return err
 		}
+	}
+	if end < ld.startOffset && !ld.reachedStart() {
+		ld.logger().WithField("end", end).WithField("start", ld.startOffset).
+			Error("Ignoring the checkpointed start offset: the log has never reached it")
+		ld.startOffset = 0
+		ld.dir.startsWrong.Store(true)
 	}
 	if end < ld.startOffset {
 		ld.logger().WithField("end", end).WithField("start", ld.startOffset).
