@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,5 +103,53 @@ func TestFaultyRefusesAndCounts(t *testing.T) {
 	}
 	if f.Ops() != 4 || len(seen) != 4 {
 		t.Errorf("%d operations seen as %v", f.Ops(), seen)
+	}
+}
+
+func TestFaultyWritesInPart(t *testing.T) {
+	full := errors.New("no space left")
+	f := NewFaulty(NewMem(), func(op Op) error {
+		if op.Kind == OpWrite && op.Bytes > 4 {
+			return &ShortWrite{Bytes: 3, Err: full}
+		}
+		return nil
+	})
+	file := must(f.OpenFile("a", ReadWrite|Create))(t)
+	if _, err := file.WriteAt([]byte("0123"), 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := file.WriteVAt([][]byte{[]byte("45"), []byte("6789")}, 4)
+	wantErr(t, "WriteVAt", err, full)
+	if data := must(ReadFile(f, "a"))(t); n != 3 || string(data) != "0123456" {
+		t.Errorf("wrote %d bytes, the file has %q", n, data)
+	}
+}
+
+func TestFaultyAsksAboutReads(t *testing.T) {
+	var seen []OpKind
+	f := NewFaulty(NewMem(), func(op Op) error {
+		seen = append(seen, op.Kind)
+		if op.Kind == OpRead {
+			return fs.ErrInvalid
+		}
+		return nil
+	}).AskReads()
+	file := must(f.OpenFile("a", ReadWrite|Create))(t)
+	lock := must(f.Lock("l"))(t)
+	if f.Open() != 2 {
+		t.Errorf("%d files are open, should be 2", f.Open())
+	}
+	must(file.WriteAt([]byte("x"), 0))(t)
+	_, err := ReadFile(f, "a")
+	wantErr(t, "ReadFile", err, fs.ErrInvalid)
+	must(f.Stat("a"))(t)
+	must(f.ReadDir("."))(t)
+	must(f.DiskUsage("a"))(t)
+	want := []OpKind{OpCreate, OpLock, OpWrite, OpOpen, OpStat, OpRead, OpStat, OpReadDir, OpUsage}
+	if !slices.Equal(seen, want) {
+		t.Errorf("asked about %v, should be %v", seen, want)
+	}
+	if err := errors.Join(file.Close(), lock.Close()); err != nil || f.Open() != 0 {
+		t.Errorf("%d files are open, should be none (%v)", f.Open(), err)
 	}
 }

@@ -10,10 +10,10 @@ import (
 // ErrCrashed is what CrashAfter's hook answers once the machine is down.
 var ErrCrashed = errors.New("crashed")
 
-// OpKind names an operation that changes something.
+// OpKind names an operation.
 type OpKind string
 
-// The operations that a hook is asked about.
+// The operations that change something. A hook is asked about all of them.
 const (
 	OpCreate   OpKind = "create" // OpenFile with Create
 	OpRemove   OpKind = "remove"
@@ -28,21 +28,43 @@ const (
 	OpVolume   OpKind = "syncvolumes"
 )
 
+// The operations that change nothing. A hook is asked about them after Faulty.AskReads.
+const (
+	OpOpen    OpKind = "open" // OpenFile without Create
+	OpRead    OpKind = "read"
+	OpStat    OpKind = "stat" // also the size of an open file
+	OpReadDir OpKind = "readdir"
+	OpUsage   OpKind = "statfs"
+)
+
 // Op is an operation about to be done.
 type Op struct {
 	Index int64 // counts the operations of the Faulty, from 0
 	Kind  OpKind
 	Path  string // for a rename, the old name
 	To    string // for a rename, the new name
-	Bytes int64  // for a write its length, for a truncate the new size
+	Bytes int64  // for a read or write its length, for a truncate the new size
+	File  bool   // on a file that is open, which Path was the name of then
 }
 
+// ShortWrite is what a hook answers to have a write fail with Err after its first Bytes bytes.
+type ShortWrite struct {
+	Bytes int64
+	Err   error
+}
+
+func (e *ShortWrite) Error() string { return e.Err.Error() }
+func (e *ShortWrite) Unwrap() error { return e.Err }
+
 // Faulty passes operations on to another FS after asking its hook. An error of the hook is returned
-// in place of the operation, which is then not done. Reading never fails.
+// in place of the operation, which is then not done, or, if it is a ShortWrite, in part. Reading fails after AskReads
+// only.
 type Faulty struct {
-	fs   FS
-	hook func(Op) error
-	ops  atomic.Int64
+	fs    FS
+	hook  func(Op) error
+	reads bool
+	ops   atomic.Int64
+	open  atomic.Int64
 }
 
 // NewFaulty wraps fsys. hook may be called from several goroutines at once; nil only counts.
@@ -58,6 +80,16 @@ func CrashAfter(n int64) func(Op) error {
 	}
 }
 
+// AskReads has the hook be asked about the operations, too, that change nothing; they count from then on. It is
+// called before any other method, and returns f.
+func (f *Faulty) AskReads() *Faulty {
+	f.reads = true
+	return f
+}
+
+// Open returns how many files and locks are open.
+func (f *Faulty) Open() int64 { return f.open.Load() }
+
 // Ops returns how many operations were asked for.
 func (f *Faulty) Ops() int64 { return f.ops.Load() }
 
@@ -72,17 +104,28 @@ func (f *Faulty) ask(op Op) error {
 	return nil
 }
 
+// askRead is ask for an operation that changes nothing.
+func (f *Faulty) askRead(op Op) error {
+	if !f.reads {
+		return nil
+	}
+	return f.ask(op)
+}
+
 // OpenFile implements FS.
 func (f *Faulty) OpenFile(path string, flag int) (File, error) {
+	ask, kind := f.askRead, OpOpen
 	if flag&Create != 0 {
-		if err := f.ask(Op{Kind: OpCreate, Path: path}); err != nil {
-			return nil, err
-		}
+		ask, kind = f.ask, OpCreate
+	}
+	if err := ask(Op{Kind: kind, Path: path}); err != nil {
+		return nil, err
 	}
 	file, err := f.fs.OpenFile(path, flag)
 	if err != nil {
 		return nil, err
 	}
+	f.open.Add(1)
 	return &faultyFile{File: file, fs: f, path: path}, nil
 }
 
@@ -119,10 +162,20 @@ func (f *Faulty) MkdirAll(path string) error {
 }
 
 // ReadDir implements FS.
-func (f *Faulty) ReadDir(path string) ([]Entry, error) { return f.fs.ReadDir(path) }
+func (f *Faulty) ReadDir(path string) ([]Entry, error) {
+	if err := f.askRead(Op{Kind: OpReadDir, Path: path}); err != nil {
+		return nil, err
+	}
+	return f.fs.ReadDir(path)
+}
 
 // Stat implements FS.
-func (f *Faulty) Stat(path string) (Info, error) { return f.fs.Stat(path) }
+func (f *Faulty) Stat(path string) (Info, error) {
+	if err := f.askRead(Op{Kind: OpStat, Path: path}); err != nil {
+		return Info{}, err
+	}
+	return f.fs.Stat(path)
+}
 
 // SetModTime implements FS.
 func (f *Faulty) SetModTime(path string, t time.Time) error {
@@ -156,46 +209,28 @@ func (f *Faulty) Lock(path string) (io.Closer, error) {
 	if err := f.ask(Op{Kind: OpLock, Path: path}); err != nil {
 		return nil, err
 	}
-	return f.fs.Lock(path)
+	lock, err := f.fs.Lock(path)
+	if err != nil {
+		return nil, err
+	}
+	f.open.Add(1)
+	return faultyLock{lock, f}, nil
+}
+
+type faultyLock struct {
+	io.Closer
+	fs *Faulty
+}
+
+func (l faultyLock) Close() error {
+	l.fs.open.Add(-1)
+	return l.Closer.Close()
 }
 
 // DiskUsage implements FS.
-func (f *Faulty) DiskUsage(path string) (Usage, error) { return f.fs.DiskUsage(path) }
-
-type faultyFile struct {
-	File
-	fs   *Faulty
-	path string
-}
-
-func (f *faultyFile) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.fs.ask(Op{Kind: OpWrite, Path: f.path, Bytes: int64(len(p))}); err != nil {
-		return 0, err
+func (f *Faulty) DiskUsage(path string) (Usage, error) {
+	if err := f.askRead(Op{Kind: OpUsage, Path: path}); err != nil {
+		return Usage{}, err
 	}
-	return f.File.WriteAt(p, off)
-}
-
-func (f *faultyFile) WriteVAt(bufs [][]byte, off int64) (int, error) {
-	op := Op{Kind: OpWrite, Path: f.path}
-	for _, b := range bufs {
-		op.Bytes += int64(len(b))
-	}
-	if err := f.fs.ask(op); err != nil {
-		return 0, err
-	}
-	return f.File.WriteVAt(bufs, off)
-}
-
-func (f *faultyFile) Truncate(size int64) error {
-	if err := f.fs.ask(Op{Kind: OpTruncate, Path: f.path, Bytes: size}); err != nil {
-		return err
-	}
-	return f.File.Truncate(size)
-}
-
-func (f *faultyFile) Sync() error {
-	if err := f.fs.ask(Op{Kind: OpSync, Path: f.path}); err != nil {
-		return err
-	}
-	return f.File.Sync()
+	return f.fs.DiskUsage(path)
 }
