@@ -176,8 +176,12 @@ func (s *Segment) scan(offset, from, probe, size int64) (int64, error) {
 	defer w.done()
 	if probe >= 0 {
 		w.pos = probe
-		if head, _, err := w.head(); err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset() {
+		head, _, err := w.head()
+		switch {
+		case err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset():
 			return probe, nil
+		case err != nil && !noBatch(err):
+			return 0, err
 		}
 		w.pos = from
 	}

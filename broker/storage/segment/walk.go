@@ -58,6 +58,9 @@ func corruptAt(pos int64, err error) error {
 	return fmt.Errorf("%w: at position %d: %w", ErrCorrupt, pos, err)
 }
 
+// noBatch reports whether err, of head, says that there is no batch, rather than that it cannot be read.
+func noBatch(err error) bool { return err == io.EOF || errors.Is(err, ErrCorrupt) }
+
 // seek moves to the first batch with a last offset at or beyond offset and returns its position, which
 // is end if there is none.
 func (w *walker) seek(offset int64) (int64, error) {
@@ -79,7 +82,7 @@ func (w *walker) seek(offset int64) (int64, error) {
 // within a batch, look so once in 2^32 times at most.
 func (w *walker) leadsTo(base, offset int64) (bool, error) {
 	head, _, err := w.head()
-	if err == io.EOF || errors.Is(err, ErrCorrupt) {
+	if noBatch(err) {
 		return false, nil
 	}
 	return err == nil && head.BaseOffset() >= base && head.BaseOffset() <= offset && head.LastOffset() >= head.BaseOffset(), err
