@@ -50,6 +50,10 @@ func (l *Log) flushTo(upTo int64) error {
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// A directory that has failed meanwhile has had its files closed, and what is closed was passed over.
+	if err := l.online(); err != nil {
+		return err
+	}
 	l.mu.unsyncedSnapshots = slices.DeleteFunc(l.mu.unsyncedSnapshots, func(o int64) bool {
 		return slices.Contains(snapshots, o)
 	})
@@ -69,7 +73,7 @@ func (l *Log) syncFiles(segments []*segment.Segment, snapshots []int64, from, to
 		if s.Base() >= to {
 			break
 		}
-		names = names || s.Base() >= from
+		names = s.TakeUnnamed() || names || s.Base() >= from
 		// A segment that was removed meanwhile, by retention or a truncation, needs no flush.
 		if err := s.Flush(); err != nil && !errors.Is(err, segment.ErrClosed) {
 			return err

@@ -118,8 +118,9 @@ func (ld *loader) forgetDoubtfulEpochs(first int) error {
 
 // resealSegment completes the indexes of the segment before the first one in doubt. All its records are
 // below the recovery point; but if they were flushed while it was active, the entry with its largest
-// timestamp, which comes last, may have been written after that and be lost.
+// timestamp, which comes last, may have been written after that and be lost, or be there and not be durable.
 func (ld *loader) resealSegment(i int) error {
+	ld.segments[i].MarkUnsynced()
 	_, err := ld.segments[i].NextOffset()
 	if err == nil {
 		err = ld.segments[i].Seal()

@@ -49,6 +49,25 @@ func (s *Segment) Spill() error {
 	return s.wrap("spill", errors.Join(s.spill(&s.offsets), s.spill(&s.times)))
 }
 
+// MarkUnsynced has the next Flush sync the files although nothing has been written: what an opened segment holds may be
+// in the memory of the system only, from a process that was killed.
+func (s *Segment) MarkUnsynced() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsynced, s.unnamed = true, true
+}
+
+// TakeUnnamed reports whether a name of a file that came after the segment may not be durable: that of the transaction
+// index, which comes with the first aborted transaction, or of an index that was made anew. The caller is going to sync
+// the directory.
+func (s *Segment) TakeUnnamed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unnamed := s.unnamed
+	s.unnamed = false
+	return unnamed
+}
+
 // Flush makes everything appended before durable, indexes included, except the files' names. It does
 // nothing if nothing has changed since the last Flush. It may run beside an append.
 func (s *Segment) Flush() error {
@@ -56,22 +75,36 @@ func (s *Segment) Flush() error {
 		return s.wrap("flush", err)
 	}
 	s.mu.Lock()
-	dirty, txns := s.dirty, s.txns.exists
-	s.dirty = false
+	dirty := s.dirty || s.unsynced
+	s.dirty, s.unsynced = false, false
 	s.mu.Unlock()
 	if !dirty {
 		return nil
 	}
+	if err := s.syncFiles(); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unsynced = true
+		return s.wrap("flush", err)
+	}
+	return nil
+}
+
+// syncFiles syncs the files that there are.
+func (s *Segment) syncFiles() error {
+	if err := s.loadTxns(); err != nil {
+		return err
+	}
+	s.mu.RLock()
+	txns := s.txns.exists
+	s.mu.RUnlock()
 	slots := []*vfs.Slot{&s.log, &s.offsets.slot, &s.times.slot}
 	if txns {
 		slots = append(slots, &s.txns.slot)
 	}
 	for _, slot := range slots {
 		if err := syncSlot(slot); err != nil {
-			s.mu.Lock()
-			s.dirty = true
-			s.mu.Unlock()
-			return s.wrap("flush", err)
+			return err
 		}
 	}
 	return nil

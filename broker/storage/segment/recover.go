@@ -83,7 +83,8 @@ func (s *Segment) resetIndexes() error {
 	s.size, s.next, s.loaded = 0, s.base, true
 	s.maxTime, s.maxKnown, s.maxProven = TimestampOffset{Timestamp: -1, Offset: s.base}, true, true
 	s.first, s.firstKnown = -1, true
-	s.unindexed, s.damage, s.dirty, s.prealloc, s.reserved = 0, nil, true, false, 0
+	s.unindexed, s.damage, s.prealloc, s.reserved = 0, nil, false, 0
+	s.dirty, s.unnamed = true, true
 	s.recent.reset()
 
 	s.dir.mu.RLock()

@@ -74,6 +74,8 @@ type Segment struct {
 	reserved     int64
 	unreservable bool // Reserve has failed; the writer's
 	dirty        bool // appended since the last Flush
+	unsynced     bool // see MarkUnsynced
+	unnamed      bool // see TakeUnnamed
 	maxTime      TimestampOffset
 	maxKnown     bool
 	maxProven    bool  // maxTime is what the batches say, not only the index
@@ -87,6 +89,9 @@ type Segment struct {
 
 // Base returns the segment's base offset.
 func (s *Segment) Base() int64 { return s.base }
+
+// Dir returns the directory that the segment is in.
+func (s *Segment) Dir() *Dir { return s.dir }
 
 // Size returns the number of bytes of batches.
 func (s *Segment) Size() int64 {

@@ -109,6 +109,7 @@ func (s *Segment) appendAborted(t AbortedTxn) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unnamed = s.unnamed || !exists
 	s.txns.exists, s.txns.count, s.dirty = true, count+1, true
 	return nil
 }

@@ -1,0 +1,105 @@
+package storage
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// The first aborted transaction makes a file of a segment that was flushed before.
+func TestAbortedTransactionSurvivesPowerLoss(t *testing.T) {
+	mem := vfs.NewMem()
+	m := mustOpen(t, testOptions(mem))
+	l := mustCreate(t, m, orders, crashConfig())
+	appendRecords(t, l, 0, 1)
+	if err := l.roll(); err != nil {
+		t.Fatal(err)
+	}
+	begun := batch(t, batchOpts{txn: true, timestamp: testNow, producer: &record.ProducerInfo{ID: 7}})
+	if _, err := l.AppendLeader(begun, AppendOptions{Now: testNow}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	aborted := record.AppendMarker(nil, record.MarkerOptions{ProducerID: 7, Timestamp: testNow})
+	if _, err := l.AppendLeader(aborted, AppendOptions{Origin: record.Coordinator, Now: testNow}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.roll(); err != nil { // so that the next start does not look at the segment
+		t.Fatal(err)
+	}
+	for seed := range uint64(50) {
+		left := mem.CrashClone(rand.New(rand.NewPCG(seed, 1)))
+		l := mustOpen(t, testOptions(left)).Log(orders)
+		got, err := l.AbortedTransactions(1, 100, l.EndOffset())
+		if err != nil || len(got) != 1 || got[0].ProducerID != 7 || l.EndOffset() != 3 {
+			t.Fatalf("seed %d: log to %d with aborted transactions %v, %v", seed, l.EndOffset(), got, err)
+		}
+	}
+}
+
+// The last entry of the time index of a sealed segment may be written after the flush of its records. A kill leaves it in
+// the memory of the system, where the next process finds it, and a later power loss must not take it.
+func TestTimeIndexSurvivesKillAndPowerLoss(t *testing.T) {
+	mem := vfs.NewMem()
+	o := testOptions(mem)
+	o.TopicConfig = func(string) LogConfig { return crashConfig() }
+	m, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustCreate(t, m, orders, crashConfig())
+	flush := func() {
+		t.Helper()
+		if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const last = 9
+	for range last + 1 {
+		appendRecords(t, l, 0, 1)
+	}
+	newest := batch(t, batchOpts{timestamp: testNow + 1000})
+	if _, err := l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
+		t.Fatal(err)
+	}
+	appendRecords(t, l, 0, 1)
+	flush()
+	if err := l.roll(); err != nil {
+		t.Fatal(err)
+	}
+	m.abandon()
+	if m, err = open(o); err != nil {
+		t.Fatal(err)
+	}
+	l = m.Log(orders)
+	appendRecords(t, l, 0, 1)
+	flush()
+	if err := l.roll(); err != nil {
+		t.Fatal(err)
+	}
+	flush()
+	appendRecords(t, l, 0, 1)
+	flush()
+	left := mem.CrashClone(nil)
+	m.abandon()
+	l = mustOpen(t, testOptions(left)).Log(orders)
+	found, ok, err := l.LookupTimestamp(testNow + 1000)
+	if err != nil || !ok || found.Offset != last+1 {
+		t.Errorf("the record of offset %d is found at %+v, %v, %v", last+1, found, ok, err)
+	}
+}
+
+// roll begins a new segment.
+func (l *Log) roll() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rollLocked(l.end.Load())
+}
