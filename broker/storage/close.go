@@ -32,8 +32,13 @@ func (m *Manager) Close() error {
 	}
 	wg.Wait()
 	m.stopHooks()
+	m.closeFiles()
 	return errors.Join(errs...)
 }
+
+// closeFiles closes what is open still: files of segments that are no part of a log any more, because they were to be
+// removed later or because a failure came between.
+func (m *Manager) closeFiles() { m.env.files.Evict(func(vfs.Opener) bool { return true }) }
 
 // close stops the directory's logs and leaves the checkpoints of a clean stop.
 func (d *dir) close(threads int) error {

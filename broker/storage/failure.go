@@ -3,9 +3,13 @@ package storage
 import (
 	"path/filepath"
 	"sync"
+
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
-// hooks are the calls of OnDirFailure and OnAllDirsFailed, which are made in order, one at a time.
+// hooks are what follows a failure of a directory, the calls of OnDirFailure and OnAllDirsFailed above all. They are
+// made in order, one at a time.
 type hooks struct {
 	sync.Mutex
 	queue   []func()
@@ -34,13 +38,23 @@ func (m *Manager) dirFailed(d *dir, err error) {
 	if m.opts.OnDirFailure != nil {
 		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnDirFailure(d.path, err) })
 	}
+	m.hooks.queue = append(m.hooks.queue, d.closeFiles)
 	if all && m.opts.OnAllDirsFailed != nil {
 		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnAllDirsFailed(err) })
 	}
-	if !m.hooks.busy && len(m.hooks.queue) > 0 {
+	if !m.hooks.busy {
 		m.hooks.busy = true
 		m.hooks.running.Go(m.callHooks)
 	}
+}
+
+// closeFiles closes the files of the directory's segments, so that its disk can be unmounted. Who is at one keeps it
+// until then.
+func (d *dir) closeFiles() {
+	d.env.files.Evict(func(o vfs.Opener) bool {
+		s, ok := o.(*segment.Segment)
+		return ok && filepath.Dir(s.Dir().Path()) == d.path
+	})
 }
 
 // callHooks makes the calls that are queued.

@@ -119,6 +119,7 @@ func (m *Manager) abandon() {
 		}
 	}
 	m.stopHooks()
+	m.closeFiles()
 }
 
 // Log returns the log of p, nil if there is none. The log of a directory that is offline is there, and

@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -170,6 +171,20 @@ func (c *Cache) add(h *Handle) {
 	if victim != nil {
 		victim.slot.open.CompareAndSwap(victim, nil)
 		victim.Release()
+	}
+}
+
+// Evict closes the files whose opener which says yes to, each once nobody uses it. Their slots open them again when they
+// are asked for.
+func (c *Cache) Evict(which func(Opener) bool) {
+	c.mu.Lock()
+	handles := slices.Clone(c.mu.clock)
+	c.mu.Unlock()
+	for _, h := range handles {
+		if which(h.slot.opener) && c.remove(h) {
+			h.slot.open.CompareAndSwap(h, nil)
+			h.Release()
+		}
 	}
 }
 

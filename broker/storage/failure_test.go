@@ -1,0 +1,32 @@
+package storage
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// An operator unmounts the disk that has failed while the broker goes on.
+func TestFailedDirectoryClosesItsFiles(t *testing.T) {
+	fsys := vfs.NewFaulty(vfs.NewMem(), nil)
+	m := mustOpen(t, testOptions(fsys, "a", "b"))
+	c := crashConfig()
+	for i, dir := range []string{"a", "b"} {
+		l, err := m.Create(partition(i), CreateOptions{New: true, Config: &c, Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendRecords(t, l, 0, 1)
+	}
+	const locks = 2
+	if n := fsys.Open(); n != locks+2 {
+		t.Fatalf("%d files are open, should be the logs and the locks", n)
+	}
+	m.FailDir("a", errors.New("broken"))
+	m.hooks.running.Wait()
+	if n := fsys.Open(); n != locks+1 {
+		t.Errorf("%d files are open, should be the log of the other directory and the locks", n)
+	}
+	appendRecords(t, m.Log(partition(1)), 0, 1)
+}
