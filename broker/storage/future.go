@@ -20,8 +20,12 @@ import (
 // Each step is durable before the next. A crash between 2 and 3 leaves two live replicas, of which the one
 // with the mark holds everything: the other is deleted at the next start. (Kafka, which has no mark, does not
 // start then.) The mark stays as long as a directory is offline, since the old log may still be there.
+//
+// If 2 fails, nobody knows what the failed disk has of it. The old log goes on, with a mark of its own that outranks
+// the other: it holds what is appended from then on.
 
-// promotionMark is the file in a replica's directory that says that it has taken the place of another one.
+// promotionMark is the file in a replica's directory that says that it has taken the place of another one, or that it
+// has kept its own.
 const promotionMark = ".promoted"
 
 // IsFuture reports whether the log is a copy that is being made in another log directory.

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-
-	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
 // progressInterval is how often the progress of loading is logged.
@@ -71,7 +69,7 @@ func (m *Manager) listDir(d *dir) (live, futures []found, err error) {
 		f := found{Partition: p, dir: d, name: e.Name}
 		switch kind {
 		case dirLive:
-			if f.promoted, err = vfs.Exists(m.env.fs, filepath.Join(d.path, e.Name, promotionMark)); err != nil {
+			if f.rank, err = readMark(m.env.fs, filepath.Join(d.path, e.Name, promotionMark)); err != nil {
 				_ = d.fail(fmt.Errorf("look for a mark: %w", err)) // logged there
 				return nil, nil, nil
 			}

@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -30,15 +32,46 @@ func (m *Manager) PreparePromotion(p topic.Partition) error {
 	return future.markForPromotion()
 }
 
-// markForPromotion gives the log its mark, unless the move was given up: filesMu keeps its directory from being
-// renamed meanwhile, which would look like a failure of the disk.
-func (l *Log) markForPromotion() error {
+// rank is what a replica's mark makes it among several live ones for one partition.
+type rank int
+
+const (
+	unmarked rank = iota
+	promoted      // it has taken the place of another one
+	remained      // it has kept its place, which another one was to take
+)
+
+// remainedMark is the content of the mark of a replica that has kept its place.
+const remainedMark = "remained\n"
+
+// readMark reads a mark; a file that does not exist is none.
+func readMark(fsys vfs.FS, path string) (rank, error) {
+	switch data, err := vfs.ReadFile(fsys, path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return unmarked, nil
+	case err != nil:
+		return unmarked, err
+	case string(data) == remainedMark:
+		return remained, nil
+	}
+	return promoted, nil
+}
+
+// markForPromotion gives a future log its mark.
+func (l *Log) markForPromotion() error { return l.mark("") }
+
+// remain has the log outrank one that was to take its place, and may have its name on a disk that has failed.
+func (l *Log) remain() error { return l.mark(remainedMark) }
+
+// mark gives the log a mark, unless it was closed, as the copy of a move that was given up is: filesMu keeps its
+// directory from being renamed meanwhile, which would look like a failure of the disk.
+func (l *Log) mark(content string) error {
 	l.filesMu.Lock()
 	defer l.filesMu.Unlock()
 	if err := l.readable(); err != nil {
 		return err
 	}
-	if err := vfs.WriteFile(l.env.fs, l.file(promotionMark), nil); err != nil {
+	if err := vfs.WriteFile(l.env.fs, l.file(promotionMark), []byte(content)); err != nil {
 		return l.failed("mark for promotion", err)
 	}
 	return nil
@@ -64,7 +97,10 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 	if err := future.takeOverCleaned(current); err != nil {
 		return nil, err
 	}
-	if err := future.becomeCurrent(current); err != nil {
+	if named, err := future.becomeCurrent(current); err != nil {
+		if named {
+			err = errors.Join(err, current.remain())
+		}
 		return nil, err
 	}
 	m.mu.Lock()
@@ -90,36 +126,35 @@ func (l *Log) takeOverCleaned(current *Log) error {
 	return l.dir.checkpointCleaned()
 }
 
-// becomeCurrent gives a future log the name of a live one, and what does not follow from the records.
-func (l *Log) becomeCurrent(current *Log) error {
+// becomeCurrent gives a future log the name of a live one, and what does not follow from the records. named reports
+// whether it may have that name.
+func (l *Log) becomeCurrent(current *Log) (named bool, err error) {
 	l.SetConfig(*current.Config())
 	l.filesMu.Lock()
 	defer l.filesMu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
-		return err
+		return false, err
 	}
-	path := l.files.Path()
-	if err := l.files.Rename(filepath.Join(l.dir.path, l.partition.String())); err != nil {
-		return l.failed("promote", err)
+	err = l.files.Rename(filepath.Join(l.dir.path, l.partition.String()))
+	if err == nil {
+		err = l.env.fs.SyncDir(l.dir.path)
 	}
-	if err := l.env.fs.SyncDir(l.dir.path); err != nil {
-		// The old log goes on, so that this one must not win over it when the directory is back.
-		_ = l.files.Rename(path)
-		return l.failed("promote", err)
+	if err != nil {
+		return true, l.failed("promote", err)
 	}
 	l.uncleanable.Store(current.uncleanable.Load())
 	l.future.Store(false)
 	// A leader has an epoch in its checkpoint that no record tells of yet.
 	if last, ok := current.epochs.Latest(); ok {
 		if err := l.epochs.Assign(last.Epoch, last.Start); err != nil {
-			return l.failed("take over the leader epoch", err)
+			return true, l.failed("take over the leader epoch", err)
 		}
 		l.queueLocked()
 	}
 	l.setHighWatermarkLocked(current.HighWatermark())
-	return nil
+	return true, nil
 }
 
 // replaced ends a log whose place another one has taken. A failure is its directory's, and keeps the mark.

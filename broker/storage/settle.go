@@ -10,13 +10,13 @@ import (
 // found is what listDir has found of one replica.
 type found struct {
 	topic.Partition
-	dir      *dir
-	name     string // of its directory
-	promoted bool   // it has taken the place of another one
+	dir  *dir
+	name string // of its directory
+	rank rank   // among live ones
 }
 
-// settleReplicas decides between several directories for one partition: of live ones the one that was
-// promoted last stays, of future ones any, and none beside the live one. What goes is deleted later.
+// settleReplicas decides between several directories for one partition: of live ones the one with the higher
+// rank stays, of future ones any, and none beside the live one. What goes is deleted later.
 func (m *Manager) settleReplicas(live, futures []found) ([]found, []found, error) {
 	byName := map[topic.Partition]int{} // index in kept
 	var kept []found
@@ -27,10 +27,10 @@ func (m *Manager) settleReplicas(live, futures []found) ([]found, []found, error
 			byName[f.Partition] = len(kept)
 			kept = append(kept, f)
 			continue
-		case f.promoted == kept[i].promoted:
+		case f.rank == kept[i].rank:
 			return nil, nil, fmt.Errorf("duplicate log directories found: %s, %s",
 				filepath.Join(kept[i].dir.path, kept[i].name), filepath.Join(f.dir.path, f.name))
-		case f.promoted:
+		case f.rank > kept[i].rank:
 			f, kept[i] = kept[i], f
 		}
 		m.discard(f)
@@ -71,7 +71,7 @@ func (m *Manager) removeMarks(live []found) {
 		return
 	}
 	for _, f := range live {
-		if !f.promoted {
+		if f.rank == unmarked {
 			continue
 		}
 		path := filepath.Join(f.dir.path, f.name)
