@@ -43,6 +43,10 @@ func (m *Manager) Create(p topic.Partition, o CreateOptions) (*Log, error) {
 		if err != nil {
 			return nil, fmt.Errorf("create log for partition %s: %w", p, err)
 		}
+		if err := m.forgetElsewhere(d, p); err != nil {
+			d.reserve(-1)
+			return nil, fmt.Errorf("create log for partition %s: %w", p, err)
+		}
 		l, err := m.createIn(d, p, config, o.TopicID)
 		if err == nil {
 			return l, nil
@@ -51,6 +55,19 @@ func (m *Manager) Create(p topic.Partition, o CreateOptions) (*Log, error) {
 			return nil, err
 		}
 	}
+}
+
+// forgetElsewhere makes durable that p was deleted in directories other than d.
+func (m *Manager) forgetElsewhere(d *dir, p topic.Partition) error {
+	for _, other := range m.dirs {
+		if other == d {
+			continue
+		}
+		if err := other.forget(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createIn makes the log in d, which place has chosen. A failure of the file system takes d offline.

@@ -66,6 +66,7 @@ func (l *Log) retire() (string, error) {
 	if err := l.files.Rename(path); err != nil {
 		return "", l.failed("rename for deletion", err)
 	}
+	l.dir.retire(l.partition)
 	l.closed.Store(true)
 	for _, s := range *l.segments.Load() {
 		s.Abandon()

@@ -38,7 +38,7 @@ type dir struct {
 	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
 	startsWrong atomic.Bool
 
-	// created counts the logs made here, from 1 for those found at start; the names of the first synced
+	// created counts the names that were given to logs here, from 1 for those found at start; the first synced
 	// of them are durable.
 	created   atomic.Int64
 	syncingMu sync.Mutex // held while names are synced
@@ -55,6 +55,8 @@ type dir struct {
 		logs  map[topic.Partition]*Log
 		count int // logs, and those being created
 		err   error
+		// retired are the logs deleted here that a crash may bring back, with the count that created had.
+		retired map[topic.Partition]int64
 	}
 }
 
@@ -67,6 +69,7 @@ func newDir(path string, e *env, failed func(*dir, error)) *dir {
 		cleaned:    checkpointFile{name: checkpoint.Cleaner, of: cleanedOf},
 	}
 	d.mu.logs = map[topic.Partition]*Log{}
+	d.mu.retired = map[topic.Partition]int64{}
 	d.created.Store(1)
 	return d
 }
@@ -254,6 +257,41 @@ func (d *dir) syncNames() error {
 		return err
 	}
 	d.synced = created
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.mu.retired, func(_ topic.Partition, count int64) bool { return count <= created })
+	return nil
+}
+
+// namesSynced reports whether syncNames has done something since the start.
+func (d *dir) namesSynced() bool {
+	d.syncingMu.Lock()
+	defer d.syncingMu.Unlock()
+	return d.synced > 0
+}
+
+// retire notes that the log of p has got the name of one to be deleted.
+func (d *dir) retire(p topic.Partition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.retired[p] = d.created.Add(1)
+}
+
+// forget makes durable that the log of p was deleted here, if it was, or may have been by a process that was killed.
+// Otherwise a crash could leave it beside one that was created in another directory.
+func (d *dir) forget(p topic.Partition) error {
+	d.mu.Lock()
+	_, retired := d.mu.retired[p]
+	d.mu.Unlock()
+	switch offline := d.offline.Load(); {
+	case retired && offline:
+		return fmt.Errorf("%w: %s may have the replica still", ErrStorage, d.path)
+	case offline, !retired && (d.clean || d.namesSynced()):
+		return nil
+	}
+	if err := d.syncNames(); err != nil {
+		return d.fail(fmt.Errorf("make the deletion of %s durable: %w", p, err))
+	}
 	return nil
 }
 
