@@ -232,6 +232,7 @@ func (w *cleanWorkload) appendKeyedTxn() error {
 // and goes on with it.
 func (w *cleanWorkload) checkAfterCrash(fsys vfs.FS, kept bool) error {
 	c := newCleanWorkload(w.t, 1, fsys)
+	c.dirs = w.dirs
 	c.clock.now = w.clock.now + 1000 // all tombstones that were cleaned once are due
 	if err := c.open(); err != nil {
 		return fmt.Errorf("open: %w", err)

@@ -90,9 +90,9 @@ func crashAt(t *testing.T, seed uint64, n int64) {
 
 // checkAfterCrash opens what a crash left and compares it with the model before or after the step in
 // which it happened. kept says that no write was lost.
-func checkAfterCrash(t *testing.T, fsys vfs.FS, w *workload, kept bool) error {
+func checkAfterCrash(t testing.TB, fsys vfs.FS, w *workload, kept bool) error {
 	t.Helper()
-	c := &workload{t: t, fsys: fsys}
+	c := &workload{t: t, fsys: fsys, dirs: w.dirs}
 	if err := c.open(); err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

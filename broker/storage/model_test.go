@@ -84,8 +84,10 @@ type workload struct {
 	removing      bool  // the step under way removes everything
 	now           int64 // timestamps of records
 
-	compacted bool  // the log is compacted, see clean_crash_test.go
-	clock     clock // of a Manager with a cleaner
+	dirs      []string       // nil: one
+	options   func(*Options) // nil, or changes those of the Manager
+	compacted bool           // the log is compacted, see clean_crash_test.go
+	clock     clock          // of a Manager with a cleaner
 }
 
 func crashConfig() LogConfig {
@@ -132,12 +134,15 @@ func (w *workload) run(n int) error {
 }
 
 func (w *workload) open() error {
-	o := testOptions(w.fsys)
+	o := testOptions(w.fsys, w.dirs...)
 	o.TopicConfig = func(string) LogConfig { return crashConfig() }
 	if w.compacted {
 		o.TopicConfig = func(string) LogConfig { return compactedCrashConfig() }
 		o.Cleaner = &CleanerConfig{}
 		o.Now = w.clock.time
+	}
+	if w.options != nil {
+		w.options(&o)
 	}
 	var err error
 	if w.m, err = open(o); err == nil {
@@ -214,6 +219,11 @@ func (w *workload) appendLeader() error {
 }
 
 func (w *workload) nextSequence(id int64) int32 {
+	for _, p := range w.l.Producers() {
+		if p.ProducerID == id && p.LastSequence < 0 {
+			return 0 // all its records are gone, and the log was made anew from what is left
+		}
+	}
 	s, _ := w.model.producers(w.model.end)
 	e, ok := s.Entry(id)
 	if !ok || len(e.Batches()) == 0 {
@@ -303,7 +313,7 @@ func (w *workload) retention() error {
 }
 
 func (w *workload) checkpoint(n int) error {
-	d := w.m.dirs[0]
+	d := w.l.dir
 	switch n {
 	case 92, 93:
 		return d.checkpointRecoveryPoints()
