@@ -93,12 +93,7 @@ func (r *Registry) Exists(name string) bool {
 	return r.loggers[name] != nil
 }
 
-// ValidLevels are the names of the levels, sorted.
-func ValidLevels() []string {
-	return []string{"DEBUG", "ERROR", "FATAL", "INFO", "TRACE", "WARN"}
-}
-
-// SetLevel gives an existing logger a level of its own, one of ValidLevels.
+// SetLevel gives an existing logger a level of its own, one of Kafka's.
 func (r *Registry) SetLevel(name, level string) {
 	r.change(func() { r.own[name] = levels[level] })
 }

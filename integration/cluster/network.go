@@ -63,9 +63,6 @@ func startEnsemble(t testing.TB, n, servers int, network *netns.Network, props P
 	return c
 }
 
-// Network returns the network of a cluster that StartNetwork has made.
-func (c *Cluster) Network() *netns.Network { return c.network }
-
 // ZooKeepers returns the servers of the cluster's ZooKeeper, which other tests may use too unless StartEnsemble or StartNetwork
 // has made them.
 func (c *Cluster) ZooKeepers() []*ZooKeeper { return c.servers }
