@@ -110,10 +110,11 @@ func (s *Segment) locate(offset int64) (pos, size int64, err error) {
 		atEnd := s.loaded && offset >= s.next
 		exactEnd := s.loaded && offset == s.next
 		near, found := s.recent.floor(offset)
+		sound := s.firstKnown // a batch begins the file: what is left of one must not be served for it
 		s.mu.RUnlock()
 
 		switch {
-		case size == 0 || offset <= s.base:
+		case size == 0 || sound && offset <= s.base:
 			return 0, size, nil
 		case exactEnd:
 			s.hints.put(gen, offset, size) // where this reader will go on

@@ -28,6 +28,8 @@ func (s *Segment) wholeBatches(gen uint64, pos, limit, size int64) (whole, first
 	for {
 		head, n, err := w.head()
 		switch {
+		case err == io.EOF && w.pos > pos: // a batch is cut off behind them
+			return w.pos - pos, 0, nil
 		case err == io.EOF:
 			return 0, 0, corruptAt(w.pos, io.ErrUnexpectedEOF)
 		case err != nil:
@@ -38,7 +40,11 @@ func (s *Segment) wholeBatches(gen uint64, pos, limit, size int64) (whole, first
 			s.hints.put(gen, head.BaseOffset(), w.pos)
 			return w.pos - pos, 0, nil
 		default:
-			s.hints.put(gen, head.LastOffset()+1, pos+n)
+			next := head.LastOffset() + 1
+			w.pos += n
+			if _, _, err := w.head(); err == nil || w.pos == size { // or else a reader would get what is left of a batch
+				s.hints.put(gen, next, w.pos)
+			}
 			return 0, n, nil
 		}
 	}
