@@ -83,6 +83,9 @@ func isFile(file string) func(string) bool {
 //   - partition.metadata: the directory fails (PartitionMetadataFile.read); another id than the controller's is refused later.
 //   - offset checkpoints: taken as empty if they cannot be read.
 //   - the mark of a clean stop: only that it is there counts.
+//
+// For cleaner-offset-checkpoint see TestDamagedCleanerCheckpoint, for meta.properties TestDamagedMetaProperties of
+// package server.
 var expectations = []expectation{
 	{kind: "log", is: hasExt(segment.LogExt), cuts: true, offline: true},
 	{kind: "offset index", is: hasExt(segment.IndexExt)},
