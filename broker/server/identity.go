@@ -19,6 +19,8 @@ type identity struct {
 	brokerID  int32
 	clusterID string
 	returning bool // all log directories were this broker's already
+	// unusable are the log directories whose meta.properties can be neither read nor written, and why.
+	unusable map[string]error
 }
 
 // metaDir is a log directory with what its meta.properties says.
@@ -37,7 +39,7 @@ func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log lo
 		return identity{}, fmt.Errorf("read the cluster's id: %w", err)
 	}
 	log.WithField("clusterId", clusterID).Info("cluster id")
-	dirs, err := readMeta(cfg.LogDirs(), log)
+	dirs, unusable, err := readMeta(cfg.LogDirs(), log)
 	if err != nil {
 		return identity{}, err
 	}
@@ -45,7 +47,7 @@ func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log lo
 	if err != nil {
 		return identity{}, err
 	}
-	me := identity{brokerID: cfg.BrokerID(), clusterID: clusterID}
+	me := identity{brokerID: cfg.BrokerID(), clusterID: clusterID, unusable: unusable}
 	switch {
 	case me.brokerID >= 0:
 	case stored >= 0:
@@ -57,29 +59,31 @@ func identify(ctx context.Context, zk *zkutil.Client, cfg *config.Config, log lo
 		log.WithField("brokerId", me.brokerID).Info("generated a broker id")
 	}
 	me.returning = !slices.ContainsFunc(dirs, func(d metaDir) bool { return !d.found || d.meta.BrokerID != me.brokerID })
-	return me, writeMeta(dirs, me)
+	writeMeta(dirs, me, log)
+	return me, nil
 }
 
-// readMeta reads every directory's meta.properties. A directory that cannot be read is left to
-// storage, which takes it offline.
-func readMeta(paths []string, log logrus.FieldLogger) ([]metaDir, error) {
-	var dirs []metaDir
+// readMeta reads every directory's meta.properties. A directory that cannot be read is offline from the start, whatever
+// else it holds: it may be another broker's.
+func readMeta(paths []string, log logrus.FieldLogger) (dirs []metaDir, unusable map[string]error, err error) {
+	unusable = map[string]error{}
 	for _, path := range paths {
-		if err := vfs.OS.MkdirAll(path); err != nil {
-			log.WithField("dir", path).WithError(err).Error("log directory cannot be used")
-			continue
+		dir := metaDir{path: path}
+		err := vfs.OS.MkdirAll(path)
+		if err == nil {
+			dir.meta, dir.found, err = checkpoint.ReadMetaProperties(vfs.OS, path)
 		}
-		meta, found, err := checkpoint.ReadMetaProperties(vfs.OS, path)
 		if err != nil {
 			log.WithField("dir", path).WithError(err).Error("cannot read meta.properties")
+			unusable[path] = fmt.Errorf("read %s: %w", checkpoint.MetaFile, err)
 			continue
 		}
-		dirs = append(dirs, metaDir{path: path, meta: meta, found: found})
+		dirs = append(dirs, dir)
 	}
 	if len(dirs) == 0 {
-		return nil, fmt.Errorf("none of the log directories %v can be used", paths)
+		return nil, nil, fmt.Errorf("none of the log directories %v can be used", paths)
 	}
-	return dirs, nil
+	return dirs, unusable, nil
 }
 
 // agree checks the directories against each other, the configured broker id (-1: none) and the
@@ -108,16 +112,16 @@ func agree(dirs []metaDir, configured int32, clusterID string) (int32, error) {
 	return stored, nil
 }
 
-// writeMeta writes meta.properties where it does not say who this broker is.
-func writeMeta(dirs []metaDir, me identity) error {
+// writeMeta writes meta.properties where it does not say who this broker is. A directory where that fails is unusable.
+func writeMeta(dirs []metaDir, me identity, log logrus.FieldLogger) {
 	for _, d := range dirs {
 		if d.found && d.meta.BrokerID == me.brokerID && d.meta.ClusterID == me.clusterID {
 			continue
 		}
 		d.meta.Version, d.meta.BrokerID, d.meta.ClusterID = 0, me.brokerID, me.clusterID
 		if err := checkpoint.WriteMetaProperties(vfs.OS, d.path, d.meta, time.Now()); err != nil {
-			return fmt.Errorf("write %s/meta.properties: %w", d.path, err)
+			log.WithField("dir", d.path).WithError(err).Error("cannot write meta.properties")
+			me.unusable[d.path] = fmt.Errorf("write %s: %w", checkpoint.MetaFile, err)
 		}
 	}
-	return nil
 }

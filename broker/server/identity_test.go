@@ -107,11 +107,11 @@ func TestUnreadableMetaProperties(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(broken, "meta.properties"), []byte("version=many\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	dirs, err := readMeta([]string{broken, whole}, silent())
-	if err != nil || len(dirs) != 1 || dirs[0].path != whole {
-		t.Errorf("%v, %v; want the whole directory only", dirs, err)
+	dirs, unusable, err := readMeta([]string{broken, whole}, silent())
+	if err != nil || len(dirs) != 1 || dirs[0].path != whole || len(unusable) != 1 || unusable[broken] == nil {
+		t.Errorf("%v, unusable %v, %v; want the whole directory only", dirs, unusable, err)
 	}
-	if _, err := readMeta([]string{broken}, silent()); err == nil {
+	if _, _, err := readMeta([]string{broken}, silent()); err == nil {
 		t.Error("a broker without a usable directory starts")
 	}
 }

@@ -191,6 +191,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 		Cleaner:                         cleaner,
 		CleanerLogger:                   s.named("kafka.log.LogCleaner"),
 		Dirs:                            s.cfg.LogDirs(),
+		Unusable:                        s.me.unusable,
 		Defaults:                        logConfig(defaults),
 		TopicConfig:                     func(topic string) storage.LogConfig { c, _ := configs(topic); return c },
 		RecoveryThreads:                 s.cfg.Int("num.recovery.threads.per.data.dir"),

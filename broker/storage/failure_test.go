@@ -30,3 +30,24 @@ func TestFailedDirectoryClosesItsFiles(t *testing.T) {
 	}
 	appendRecords(t, m.Log(partition(1)), 0, 1)
 }
+
+// A directory that its owner has found to be unusable is not touched.
+func TestUnusableDirectory(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := testOptions(fsys, "a", "b/")
+	o.Unusable = map[string]error{"b/": errors.New("it is another broker's")}
+	m := mustOpen(t, o)
+	if d := m.Dirs(); d[0].Offline || !d[1].Offline {
+		t.Errorf("directories: %+v", d)
+	}
+	if exists, err := vfs.Exists(fsys, "b"); exists || err != nil {
+		t.Errorf("the directory is there: %v, %v", exists, err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Dirs = []string{"b/"}
+	if _, err := Open(o); !errors.Is(err, ErrStorage) {
+		t.Errorf("no other directory: %v", err)
+	}
+}

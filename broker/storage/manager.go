@@ -90,8 +90,12 @@ func (m *Manager) openDirs() error {
 	for _, path := range m.opts.Dirs {
 		m.dirs = append(m.dirs, newDir(path, m.env, m.dirFailed))
 	}
-	for _, d := range m.dirs {
-		switch err := d.open(); {
+	for i, d := range m.dirs {
+		err := m.opts.Unusable[m.opts.Dirs[i]]
+		if err == nil {
+			err = d.open()
+		}
+		switch {
 		case errors.Is(err, vfs.ErrLocked):
 			return fmt.Errorf("failed to acquire lock on file %s in %s: a Kafka instance in another process or thread is using this directory: %w",
 				lockFile, d.path, err)

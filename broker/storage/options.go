@@ -15,6 +15,8 @@ import (
 type Options struct {
 	Dirs []string // log.dirs; required, absolute or relative to the working directory
 	FS   vfs.FS   // vfs.OS
+	// Unusable has those of Dirs that the caller has found to be so, and why: they are offline from the start.
+	Unusable map[string]error
 
 	// Defaults is the configuration of topics without one of their own; the zero value takes
 	// DefaultLogConfig.

@@ -12,6 +12,7 @@ import (
 	"github.com/magiconair/properties"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
+	"github.com/gregor-mq/gregor/broker/topic"
 )
 
 // MetaFile is the name of the file in a log directory that says whose it is (MetaProperties).
@@ -23,6 +24,8 @@ const (
 	metaClusterID = "cluster.id"
 	metaBrokerID  = "broker.id" // version 0
 	metaNodeID    = "node.id"   // version 1, which KRaft writes
+
+	metaDirectoryID = "directory.id" // means nothing here
 )
 
 // MetaProperties is the content of a meta.properties.
@@ -56,6 +59,11 @@ func ParseMetaProperties(data []byte) (MetaProperties, error) {
 	m.BrokerID = int32(id)
 	m.ClusterID = m.Other[metaClusterID]
 	delete(m.Other, metaClusterID)
+	if id, ok := m.Other[metaDirectoryID]; ok {
+		if _, err := topic.ParseID(id); err != nil { // the same form
+			return MetaProperties{}, fmt.Errorf("%w: unable to read %s %q as a Uuid", ErrMalformed, metaDirectoryID, id)
+		}
+	}
 	if m.Version == 1 && (m.BrokerID < 0 || m.ClusterID == "") {
 		return MetaProperties{}, fmt.Errorf("%w: version 1 without node.id or cluster.id", ErrMalformed)
 	}
