@@ -263,13 +263,6 @@ func (d *dir) syncNames() error {
 	return nil
 }
 
-// namesSynced reports whether syncNames has done something since the start.
-func (d *dir) namesSynced() bool {
-	d.syncingMu.Lock()
-	defer d.syncingMu.Unlock()
-	return d.synced > 0
-}
-
 // retire notes that the log of p has got the name of one to be deleted.
 func (d *dir) retire(p topic.Partition) {
 	d.mu.Lock()
@@ -277,17 +270,16 @@ func (d *dir) retire(p topic.Partition) {
 	d.mu.retired[p] = d.created.Add(1)
 }
 
-// forget makes durable that the log of p was deleted here, if it was, or may have been by a process that was killed.
-// Otherwise a crash could leave it beside one that was created in another directory.
+// forget makes durable that the log of p was deleted here, if it was. Otherwise a crash could leave it beside one that was created in another directory.
 func (d *dir) forget(p topic.Partition) error {
 	d.mu.Lock()
 	_, retired := d.mu.retired[p]
 	d.mu.Unlock()
-	switch offline := d.offline.Load(); {
-	case retired && offline:
-		return fmt.Errorf("%w: %s may have the replica still", ErrStorage, d.path)
-	case offline, !retired && (d.clean || d.namesSynced()):
+	switch {
+	case !retired:
 		return nil
+	case d.offline.Load():
+		return fmt.Errorf("%w: %s may have the replica still", ErrStorage, d.path)
 	}
 	if err := d.syncNames(); err != nil {
 		return d.fail(fmt.Errorf("make the deletion of %s durable: %w", p, err))
@@ -346,6 +338,11 @@ func (d *dir) open() error {
 	d.lock = lock
 	if d.clean, _, err = checkpoint.TakeCleanShutdown(d.env.fs, d.path); err != nil {
 		return err
+	}
+	if !d.clean { // what a process has created and deleted that was killed is not undone by a power loss later
+		if err := d.syncNames(); err != nil {
+			return err
+		}
 	}
 	return errors.Join(d.readCheckpoint(&d.recovery), d.readCheckpoint(&d.starts), d.readCheckpoint(&d.watermarks), d.readCheckpoint(&d.cleaned))
 }
