@@ -25,7 +25,7 @@ run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:
 # Unit tests run under the race detector, and those of packages with tests that are skipped there once more without
 # it; the integration tests run real processes, as users have them.
 test: ## run all tests, on real ZooKeeper and real broker processes
-	@integration/dev/need zookeeper kcat maven iproute2 kafka-python
+	@integration/dev/need zookeeper kcat maven iproute2 e2fsprogs kafka-python
 	go test $(RACE) -timeout 12m $$(go list ./... | grep -v /integration)
 	go test $$(git grep -l raceEnabled -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 	go test -timeout 20m ./integration/...
@@ -44,7 +44,7 @@ bench: build ## compare with Apache Kafka and with a program that only copies
 	go run ./integration/bench $(BENCH)
 
 chaos: ## random faults on a cluster for MINUTES, 5 unless set; SEED chooses them. Root only
-	@integration/dev/need zookeeper iproute2
+	@integration/dev/need zookeeper iproute2 e2fsprogs
 	go run ./integration/chaos -minutes $(or $(MINUTES),5) -seed $(or $(SEED),0)
 
 generate: ## write config.toml anew from the table of properties

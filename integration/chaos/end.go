@@ -171,7 +171,7 @@ func (c *chaos) verdict(replicas []history.Replica, err error) error {
 	c.progress()
 	err = nil
 	if len(c.problems) > 0 || c.keep {
-		err = errors.Join(c.write("history.log", c.recorder.Write), c.write("groups.log", c.groupRecorder.Write))
+		err = errors.Join(c.write("history.log", c.recorder.Write), c.write("groups.log", c.groupRecorder.Write), c.world.keepDisks())
 	}
 	if len(c.problems) == 0 {
 		c.tell("PASSED: seed %d, nothing lost", c.seed)

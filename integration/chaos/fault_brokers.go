@@ -35,21 +35,6 @@ func (w *world) expireSession(f fault) (harm, error) {
 	return harm{whom: named(k) + outcome(err)}, nil
 }
 
-func (w *world) fillDisk(fault) (harm, error) {
-	k := w.brokers[len(w.brokers)-1]
-	return harm{named(k), func() error { return w.freeDisk(k) }}, w.disk.Fill()
-}
-
-// freeDisk gives the broker its space back. A log directory that has failed is used again after a restart.
-func (w *world) freeDisk(k *keeper) error {
-	if err := w.disk.Free(); err != nil {
-		return err
-	}
-	k.kill()
-	k.start()
-	return nil
-}
-
 func (w *world) killTwo(f fault) (harm, error) {
 	f.aim = theController
 	k := w.target(f)

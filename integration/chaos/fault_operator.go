@@ -8,7 +8,7 @@ func (w *world) electLeaders(fault) (harm, error) { return harm{whom: w.operator
 
 func (w *world) moveReplica(f fault) (harm, error) {
 	n := len(w.brokers)
-	dirs := w.logDirs(n, n)
+	dirs := w.logDirs(n)
 	return harm{whom: w.operator.move(f, int32(n), dirs[f.other%len(dirs)])}, nil
 }
 

@@ -17,7 +17,10 @@ const (
 	loseOneZK                   // a broker's link to one ZooKeeper server
 	loseClient                  // the link between a broker and a client
 	expire                      // a broker's ZooKeeper session
-	fillDisk                    // of the broker that has a small one; it is restarted once there is space
+	fillDisk                    // of a log directory; its broker is restarted once there is space
+	loseDisk                    // the disk of a log directory vanishes; its broker is restarted once it is back, as with the next two
+	breakDisk                   // a log directory's disk answers with I/O errors
+	protectDisk                 // a log directory's disk becomes read-only
 	resign                      // /controller is deleted, as operators do
 	killZK                      // SIGKILL of a ZooKeeper server
 	pauseZK                     // SIGSTOP of a ZooKeeper server
@@ -54,6 +57,9 @@ var faults = [kinds]struct {
 	loseClient:      {"lose-client", 2, (*world).loseClient},
 	expire:          {"expire-session", 3, (*world).expireSession},
 	fillDisk:        {"fill-disk", 2, (*world).fillDisk},
+	loseDisk:        {"lose-disk", 2, (*world).loseDisk},
+	breakDisk:       {"break-disk", 2, (*world).breakDisk},
+	protectDisk:     {"read-only-disk", 2, (*world).protectDisk},
 	resign:          {"delete-controller", 3, (*world).deleteController},
 	killZK:          {"kill-zookeeper", 3, (*world).killZooKeeper},
 	pauseZK:         {"pause-zookeeper", 2, (*world).pauseZooKeeper},

@@ -34,7 +34,7 @@ func (w *world) places(of map[string]int32) (all []place, missing string) {
 			assigned := a.Partitions[strconv.Itoa(int(index))]
 			var found []int32
 			for i := range w.brokers {
-				for _, dir := range w.logDirs(i+1, len(w.brokers)) {
+				for _, dir := range w.logDirs(i + 1) {
 					if _, err := os.Stat(filepath.Join(dir, p.String())); err == nil {
 						found = append(found, int32(i+1))
 						all = append(all, place{int32(i + 1), dir, p})
@@ -55,7 +55,7 @@ func (w *world) places(of map[string]int32) (all []place, missing string) {
 func (w *world) misplaced() string {
 	_, missing := w.places(allTopics())
 	for i := range w.brokers {
-		for _, dir := range w.logDirs(i+1, len(w.brokers)) {
+		for _, dir := range w.logDirs(i + 1) {
 			if moving, _ := filepath.Glob(filepath.Join(dir, "*-future")); len(moving) > 0 {
 				return "still being moved: " + strings.Join(moving, ", ")
 			}

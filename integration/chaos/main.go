@@ -3,7 +3,7 @@
 //
 //	make chaos MINUTES=30 SEED=7
 //
-// Processes are killed, ended and frozen, links cut, sessions expired, a disk filled; leaders, the
+// Processes are killed, ended and frozen, links cut, sessions expired, disks filled, broken and taken away; leaders, the
 // controller and the coordinators of consumer groups are aimed at. Consumer groups of several kinds share
 // the load; their members come, leave and are killed. One topic is compacted all the time, as are the groups' offsets:
 // its records are versions of keys, and tombstones. Every few faults all must recover: replicas in sync,

@@ -37,7 +37,7 @@ type world struct {
 	operator *operator
 	brokers  []*keeper
 	groups   []*group
-	disk     *cluster.Disk // the second log directory of the last broker
+	disks    []*ownDisk
 }
 
 // newWorld starts everything. The caller ends it with close, also after an error.
@@ -47,7 +47,7 @@ func newWorld(dir string, brokers int, props cluster.Props, diskBytes int64, say
 	if w.network, err = netns.New(); err != nil {
 		return w, err
 	}
-	if w.disk, err = cluster.NewDisk(diskBytes); err != nil {
+	if w.disks, err = newDisks(brokers, diskBytes, say); err != nil {
 		return w, err
 	}
 	if w.observer, err = w.network.Add("observer"); err != nil {
@@ -113,7 +113,7 @@ func (w *world) startBrokers(n int, props cluster.Props) error {
 				"controller.socket.timeout.ms":     "3000",
 				"broker.rack":                      rackOf(i + 1),
 				"replica.selector.class":           "org.apache.kafka.common.replica.RackAwareReplicaSelector",
-				"log.dirs":                         strings.Join(w.logDirs(i+1, n), ","),
+				"log.dirs":                         strings.Join(w.logDirs(i+1), ","),
 			}}
 		maps.Copy(o.Props, props)
 		wg.Go(func() {
@@ -130,15 +130,6 @@ func (w *world) startBrokers(n int, props cluster.Props) error {
 
 // rackOf returns the rack of a broker: each has one of its own.
 func rackOf(id int) string { return fmt.Sprintf("rack-%d", id) }
-
-// logDirs returns the log directories of a broker. The last of n has a second one, on a small disk.
-func (w *world) logDirs(id, n int) []string {
-	dirs := []string{filepath.Join(w.dir, fmt.Sprintf("broker-%d", id), "data")}
-	if id == n {
-		dirs = append(dirs, filepath.Join(w.disk.Path(), "data"))
-	}
-	return dirs
-}
 
 // addrs returns the brokers' addresses.
 func (w *world) addrs() []string {
@@ -221,8 +212,8 @@ func (w *world) close() {
 	if w.ensemble != nil {
 		w.ensemble.Kill()
 	}
-	if w.disk != nil {
-		w.disk.Close()
+	for _, d := range w.disks {
+		d.Close()
 	}
 	if w.network != nil {
 		w.network.Close()

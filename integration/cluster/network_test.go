@@ -1,11 +1,7 @@
 package cluster
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 )
 
@@ -55,40 +51,6 @@ func TestNetwork(t *testing.T) {
 		z.Kill()
 		c.Restart(1)
 		z.Start(t)
-	}
-}
-
-func TestDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("a disk of one's own takes root")
-	}
-	d, err := NewDisk(1 << 20)
-	if errors.Is(err, syscall.EPERM) {
-		t.Skipf("root, but no disk of one's own: %v", err) // as in a container
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	file := filepath.Join(d.Path(), "file")
-	write := func() error { return os.WriteFile(file, make([]byte, 4096), 0o600) }
-	if err := write(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Fill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := write(); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("write to a full disk: %v", err)
-	}
-	if err := d.Free(); err != nil {
-		t.Fatal(err)
-	}
-	if err := write(); err != nil {
-		t.Errorf("write to a disk that is not full any more: %v", err)
 	}
 }
 
