@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,7 +83,8 @@ func readMeta(paths []string, log logrus.FieldLogger) (dirs []metaDir, unusable 
 		dirs = append(dirs, dir)
 	}
 	if len(dirs) == 0 {
-		return nil, nil, fmt.Errorf("none of the log directories %v can be used", paths)
+		return nil, nil, fmt.Errorf("none of the specified log dirs from %v can be created or validated: %w",
+			paths, errors.Join(slices.Collect(maps.Values(unusable))...))
 	}
 	return dirs, unusable, nil
 }

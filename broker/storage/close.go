@@ -52,10 +52,7 @@ func (d *dir) close(threads int) error {
 			err = d.fail(fmt.Errorf("write %s: %w", checkpoint.CleanShutdown, err))
 		}
 	}
-	if d.lock != nil {
-		err = errors.Join(err, d.lock.Close())
-	}
-	return err
+	return errors.Join(err, d.unlock())
 }
 
 // closeLogs stops logs, several at a time.

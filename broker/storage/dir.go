@@ -32,9 +32,9 @@ type dir struct {
 	failed func(*dir, error) // the Manager's reaction to the first failure
 
 	offline atomic.Bool
-	lock    io.Closer
-	clean   bool // the last stop was clean; set before logs are loaded
-	loaded  bool // every log was loaded; set before Open returns
+	lock    atomic.Pointer[io.Closer] // nil: not locked
+	clean   bool                      // the last stop was clean; set before logs are loaded
+	loaded  bool                      // every log was loaded; set before Open returns
 	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
 	startsWrong atomic.Bool
 
@@ -326,6 +326,14 @@ func (d *dir) make() error {
 	return nil
 }
 
+// unlock gives the directory to whoever wants it. It may be called more than once.
+func (d *dir) unlock() error {
+	if lock := d.lock.Swap(nil); lock != nil {
+		return (*lock).Close()
+	}
+	return nil
+}
+
 // open prepares the directory: it exists, is locked, and its checkpoints are read.
 func (d *dir) open() error {
 	if err := d.make(); err != nil {
@@ -335,7 +343,7 @@ func (d *dir) open() error {
 	if err != nil {
 		return err
 	}
-	d.lock = lock
+	d.lock.Store(&lock)
 	if d.clean, _, err = checkpoint.TakeCleanShutdown(d.env.fs, d.path); err != nil {
 		return err
 	}

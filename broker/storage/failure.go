@@ -48,13 +48,14 @@ func (m *Manager) dirFailed(d *dir, err error) {
 	}
 }
 
-// closeFiles closes the files of the directory's segments, so that its disk can be unmounted. Who is at one keeps it
-// until then.
+// closeFiles closes the files of the directory's segments and unlocks it, so that its disk can be unmounted
+// (LogManager.handleLogDirFailure). Who is at one keeps it until then.
 func (d *dir) closeFiles() {
 	d.env.files.Evict(func(o vfs.Opener) bool {
 		s, ok := o.(*segment.Segment)
 		return ok && filepath.Dir(s.Dir().Path()) == d.path
 	})
+	_ = d.unlock() // what there was to tell of the disk has been told
 }
 
 // callHooks makes the calls that are queued.

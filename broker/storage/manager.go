@@ -118,9 +118,7 @@ func (m *Manager) abandon() {
 			// Nothing was recovered and nothing written: the stop before is as clean as it was.
 			_ = checkpoint.WriteCleanShutdown(m.env.fs, d.path, -1)
 		}
-		if d.lock != nil {
-			_ = d.lock.Close() // the error that led here counts
-		}
+		_ = d.unlock() // the error that led here counts
 	}
 	m.stopHooks()
 	m.closeFiles()
