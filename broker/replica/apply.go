@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -154,6 +155,7 @@ func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partit
 		}
 		log, err = m.opts.Storage.Create(s.Partition, storage.CreateOptions{New: s.IsNew, TopicID: s.TopicID, Config: &config})
 		if err != nil {
+			m.setAbsent(s.Partition, err)
 			return nil, err
 		}
 	}
@@ -163,7 +165,18 @@ func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partit
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.partitions[s.Partition] = p
+	delete(m.mu.absent, s.Partition)
 	return p, nil
+}
+
+// setAbsent notes that a log could not be created, if that is because it may exist where it cannot be seen.
+func (m *Manager) setAbsent(p topic.Partition, err error) {
+	if !errors.Is(err, storage.ErrStorage) {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.absent[p] = err
 }
 
 // Stop is what StopReplica says of one partition.
@@ -187,7 +200,11 @@ func (m *Manager) StopReplicas(c Command, stops []Stop) (errs []error, err error
 }
 
 func (m *Manager) stopReplica(s Stop) error {
-	if p := m.hosted(s.Partition); p != nil {
+	p, absent := m.find(s.Partition)
+	switch {
+	case absent != nil: // what cannot be deleted now would be there again once the directory is
+		return absent
+	case p != nil:
 		if err := p.logErr(); err != nil {
 			return err
 		}

@@ -57,6 +57,9 @@ type Manager struct {
 	mu struct {
 		sync.RWMutex
 		partitions map[topic.Partition]*Partition
+		// absent are replicas that the controller has here and whose logs may be on a directory that was offline
+		// from the start: offline as those are whose directory has failed since (HostedPartition.Offline).
+		absent map[topic.Partition]error
 	}
 }
 
@@ -78,6 +81,7 @@ func New(opts Options) (*Manager, error) {
 		Deletes:  purgatory.New[topic.Partition](),
 	}
 	m.mu.partitions = make(map[topic.Partition]*Partition)
+	m.mu.absent = make(map[topic.Partition]error)
 	if opts.Propagator != nil {
 		m.wg.Go(m.watchLag)
 	}
@@ -100,13 +104,15 @@ func (m *Manager) Close() {
 // Partition returns this broker's replica of p. Errors: ErrNotLeader if the cluster has p but this
 // broker does not, else ErrUnknownPartition; storage.ErrStorage if the replica's log directory has failed.
 func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
-	found := m.hosted(p)
+	found, absent := m.find(p)
 	switch {
 	case found != nil:
 		if err := found.logErr(); err != nil {
 			return nil, err
 		}
 		return found, nil
+	case absent != nil:
+		return nil, absent
 	case m.opts.Known(p):
 		return nil, ErrNotLeader
 	}
@@ -115,9 +121,15 @@ func (m *Manager) Partition(p topic.Partition) (*Partition, error) {
 
 // hosted returns this broker's replica of p, which may be offline; nil if there is none.
 func (m *Manager) hosted(p topic.Partition) *Partition {
+	found, _ := m.find(p)
+	return found
+}
+
+// find returns this broker's replica of p or, if its log may be on a directory that is offline, why there is none.
+func (m *Manager) find(p topic.Partition) (found *Partition, absent error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.mu.partitions[p]
+	return m.mu.partitions[p], m.mu.absent[p]
 }
 
 // Appended wakes who waits for records of p, for its high or its low watermark.
