@@ -177,10 +177,12 @@ func TestLastDirectoryFails(t *testing.T) {
 		t.Errorf("it does not say why it ends:\n%s", log)
 	}
 	c.RequireReadable("orders", acked, patience)
+	if err := c.Broker(2).Stop(); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("it has ended with %v, want exit status 1", err)
+	}
 	if err := os.Rename(dir+".gone", dir); err != nil {
 		t.Fatal(err)
 	}
-	c.Kill(2) // it has ended by itself, which the harness has to be told
 	if err := c.Broker(2).Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,9 @@ func (w *world) keepDisks() error {
 	var errs error
 	for _, d := range w.disks {
 		to := filepath.Join(w.dir, fmt.Sprintf("broker-%d", d.broker), "disk")
-		errs = errors.Join(errs, os.CopyFS(to, os.DirFS(d.dir())))
+		if _, err := os.Stat(d.dir()); err == nil { // or the disk has failed
+			errs = errors.Join(errs, os.CopyFS(to, os.DirFS(d.dir())))
+		}
 	}
 	return errs
 }

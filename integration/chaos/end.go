@@ -35,20 +35,7 @@ func (c *chaos) calm(ctx context.Context) error {
 	if err := c.world.await(ctx, "one replica for each broker and partition", c.world.misplaced); err != nil {
 		return err
 	}
-	err := c.world.await(ctx, "producers and groups served", func() string {
-		for _, p := range c.producers {
-			if s := p.stalled(begun); s != "" {
-				return s
-			}
-		}
-		for _, g := range c.groups {
-			if s := g.stalled(begun); s != "" {
-				return s
-			}
-		}
-		return c.pipeliner.stalled(begun)
-	})
-	if err != nil {
+	if err := c.served(ctx, begun); err != nil {
 		return err
 	}
 	if err := c.audit(ctx); err != nil {
@@ -57,6 +44,23 @@ func (c *chaos) calm(ctx context.Context) error {
 	c.tell("recovered: replicas in sync after %.1f s, all served after %.1f s", synced.Seconds(), time.Since(begun).Seconds())
 	c.progress()
 	return nil
+}
+
+// served waits until all producers and groups have been served for all partitions since a time.
+func (c *chaos) served(ctx context.Context, since time.Time) error {
+	return c.world.await(ctx, "producers and groups served", func() string {
+		for _, p := range c.producers {
+			if s := p.stalled(since); s != "" {
+				return s
+			}
+		}
+		for _, g := range c.groups {
+			if s := g.stalled(since); s != "" {
+				return s
+			}
+		}
+		return c.pipeliner.stalled(since)
+	})
 }
 
 // audit asks for the offsets of all groups.

@@ -53,7 +53,7 @@ func (k *keeper) watch() {
 		case <-time.After(respawn):
 		}
 		k.mu.Lock()
-		if k.mu.down == 0 && !k.mu.closed {
+		if k.endedLocked() { // or a fault that is over has started it meanwhile
 			k.startLocked()
 		}
 		k.mu.Unlock()
@@ -64,6 +64,11 @@ func (k *keeper) watch() {
 func (k *keeper) ended() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.endedLocked()
+}
+
+// endedLocked requires mu.
+func (k *keeper) endedLocked() bool {
 	if k.mu.down > 0 || k.mu.closed {
 		return false
 	}

@@ -60,6 +60,7 @@ type options struct {
 	dir     string // where the directory for all data is made
 	keep    bool
 	say     func(format string, args ...any)
+	script  func(context.Context, *chaos) error // what is done in place of the plan; nil: nothing
 }
 
 func parse(args []string) (options, error) {

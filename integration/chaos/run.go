@@ -88,7 +88,11 @@ func (c *chaos) all(ctx context.Context) error {
 		return err
 	}
 	defer c.stop()
-	err = c.harm(ctx)
+	if c.script != nil {
+		err = c.script(ctx, c)
+	} else {
+		err = c.harm(ctx)
+	}
 	if ctx.Err() != nil {
 		c.tell("no more faults: %v", context.Cause(ctx))
 	}

@@ -97,6 +97,16 @@ func (r *Registry) Assignment(topic string) (Assignment, error) {
 	return a, err
 }
 
+// LogDirEvents returns how many notes of failed log directories there have been, and how many of them the controller has
+// not taken yet.
+func (r *Registry) LogDirEvents() (ever, left int, err error) {
+	names, stat, err := r.conn.Children(r.chroot + "/log_dir_event_notification")
+	if err != nil {
+		return 0, 0, err
+	}
+	return (int(stat.Cversion) + len(names)) / 2, len(names), nil // each was created, and deleted if it was taken
+}
+
 // Topics returns the names of all topics.
 func (r *Registry) Topics() ([]string, error) {
 	names, _, err := r.conn.Children(r.chroot + "/brokers/topics")
