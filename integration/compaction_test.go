@@ -29,7 +29,13 @@ var quickCleaner = cluster.Props{
 // cleanedTo returns up to where a partition, "topic index", is clean, as its broker's directory says; -1: it never was.
 func cleanedTo(t *testing.T, b *cluster.Broker, partition string) int64 {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(b.DataDir(), "cleaner-offset-checkpoint"))
+	return checkpointed(t, b.DataDir(), "cleaner-offset-checkpoint", partition)
+}
+
+// checkpointed returns the offset that a checkpoint of a log directory has for a partition, "topic index"; -1: none.
+func checkpointed(t *testing.T, dir, name, partition string) int64 {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return -1
 	}

@@ -210,17 +210,25 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 		}
 	}
 	if f.written && maps.Equal(offsets, f.holds) {
-		// A directory that has vanished, with its disk or by mistake, is to be found out although there is
-		// nothing to write.
-		if _, err := d.env.fs.Stat(filepath.Join(d.path, f.name)); err != nil {
-			return d.fail(fmt.Errorf("look for %s: %w", f.name, err))
-		}
-		return nil
+		return d.probe(f.name)
 	}
 	if err := checkpoint.WriteOffsets(d.env.fs, filepath.Join(d.path, f.name), offsets); err != nil {
 		return d.fail(fmt.Errorf("write %s: %w", f.name, err))
 	}
 	f.holds, f.written = offsets, true
+	return nil
+}
+
+// probe finds out that the directory is of no use, although there is nothing to write: it has vanished, with its disk or
+// by mistake, its disk fails, or is read-only.
+func (d *dir) probe(name string) error {
+	file, err := d.env.fs.OpenFile(filepath.Join(d.path, name), vfs.ReadWrite)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return d.fail(fmt.Errorf("look for %s: %w", name, err))
+	}
 	return nil
 }
 

@@ -98,6 +98,18 @@ func (d *Disk) Fill() error {
 	return nil
 }
 
+// FillBut takes all the space but some bytes, or a few more.
+func (d *Disk) FillBut(bytes int64) error {
+	if err := d.Fill(); err != nil {
+		return err
+	}
+	info, err := os.Stat(d.ballast())
+	if err != nil {
+		return err
+	}
+	return os.Truncate(d.ballast(), info.Size()-bytes)
+}
+
 // reserve takes nearly all the space without writing to it.
 func (d *Disk) reserve(file *os.File) error {
 	var usage unix.Statfs_t
