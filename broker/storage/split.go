@@ -55,7 +55,7 @@ func (ld *loader) split(s *segment.Segment) ([]*segment.Segment, error) {
 		o.Suffix, o.Preallocate = segment.CleanedSuffix, 0
 		return segment.Create(o)
 	})
-	inDoubt := !ld.clean && s == ld.segments[len(ld.segments)-1]
+	inDoubt := copied > 0 && !ld.clean && s == ld.segments[len(ld.segments)-1]
 	if err != nil || copied < s.Size() && !inDoubt {
 		for _, piece := range pieces {
 			err = errors.Join(err, piece.Delete())

@@ -48,7 +48,7 @@ func (s *Segment) lastInOrder() (int64, error) {
 
 // Split copies the segment's batches to as many segments as their offsets need (LocalLog.splitOverflowedSegment),
 // which create makes, and its aborted transactions to those that hold their markers. It returns them and how many
-// bytes were copied: all, unless a batch is not whole or has an offset below the one before it. txns is false if
+// bytes were copied: all, unless a batch is not whole, and none if one has an offset below the one before it. txns is false if
 // the transaction index is not to be trusted. Nothing of what was made is sealed or synced.
 func (s *Segment) Split(create func(base int64) (*Segment, error)) (pieces []*Segment, copied int64, txns bool, err error) {
 	h, err := s.log.Acquire()
@@ -82,11 +82,13 @@ func (c *splitter) copyAll(r *batchReader) (int64, error) {
 	for {
 		pos := r.pos
 		b, err := r.next()
-		if err == io.EOF || errors.Is(err, ErrCorrupt) || err == nil && b.LastOffset() < c.next {
+		switch {
+		case err == io.EOF || errors.Is(err, ErrCorrupt):
 			return pos, c.flush()
-		}
-		if err != nil {
+		case err != nil:
 			return 0, err
+		case b.LastOffset() < c.next: // then it is a wrong offset in front that is too far away
+			return 0, nil
 		}
 		if n := len(c.pieces); n == 0 || !fitsRelative(c.pieces[n-1].base, b.LastOffset()) {
 			base := c.base // as long as it is near enough, so that the log begins where it did
