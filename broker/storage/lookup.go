@@ -10,7 +10,7 @@ import (
 )
 
 // LookupTimestamp finds the first record at or after the start offset whose timestamp is >= ts;
-// false if there is none.
+// false if there is none. Kafka gives up if the first segment that may have it has lost it.
 func (l *Log) LookupTimestamp(ts int64) (found TimestampOffset, ok bool, err error) {
 	err = l.reading("look up a timestamp", func(segments []*segment.Segment) error {
 		start := l.start.Load()
