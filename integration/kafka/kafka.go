@@ -98,7 +98,9 @@ func Command(ctx context.Context, o Options, name string, args ...string) (*exec
 	}
 	java = append(java, o.Java...)
 	java = append(java, "-cp", filepath.Join(libs(home), "*"), class)
-	return exec.CommandContext(ctx, "java", append(java, args...)...), nil
+	cmd := exec.CommandContext(ctx, "java", append(java, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // in whose encoding it prints
+	return cmd, nil
 }
 
 var install struct {
