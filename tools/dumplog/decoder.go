@@ -107,8 +107,15 @@ func appendUTF8(dst, text []byte) []byte {
 	return dst
 }
 
-// malformed returns how many bytes of text, which begins with no character, are the beginning of one.
+// malformed returns how many bytes of text, which begins with no character, are the beginning of one. Half of a surrogate pair
+// counts as one, as in Java.
 func malformed(text []byte) int {
+	if len(text) > 1 && text[0] == 0xed && 0xa0 <= text[1] && text[1] <= 0xbf {
+		if len(text) > 2 && text[2]&0xc0 == 0x80 {
+			return 3
+		}
+		return 2
+	}
 	for n := min(3, len(text)); n > 1; n-- {
 		if beginsRune(text[:n]) {
 			return n
