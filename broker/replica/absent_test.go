@@ -3,6 +3,9 @@ package replica_test
 import (
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/storage"
@@ -30,5 +33,30 @@ func TestReplicaOfDirectoryThatWasOffline(t *testing.T) {
 		if err != nil || !errors.Is(errs[0], storage.ErrStorage) {
 			t.Errorf("StopReplica, delete %v: %v, %v; want ErrStorage", remove, errs, err)
 		}
+	}
+}
+
+// TestReplicaThatComesBackIsNotMadeTwice: a replica that may lie on an offline directory is assigned away, and assigned here again as a
+// new one. Made in the directory that is left, it would be in both when the broker starts with both: it would refuse to start.
+func TestReplicaThatComesBackIsNotMadeTwice(t *testing.T) {
+	log, _ := test.NewNullLogger()
+	dirs := []string{t.TempDir(), t.TempDir()}
+	store, err := storage.Open(storage.Options{
+		Dirs: dirs, Unusable: map[string]error{dirs[0]: errors.New("unreadable")}, Logger: log, InitialTaskDelay: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	e := newEnv(t, func(o *replica.Options) { o.Storage = store })
+	for epoch, isNew := range []bool{false, true} {
+		s := state(self, int32(epoch+1), int32(epoch), []int32{1}, []int32{1})
+		s.IsNew = isNew
+		if err := e.apply(s); !errors.Is(err, storage.ErrStorage) {
+			t.Errorf("LeaderAndIsr, new %v: %v, want ErrStorage", isNew, err)
+		}
+	}
+	if store.Log(orders) != nil {
+		t.Error("the log was made in the other directory")
 	}
 }

@@ -112,9 +112,13 @@ func (m *Manager) redirect(states []PartitionState, errs []error) (leading, foll
 }
 
 // applyOne makes one replica what s says. That a replica is offline counts before its epochs: this is
-// how the controller, which repeats what it has said, finds out.
+// how the controller, which repeats what it has said, finds out. It counts for a replica that is said to be new, too: what
+// may lie on the offline directory would be there twice.
 func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
-	p := m.hosted(s.Partition)
+	p, absent := m.find(s.Partition)
+	if absent != nil {
+		return absent
+	}
 	if p == nil {
 		if !slices.Contains(s.Replicas, m.opts.BrokerID) {
 			return ErrUnknownPartition
@@ -165,7 +169,6 @@ func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partit
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.partitions[s.Partition] = p
-	delete(m.mu.absent, s.Partition)
 	return p, nil
 }
 
