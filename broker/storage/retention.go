@@ -32,7 +32,7 @@ func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 		l.mu.changes++
 		l.queueLocked()
 	}
-	start, cuts := l.start.Load(), l.mu.cuts
+	first, cuts := (*l.segments.Load())[0].Base(), l.mu.cuts // and not the start offset, which may be further on, in what is unsynced
 	l.mu.Unlock()
 	if err != nil || n == 0 {
 		return n, err
@@ -43,7 +43,7 @@ func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 	}
 	l.mu.Lock()
 	if l.mu.cuts == cuts {
-		l.recoveryPoint.Store(max(l.recoveryPoint.Load(), start))
+		l.recoveryPoint.Store(max(l.recoveryPoint.Load(), first))
 	}
 	l.mu.Unlock()
 	return n, nil

@@ -109,3 +109,15 @@ func TestDeletedSegmentsStayForAWhile(t *testing.T) {
 		t.Errorf("a section read before the deletion: %v", err)
 	}
 }
+
+// TestRetentionFlushesNothing: what a start offset within a segment skips was not flushed for that.
+func TestRetentionFlushesNothing(t *testing.T) {
+	_, l, _ := retentionLog(t, slices.Repeat([]int64{testNow}, 4), func(c *LogConfig, size int64) { c.SegmentBytes = int(2 * size) })
+	l.IncrementStartOffset(3)
+	if _, err := l.deleteOldSegments(testNow); err != nil {
+		t.Fatal(err)
+	}
+	if first := l.Segments()[0]; first != 2 || l.RecoveryPoint() != first {
+		t.Errorf("the log begins at %d and is flushed up to %d; want 2 for both", first, l.RecoveryPoint())
+	}
+}
