@@ -358,3 +358,17 @@ func exercise(l *Log) error {
 	l.TruncateTo(end - 3)
 	return nil
 }
+
+// TestCleanStopIsNotLookedThrough: the old transaction index of a compacted segment, which waits for its removal when the broker
+// stops, is no reason to read the segment and write its indexes again.
+func TestCleanStopIsNotLookedThrough(t *testing.T) {
+	mem := loadFixture(t)
+	write(t, mem, name(0, segment.TxnExt)+segment.DeletedSuffix, nil)
+	fsys := vfs.NewFaulty(mem, func(op vfs.Op) error {
+		if ext := filepath.Ext(op.Path); op.Kind == vfs.OpWrite && (ext == segment.IndexExt || ext == segment.TimeExt) {
+			t.Errorf("%s is written", op.Path)
+		}
+		return nil
+	})
+	mustOpen(t, loadOptions(fsys))
+}

@@ -113,8 +113,11 @@ func (ld *loader) readDir() error {
 
 // noteLostTxns looks for segments whose transaction index ends in .deleted although the log does not: a power loss
 // has brought the log back, and not the index, which need not exist, so that nobody would miss it. Consumers would
-// take what was aborted for committed.
+// take what was aborted for committed. After a clean stop such files are what compaction has left.
 func (ld *loader) noteLostTxns(logs, txns map[int64]bool) {
+	if ld.clean {
+		return
+	}
 	for _, n := range ld.deleted {
 		if n.ext == segment.TxnExt && logs[n.base] && !txns[n.base] {
 			ld.txnsLost = append(ld.txnsLost, n.base)
