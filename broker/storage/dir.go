@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"sync"
@@ -210,7 +211,9 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 		}
 	}
 	if f.written && maps.Equal(offsets, f.holds) {
-		return d.probe(f.name)
+		if there, err := d.probe(f.name); there || err != nil {
+			return err
+		}
 	}
 	if err := checkpoint.WriteOffsets(d.env.fs, filepath.Join(d.path, f.name), offsets); err != nil {
 		return d.fail(fmt.Errorf("write %s: %w", f.name, err))
@@ -220,16 +223,21 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 }
 
 // probe finds out that the directory is of no use, although there is nothing to write: it has vanished, with its disk or
-// by mistake, its disk fails, or is read-only.
-func (d *dir) probe(name string) error {
+// by mistake, its disk fails, or is read-only. It reports whether the file is there: it may be alone in being gone.
+func (d *dir) probe(name string) (there bool, err error) {
 	file, err := d.env.fs.OpenFile(filepath.Join(d.path, name), vfs.ReadWrite)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = file.Close()
+	case errors.Is(err, fs.ErrNotExist):
+		if lock, _ := vfs.Exists(d.env.fs, filepath.Join(d.path, lockFile)); lock { // an empty mount point has none
+			return false, nil
+		}
 	}
 	if err != nil {
-		return d.fail(fmt.Errorf("look for %s: %w", name, err))
+		return false, d.fail(fmt.Errorf("look for %s: %w", name, err))
 	}
-	return nil
+	return true, nil
 }
 
 // lowered rewrites the checkpoints that hold more for l than is true now, after l was truncated.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -49,5 +50,37 @@ func TestUnusableDirectory(t *testing.T) {
 	o.Dirs = []string{"b/"}
 	if _, err := Open(o); !errors.Is(err, ErrStorage) {
 		t.Errorf("no other directory: %v", err)
+	}
+}
+
+// TestCheckpointFileIsGone: who removes one checkpoint file gets it back with the next interval, as from Kafka; a directory of which
+// nothing is there, as a disk that was unmounted leaves it, has failed.
+func TestCheckpointFileIsGone(t *testing.T) {
+	fsys := vfs.NewMem()
+	m := openIdle(t, testOptions(fsys))
+	l := mustCreate(t, m, orders, DefaultLogConfig())
+	appendRecords(t, l, 0, 3)
+	d := m.dirs[0]
+	files := []*checkpointFile{&d.recovery, &d.starts, &d.watermarks}
+	for _, f := range files {
+		for range 2 { // the second time there is nothing new to write
+			if err := d.checkpoint(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file := filepath.Join(d.path, f.name)
+		want := read(t, fsys, file)
+		remove(t, fsys, file)
+		if err := d.checkpoint(f); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, fsys, file); string(got) != string(want) {
+			t.Errorf("%s is %q, and was %q", f.name, got, want)
+		}
+	}
+	remove(t, fsys, filepath.Join(d.path, lockFile))
+	remove(t, fsys, filepath.Join(d.path, d.watermarks.name))
+	if err := d.checkpoint(&d.watermarks); !errors.Is(err, ErrStorage) || !d.offline.Load() {
+		t.Errorf("checkpoint: %v, offline %v; want a failure", err, d.offline.Load())
 	}
 }
