@@ -38,10 +38,10 @@ func (m *Manager) dirFailed(d *dir, err error) {
 	if m.opts.OnDirFailure != nil {
 		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnDirFailure(d.path, err) })
 	}
-	m.hooks.queue = append(m.hooks.queue, d.closeFiles)
 	if all && m.opts.OnAllDirsFailed != nil {
 		m.hooks.queue = append(m.hooks.queue, func() { m.opts.OnAllDirsFailed(err) })
 	}
+	m.hooks.queue = append(m.hooks.queue, d.closeFiles) // last: it waits for who is at the disk, and that may hang
 	if !m.hooks.busy {
 		m.hooks.busy = true
 		m.hooks.running.Go(m.callHooks)
