@@ -57,20 +57,20 @@ func (l *Log) readFrom(offset int64, maxBytes int, upTo int64, minOne bool, r *R
 		// Compaction may have left nothing from offset on in this segment: then the next one begins it.
 		if found.Section != nil || found.Partial {
 			r.Section, r.Found, r.Incomplete = found.Section, found.Found, found.Partial
-			l.noteHole(offset, s.Base())
+			l.noteHole(offset, s.Base(), s.Base())
 			return nil
 		}
 	}
-	if upTo <= l.end.Load() { // or else it has been truncated meanwhile
-		l.noteHole(offset, upTo)
+	if end := l.end.Load(); upTo <= end { // or else it has been truncated meanwhile
+		l.noteHole(offset, upTo, end) // consumers and followers may read up to different offsets
 	}
 	return nil
 }
 
-// noteHole logs, once for each end, that the records from offset to upTo are not there. Readers go on behind the hole,
-// or wait at it if it is the end, as in Kafka.
-func (l *Log) noteHole(offset, upTo int64) {
-	if offset >= upTo || l.compacted() || l.lastHole.Swap(upTo) == upTo {
+// noteHole logs, once for each offset behind it, that the records from offset to upTo are not there. Readers go on behind the
+// hole, or wait at it if it is the end, as in Kafka.
+func (l *Log) noteHole(offset, upTo, behind int64) {
+	if offset >= upTo || l.compacted() || l.lastHole.Swap(behind) == behind {
 		return
 	}
 	l.logger().WithFields(logrus.Fields{"from": offset, "to": upTo}).
