@@ -2,6 +2,7 @@ package segment
 
 import (
 	"bytes"
+	"errors"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -369,5 +370,26 @@ func TestReadingThroughLargeBatchesReadsLittle(t *testing.T) {
 	}
 	if reads, requests := fsys.reads.Load(), int64(to-from)/2; reads > 2*requests+4 {
 		t.Errorf("%d reads for %d requests", reads, requests)
+	}
+}
+
+// Delayed fetches ask again and again where a log begins that has not been written to since the start.
+func TestFirstBatchIsReadOnce(t *testing.T) {
+	fsys := &countingFS{FS: vfs.NewMem()}
+	e := newEnv(t, fsys, "data")
+	s := e.create(0)
+	fill(t, s, &model{}, 40)
+	must(t, errors.Join(s.Seal(), s.Close()))
+	s = e.open(0)
+	for n := range 3 {
+		if pos, err := s.Position(0); pos != 0 || err != nil {
+			t.Errorf("position %d, %v", pos, err)
+		}
+		if n == 0 {
+			fsys.reads.Store(0)
+		}
+	}
+	if reads := fsys.reads.Load(); reads > 0 {
+		t.Errorf("%d more reads", reads)
 	}
 }

@@ -125,7 +125,7 @@ func (s *Segment) locate(offset int64) (pos, size int64, err error) {
 			return near.position, size, nil
 		}
 		if offset <= s.base {
-			if whole, err := s.beginsWhole(size); whole || err != nil {
+			if _, whole, err := s.firstBatch(); whole || err != nil {
 				return 0, size, err
 			}
 		}
@@ -148,22 +148,6 @@ func (s *Segment) locate(offset int64) (pos, size int64, err error) {
 		}
 		return pos, size, err
 	}
-}
-
-// beginsWhole reports whether a whole batch begins the log file, whatever its offsets are.
-func (s *Segment) beginsWhole(size int64) (bool, error) {
-	h, err := s.log.Acquire()
-	if err != nil {
-		return false, err
-	}
-	defer h.Release()
-	w := newWalker(h, 0, size)
-	defer w.done()
-	_, _, err = w.head()
-	if err == io.EOF {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // indexed returns the position of a batch at or before offset, from the offset index, and that of the

@@ -57,25 +57,35 @@ func (s *Segment) FirstTimestamp() (int64, error) {
 
 // firstTimestamp returns -1 for none.
 func (s *Segment) firstTimestamp() (int64, error) {
+	first, whole, err := s.firstBatch()
+	if !whole {
+		first = -1
+	}
+	return first, s.wrap("read", err)
+}
+
+// firstBatch returns the largest timestamp of the batch that begins the log file, whatever its offsets are; false if there
+// is no whole one. It is read once.
+func (s *Segment) firstBatch() (timestamp int64, whole bool, err error) {
 	s.mu.RLock()
 	known, first, gen, size := s.firstKnown, s.first, s.gen, s.size
 	s.mu.RUnlock()
 	if known || size == 0 {
-		return first, nil
+		return first, size > 0, nil
 	}
 	h, err := s.log.Acquire()
 	if err != nil {
-		return 0, s.wrap("read", err)
+		return 0, false, err
 	}
 	defer h.Release()
 	w := newWalker(h, 0, size)
 	defer w.done()
 	head, _, err := w.head()
 	if err == io.EOF {
-		return -1, nil
+		return 0, false, nil
 	}
 	if err != nil {
-		return 0, s.wrap("read", err)
+		return 0, false, err
 	}
 	first = head.MaxTimestamp()
 	s.mu.Lock()
@@ -83,7 +93,7 @@ func (s *Segment) firstTimestamp() (int64, error) {
 	if s.gen == gen && !s.firstKnown {
 		s.first, s.firstKnown = first, true
 	}
-	return first, nil
+	return first, true, nil
 }
 
 // FindTimestamp returns the first record with a timestamp of at least ts and an offset of at least
