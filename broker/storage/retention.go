@@ -15,6 +15,7 @@ import (
 // those behind it, or a key would have a value that a later one had replaced. Of other logs the next start finds that
 // out (see removeLeftovers).
 func (l *Log) deleteOldSegments(now int64) (total int, err error) {
+	l.proveAges(now)
 	for range len(*l.segments.Load()) { // and not those that are begun meanwhile
 		n, err := l.deleteSomeOldSegments(now)
 		if total += n; err != nil || n == 0 || !l.compacted() {
@@ -102,19 +103,36 @@ func (l *Log) overSizeLocked(c *LogConfig, _ int64) (int, error) {
 	})
 }
 
-// overAgeLocked counts the leading segments whose newest record is older than retention.ms. What the time index says of
-// that is proven first where it matters: a segment would be deleted, or be kept since a record seems to be from the future.
+// overAgeLocked counts the leading segments whose newest record is older than retention.ms.
 func (l *Log) overAgeLocked(c *LogConfig, now int64) (int, error) {
 	if c.RetentionMs < 0 {
 		return 0, nil
 	}
-	return l.leadingLocked(func(s *segment.Segment, _ int64, _ bool) (bool, error) {
-		largest, err := s.LargestTimestamp()
-		if err == nil && (now-largest > c.RetentionMs || largest > now) {
-			largest, err = s.ProvenTimestamp()
+	return l.leadingLocked(func(s *segment.Segment, _ int64, _ bool) (bool, error) { return c.overAge(s, now) })
+}
+
+// overAge reports whether the newest record of s is older than retention.ms. What the time index says of that is proven
+// first where it matters: the segment would be deleted, or be kept since a record seems to be from the future.
+func (c *LogConfig) overAge(s *segment.Segment, now int64) (bool, error) {
+	largest, err := s.LargestTimestamp()
+	if err == nil && (now-largest > c.RetentionMs || largest > now) {
+		largest, err = s.ProvenTimestamp()
+	}
+	return now-largest > c.RetentionMs, err
+}
+
+// proveAges has the ages of the segments proven that overAgeLocked will ask for, but for the last one's. A proof may read many
+// headers, and appends need not wait for that. What fails here fails there again.
+func (l *Log) proveAges(now int64) {
+	c, segments := l.config.Load(), *l.segments.Load()
+	if !c.Delete || c.RetentionMs < 0 {
+		return
+	}
+	for _, s := range segments[:len(segments)-1] {
+		if old, err := c.overAge(s, now); !old || err != nil {
+			return
 		}
-		return now-largest > c.RetentionMs, err
-	})
+	}
 }
 
 // leadingLocked counts the segments from the first on for which old says yes; next is where a segment

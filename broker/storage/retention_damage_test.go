@@ -95,3 +95,37 @@ func TestRetentionOfAnUnreadableLog(t *testing.T) {
 		t.Errorf("segments %v are left", got)
 	}
 }
+
+// Appends go on while the age of an old segment is proven, by as many reads as it has batches.
+func TestAgesAreProvenBesideAppends(t *testing.T) {
+	mem := loadFixture(t)
+	write(t, mem, name(0, segment.TimeExt), nil)
+	o := loadOptions(mem)
+	o.TopicConfig = func(string) LogConfig {
+		c := loadConfig()
+		c.RetentionMs = 1000
+		return c
+	}
+	var l *Log
+	reads := 0
+	fsys := vfs.NewFaulty(mem, func(op vfs.Op) error {
+		if op.Kind != vfs.OpRead || l == nil || op.Path != name(0, segment.LogExt) {
+			return nil
+		}
+		reads++
+		if !l.mu.TryLock() {
+			t.Error("the log is locked")
+			return nil
+		}
+		l.mu.Unlock()
+		return nil
+	}).AskReads()
+	o.FS = fsys
+	l = mustOpen(t, o).Log(orders)
+	if _, err := l.deleteOldSegments(testNow + 1e9); err != nil {
+		t.Fatal(err)
+	}
+	if reads == 0 || l.StartOffset() != l.EndOffset() {
+		t.Errorf("%d reads, the log is left with %d to %d", reads, l.StartOffset(), l.EndOffset())
+	}
+}

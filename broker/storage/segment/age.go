@@ -11,8 +11,8 @@ import (
 //
 // The entry must name the end of a batch with its timestamp. What lies behind that is looked through, header by
 // header; usually that is next to nothing, since the newest record is among the last ones. All batches are looked
-// through if the entry is wrong. Once is enough. Where the log itself cannot be read, the index has to do. It must not
-// run beside an append.
+// through if the entry is wrong. Once is enough. Where the log itself cannot be read, the index has to do. What is appended or cut off
+// meanwhile leaves the segment unproven.
 func (s *Segment) ProvenTimestamp() (int64, error) {
 	if err := s.proveMaxTime(); err != nil {
 		return 0, s.wrap("look for the largest timestamp in", err)
@@ -22,7 +22,7 @@ func (s *Segment) ProvenTimestamp() (int64, error) {
 
 func (s *Segment) proveMaxTime() error {
 	s.mu.RLock()
-	proven, size := s.maxProven, s.size
+	proven, size, gen := s.maxProven, s.size, s.gen
 	s.mu.RUnlock()
 	if proven || size == 0 {
 		return nil
@@ -42,6 +42,9 @@ func (s *Segment) proveMaxTime() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.size != size || s.gen != gen {
+		return nil
+	}
 	s.maxProven = true
 	if newest.Timestamp > s.maxTime.Timestamp || !unreadable {
 		s.maxTime = newest
