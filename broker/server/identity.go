@@ -73,11 +73,13 @@ func readMeta(paths []string, log logrus.FieldLogger) (dirs []metaDir, unusable 
 		dir := metaDir{path: path}
 		err := vfs.OS.MkdirAll(path)
 		if err == nil {
-			dir.meta, dir.found, err = checkpoint.ReadMetaProperties(vfs.OS, path)
+			if dir.meta, dir.found, err = checkpoint.ReadMetaProperties(vfs.OS, path); err != nil {
+				err = fmt.Errorf("read %s: %w", checkpoint.MetaFile, err)
+			}
 		}
 		if err != nil {
-			log.WithField("dir", path).WithError(err).Error("cannot read meta.properties")
-			unusable[path] = fmt.Errorf("read %s: %w", checkpoint.MetaFile, err)
+			log.WithField("dir", path).WithError(err).Error("cannot use log directory")
+			unusable[path] = err
 			continue
 		}
 		dirs = append(dirs, dir)
