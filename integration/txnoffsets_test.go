@@ -142,13 +142,7 @@ func handOver(t *testing.T, c *cluster.Cluster, from, to *cluster.Broker) {
 	if err := errors.Join(err, resp.Error()); err != nil {
 		t.Fatal(err)
 	}
-	elect := kmsg.NewPtrElectLeadersRequest()
-	elect.TimeoutMillis = 1000 // a Kafka controller may miss the end of the election, and answers then
-	elect.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: topic.ConsumerOffsets, Partitions: []int32{0}}}
-	c.Await("another coordinator", func() bool {
-		_, err := elect.RequestWith(deadline(t), client)
-		return err == nil && c.Leader(topic.ConsumerOffsets, 0) == to.ID()
-	})
+	c.Elect(topic.ConsumerOffsets, 0, to.ID())
 }
 
 // TestTransactionalOffsetsWithKafka lets Kafka and Gregor coordinate a group in turn while transactions commit offsets to it: each

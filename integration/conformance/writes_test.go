@@ -197,11 +197,7 @@ func TestWrites(t *testing.T) {
 		w.c.Restart(3)
 		w.inSync(3)
 	})
-	w.step("preferred-election", func() {
-		results, err := w.admin.ElectLeaders(t.Context(), kadm.ElectPreferredReplica, kadm.TopicsSet{"orders": {2: {}}})
-		w.must(err)
-		w.must(results["orders"][2].Err)
-	})
+	w.step("preferred-election", func() { w.c.Elect("orders", 2, 3) })
 	w.step("isr-shrink", func() {
 		w.caughtUp()
 		w.c.Pause(3)
