@@ -92,7 +92,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer onSignal(cancel)()
+	defer onSignal(cancel, oneSignal)()
 
 	c := &consumer{env: env, request: r, client: cl, logContext: client.LogContext(config),
 		positions: places}
@@ -112,9 +112,9 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 // its group.
 const oneSignal = time.Second
 
-// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end. A later signal
-// ends it at once.
-func onSignal(cancel context.CancelCauseFunc) (stop func()) {
+// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end. A signal that comes
+// longer after that than one may take ends it at once.
+func onSignal(cancel context.CancelCauseFunc, one time.Duration) (stop func()) {
 	signals, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	finished := make(chan struct{})
@@ -124,7 +124,7 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 		case s := <-signals:
 			cancel(tool.Exit(128 + int(s.(syscall.Signal))))
 			select {
-			case <-time.After(oneSignal):
+			case <-time.After(one):
 				signal.Stop(signals)
 			case <-done:
 			}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -16,7 +17,7 @@ func TestRepeatedSignal(t *testing.T) {
 	runtime.LockOSThread() // which signals itself, so that the signal has come when Tgkill returns
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := onSignal(cancel)
+	stop := onSignal(cancel, time.Hour) // however slow the test is
 	defer stop()
 	for range 2 {
 		if err := syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), syscall.SIGTERM); err != nil {
