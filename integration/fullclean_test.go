@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,14 +15,7 @@ import (
 // TestCleanerMeetsFullDisk: a log is cleaned on a disk without space, which nobody else writes to. The directory is
 // offline, as after any failed write; its logs are cleaned once there is space, and keep the last version of each key.
 func TestCleanerMeetsFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("a disk of one's own takes root")
-	}
-	disk, err := cluster.NewDisk(64 << 20)
-	if err != nil {
-		t.Skipf("root, but no disk of one's own: %v", err) // as in a container
-	}
-	t.Cleanup(func() { disk.Close() })
+	disk := newDisk(t)
 	const partitions = 4
 	props := maps.Clone(quickCleaner)
 	props["replica.high.watermark.checkpoint.interval.ms"] = "200"
