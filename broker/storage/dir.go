@@ -65,10 +65,10 @@ func newDir(path string, e *env, failed func(*dir, error)) *dir {
 	d := &dir{
 		path: filepath.Clean(path), env: e, logger: e.opts.Logger.WithField("dir", path), failed: failed,
 		recovery:   checkpointFile{name: checkpoint.RecoveryPoints, of: recoveryPointOf},
-		starts:     checkpointFile{name: checkpoint.LogStarts, of: startOf},
 		watermarks: checkpointFile{name: checkpoint.HighWatermarks, of: highWatermarkOf},
 		cleaned:    checkpointFile{name: checkpoint.Cleaner, of: cleanedOf},
 	}
+	d.starts = checkpointFile{name: checkpoint.LogStarts, of: d.startOf}
 	d.mu.logs = map[topic.Partition]*Log{}
 	d.mu.retired = map[topic.Partition]int64{}
 	d.created.Store(1)
@@ -145,9 +145,13 @@ type checkpointFile struct {
 func recoveryPointOf(l *Log) (int64, bool) { return l.recoveryPoint.Load(), true }
 func highWatermarkOf(l *Log) (int64, bool) { return l.highWatermark.Load(), true }
 
-// startOf: only a start offset within the first segment has to be remembered.
-func startOf(l *Log) (int64, bool) {
+// startOf: only a start offset within the first segment has to be remembered. One that was raised since the high watermarks were
+// written is not believed without them (see reachedStart), and waits for the next time. It requires checkpointMu.
+func (d *dir) startOf(l *Log) (int64, bool) {
 	start, segments := l.start.Load(), *l.segments.Load()
+	if watermark, ok := d.watermarks.holds[l.partition]; ok {
+		start = min(start, watermark)
+	}
 	return start, len(segments) > 0 && start > segments[0].Base()
 }
 

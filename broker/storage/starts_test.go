@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
@@ -55,6 +56,38 @@ func TestDeletedRecordsStayDeleted(t *testing.T) {
 	left := mem.CrashClone(nil)
 	m.abandon()
 	if l = mustOpen(t, loadOptions(left)).Log(orders); l.StartOffset() != 8 || l.EndOffset() != 8 {
+		t.Errorf("log %d to %d after a power loss", l.StartOffset(), l.EndOffset())
+	}
+}
+
+// TestDeletionBetweenTwoCheckpoints: records are deleted after the high watermarks were written, and before the start offsets are. What
+// was deleted before stays deleted when the power goes then.
+func TestDeletionBetweenTwoCheckpoints(t *testing.T) {
+	mem := vfs.NewMem()
+	m, err := open(loadOptions(mem))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, d := mustCreate(t, m, orders, loadConfig()), m.dirs[0]
+	for _, start := range []int64{3, 8} {
+		appendRecords(t, l, 0, 5)
+		l.SetHighWatermark(l.EndOffset())
+		if _, err := l.IncrementStartOffset(start); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if start == 3 {
+			err = errors.Join(l.Flush(), d.checkpointStarts())
+		} else {
+			err = d.checkpoint(&d.starts)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := mem.CrashClone(nil)
+	m.abandon()
+	if l = mustOpen(t, loadOptions(left)).Log(orders); l.StartOffset() < 3 {
 		t.Errorf("log %d to %d after a power loss", l.StartOffset(), l.EndOffset())
 	}
 }
