@@ -71,7 +71,7 @@ func (l *Log) writeGroupLocked(c *LogConfig, appends []Append, g *group, pending
 func (l *Log) writeLocked(c *LogConfig, first, last *record.Validated, pending *producer.Append, now int64) error {
 	defer l.dropGroupLocked()
 	for _, records := range l.mu.group {
-		if err := record.Each(records, l.assignEpochLocked); err != nil {
+		if err := record.Each(records, l.noteEpochLocked); err != nil {
 			return l.failed("record the leader epoch", err)
 		}
 	}

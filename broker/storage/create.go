@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/producer"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -163,9 +164,6 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 	}
 	l := d.newLog(p, path, c)
 	d.created.Add(1)
-	if err := l.setEpochs(nil); err != nil {
-		return nil, err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.changes++ // there is no file yet
@@ -175,7 +173,7 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 
 // newLog returns a log without segments, for the directory at path.
 func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
-	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path)}
+	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path), epochs: new(epoch.Cache)}
 	l.SetConfig(c)
 	l.firstUnstable.Store(math.MaxInt64)
 	l.lastFlush.Store(d.env.nowMs())

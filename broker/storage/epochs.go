@@ -30,31 +30,38 @@ func (l *Log) AssignEpoch(leaderEpoch int32, start int64) error {
 	if err := l.usableLocked(); err != nil {
 		return err
 	}
-	if err := l.epochs.Assign(leaderEpoch, start); err != nil {
+	if err := l.assignEpochLocked(epoch.Entry{Epoch: leaderEpoch, Start: start}); err != nil {
 		return fmt.Errorf("log %s: %w", l.partition, err)
 	}
 	l.queueLocked()
 	return nil
 }
 
-// setEpochs makes entries the log's leader epochs. The cache calls back whenever they change.
-func (l *Log) setEpochs(entries []epoch.Entry) error {
-	var err error
-	l.epochs, err = epoch.NewCache(entries, func([]epoch.Entry) error {
+// assignEpochLocked is AssignEpoch without what makes it durable. It requires mu.
+func (l *Log) assignEpochLocked(e epoch.Entry) error {
+	changed, err := l.epochs.Assign(e.Epoch, e.Start)
+	if changed {
 		l.mu.changes++
-		return nil
-	})
+	}
 	return err
 }
 
-// assignEpochLocked notes the leader epoch of a batch; the old formats have none, and make what is
+// clearEpochsLocked forgets the leader epochs. It requires mu.
+func (l *Log) clearEpochsLocked() {
+	if l.epochs.Clear() {
+		l.mu.changes++
+	}
+}
+
+// noteEpochLocked notes the leader epoch of a batch; the old formats have none, and make what is
 // known useless (KIP-101). It requires mu.
-func (l *Log) assignEpochLocked(b record.Batch) error {
+func (l *Log) noteEpochLocked(b record.Batch) error {
 	if b.Magic() < record.MagicV2 {
-		return l.epochs.Clear()
+		l.clearEpochsLocked()
+		return nil
 	}
 	if b.LeaderEpoch() < 0 {
 		return nil // written before KIP-101 by a broker that knew no epochs
 	}
-	return l.epochs.Assign(b.LeaderEpoch(), b.BaseOffset())
+	return l.assignEpochLocked(epoch.Entry{Epoch: b.LeaderEpoch(), Start: b.BaseOffset()})
 }

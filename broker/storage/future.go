@@ -94,9 +94,6 @@ func (d *dir) createFuture(p topic.Partition, c LogConfig) (*Log, error) {
 	l := d.newLog(p, path, c)
 	l.future.Store(true)
 	d.created.Add(1)
-	if err := l.setEpochs(nil); err != nil {
-		return nil, err
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.changes++ // there is no file yet

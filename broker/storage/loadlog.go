@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/epoch"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -147,7 +148,7 @@ func (ld *loader) readSmallFiles() error {
 		ld.mu.changes++
 	}
 	if err == nil {
-		err = ld.setEpochs(entries)
+		ld.epochs, err = epoch.NewCache(entries)
 	}
 	return err
 }

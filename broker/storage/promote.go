@@ -148,7 +148,7 @@ func (l *Log) becomeCurrent(current *Log) (named bool, err error) {
 	l.future.Store(false)
 	// A leader has an epoch in its checkpoint that no record tells of yet.
 	if last, ok := current.epochs.Latest(); ok {
-		if err := l.epochs.Assign(last.Epoch, last.Start); err != nil {
+		if err := l.assignEpochLocked(last); err != nil {
 			return true, l.failed("take over the leader epoch", err)
 		}
 		l.queueLocked()

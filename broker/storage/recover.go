@@ -30,9 +30,7 @@ func (ld *loader) recover() error {
 	first := len(ld.segments)
 	if !ld.clean {
 		first = max(0, floor(ld.segments, ld.recoveryPoint))
-		if err := ld.forgetDoubtfulEpochs(first); err != nil {
-			return err
-		}
+		ld.forgetDoubtfulEpochs(first)
 		ld.setDoubtfulSnapshotsAside(first)
 	}
 	if err := ld.recoverIncomplete(first); err != nil {
@@ -106,14 +104,13 @@ func (ld *loader) recoverEnd() error {
 // forgetDoubtfulEpochs forgets the epochs that began at the recovery point or later: the checkpoint may say
 // what was true of a longer past of the log. The batches tell, as they do of all epochs if all of them are
 // read, and none was compacted away.
-func (ld *loader) forgetDoubtfulEpochs(first int) error {
-	if first == 0 && !ld.compacted() {
-		return ld.epochs.Clear()
-	}
-	if ld.epochs.TruncateFromEnd(ld.recoveryPoint) {
+func (ld *loader) forgetDoubtfulEpochs(first int) {
+	switch {
+	case first == 0 && !ld.compacted():
+		ld.clearEpochsLocked()
+	case ld.epochs.TruncateFromEnd(ld.recoveryPoint):
 		ld.mu.changes++
 	}
-	return nil
 }
 
 // resealSegment completes the indexes of the segment before the first one in doubt. All its records are
@@ -223,7 +220,7 @@ func (ld *loader) noteEpoch(b record.Batch) error {
 	if ok && b.Magic() >= record.MagicV2 && latest.Epoch >= b.LeaderEpoch() {
 		return nil
 	}
-	return ld.assignEpochLocked(b)
+	return ld.noteEpochLocked(b)
 }
 
 // mostRecords is more than a segment, of 2 GiB at most, holds.
@@ -298,5 +295,7 @@ func (ld *loader) fillEpochs() error {
 	if n := len(entries); n > 0 && len(known) > 0 && entries[n-1].Epoch == known[0].Epoch {
 		known = known[1:] // it began earlier than the checkpoint says
 	}
-	return ld.setEpochs(append(entries, known...))
+	var err error
+	ld.epochs, err = epoch.NewCache(append(entries, known...))
+	return err
 }

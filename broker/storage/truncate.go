@@ -174,9 +174,7 @@ func (l *Log) truncateFullyLocked(offset int64) error {
 		return err
 	}
 	l.drawJitterLocked()
-	if err := l.epochs.Clear(); err != nil {
-		return l.failed("clear the leader epochs", err)
-	}
+	l.clearEpochsLocked()
 	l.queueLocked()
 	l.recoveryPoint.Store(offset)
 	return l.truncatedLocked(offset)

@@ -20,27 +20,20 @@ type Entry struct {
 	Start int64 // offset of the first record; equal to the log's end while there is none
 }
 
-// Cache holds the epochs of one log.
+// Cache holds the epochs of one log, the zero Cache none.
 //
 // Invariants: entries ascend strictly in Epoch and in Start; none is negative.
 //
-// It is safe for concurrent use. Saves are made one after the other, in the order of the changes.
+// It is safe for concurrent use. What changes it says whether it did: the owner writes the checkpoint.
 type Cache struct {
-	save func([]Entry) error
-
-	writing sync.Mutex // held from a change until it is saved
 	mu      sync.RWMutex
 	entries []Entry // under mu; replaced, never changed in place
 }
 
 // NewCache returns a cache with the entries of a checkpoint. Entries that break the order replace
 // the ones before them, as assigning one after the other would do; negative ones are refused.
-//
-// save is called with all entries whenever Assign has changed them, before Assign returns, so that
-// an epoch is on disk before a record of it is acknowledged. It must not keep the slice's address
-// beyond the call, nor call the cache. nil saves nothing.
-func NewCache(entries []Entry, save func([]Entry) error) (*Cache, error) {
-	c := &Cache{save: save}
+func NewCache(entries []Entry) (*Cache, error) {
+	c := new(Cache)
 	for _, e := range entries {
 		if e.Epoch < 0 || e.Start < 0 {
 			return nil, fmt.Errorf("leader epoch entry %d %d is negative", e.Epoch, e.Start)
@@ -53,23 +46,19 @@ func NewCache(entries []Entry, save func([]Entry) error) (*Cache, error) {
 }
 
 // Assign records that epoch begins at start, dropping entries that contradict it. It does nothing if
-// epoch is already the latest one and begins at or before start. A failed save leaves the
-// cache changed and is returned; the owner takes the log's directory off line.
-func (c *Cache) Assign(epoch int32, start int64) error {
+// epoch is already the latest one and begins at or before start. It reports whether anything changed;
+// a negative epoch or start is an error.
+func (c *Cache) Assign(epoch int32, start int64) (changed bool, err error) {
 	if !c.needs(Entry{epoch, start}) { // nearly every append ends here
-		return nil
+		return false, nil
 	}
 	if epoch < 0 || start < 0 {
-		return fmt.Errorf("leader epoch entry %d %d is negative", epoch, start)
+		return false, fmt.Errorf("leader epoch entry %d %d is negative", epoch, start)
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	next, changed := assign(c.view(), Entry{epoch, start})
-	if !changed {
-		return nil
-	}
-	c.set(next)
-	return c.saveEntries(next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries, changed = assign(c.entries, Entry{epoch, start})
+	return changed, nil
 }
 
 func (c *Cache) needs(e Entry) bool {
@@ -100,59 +89,47 @@ func assign(entries []Entry, e Entry) (next []Entry, changed bool) {
 }
 
 // Clear forgets every epoch, which is what the append of a record without one (message formats 0
-// and 1) demands.
-func (c *Cache) Clear() error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if len(c.view()) == 0 {
-		return nil
-	}
-	c.set(nil)
-	return c.saveEntries(nil)
+// and 1) demands. It reports whether anything changed.
+func (c *Cache) Clear() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := len(c.entries) > 0
+	c.entries = nil
+	return changed
 }
 
 // TruncateFromStart forgets the epochs that ended at or before start, the log's new first offset;
-// the one that holds start now begins there. Nothing is saved: a stale checkpoint is trimmed again
-// when it is loaded, so that the owner may Save later. It reports whether anything changed.
+// the one that holds start now begins there. A stale checkpoint is trimmed again when it is loaded, so
+// that the owner may write it later. It reports whether anything changed.
 func (c *Cache) TruncateFromStart(start int64) bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	entries := c.view()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	n := 0
-	for n < len(entries) && entries[n].Start <= start {
+	for n < len(c.entries) && c.entries[n].Start <= start {
 		n++
 	}
-	if n == 0 || n == 1 && entries[0].Start == start {
+	if n == 0 || n == 1 && c.entries[0].Start == start {
 		return false
 	}
-	next := slices.Clone(entries[n-1:])
-	next[0].Start = start
-	c.set(next)
+	c.entries = slices.Clone(c.entries[n-1:])
+	c.entries[0].Start = start
 	return true
 }
 
 // TruncateFromEnd forgets the epochs that begin at or after end, the log's new end offset. As with
-// TruncateFromStart the owner may Save later. It reports whether anything changed.
+// TruncateFromStart the owner may write the checkpoint later. It reports whether anything changed.
 func (c *Cache) TruncateFromEnd(end int64) bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	entries := c.view()
-	n := len(entries)
-	for n > 0 && end >= 0 && entries[n-1].Start >= end {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.entries)
+	for n > 0 && end >= 0 && c.entries[n-1].Start >= end {
 		n--
 	}
-	if n == len(entries) {
+	if n == len(c.entries) {
 		return false
 	}
-	c.set(slices.Clone(entries[:n]))
+	c.entries = slices.Clone(c.entries[:n])
 	return true
-}
-
-// Save writes the present entries out.
-func (c *Cache) Save() error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	return c.saveEntries(c.view())
 }
 
 // EndOffsetFor answers OffsetForLeaderEpoch: the largest known epoch at or below the requested one,
@@ -229,17 +206,4 @@ func (c *Cache) view() []Entry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.entries
-}
-
-func (c *Cache) set(entries []Entry) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.entries = entries
-}
-
-func (c *Cache) saveEntries(entries []Entry) error {
-	if c.save == nil {
-		return nil
-	}
-	return c.save(entries)
 }
