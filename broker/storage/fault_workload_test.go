@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -131,12 +132,8 @@ func (r *faultRun) fetch() error {
 		if err != nil || res.Section == nil {
 			return err
 		}
-		data := make([]byte, res.Section.Size())
-		r.in.setReading(true)
-		_, err = res.Section.ReadAt(data, 0)
-		r.in.setReading(false)
-		res.Section.Release()
-		if err != nil && err != io.EOF {
+		data, err := r.readSection(res.Section)
+		if err != nil {
 			return nil // the connection is closed, as in Kafka
 		}
 		err = record.Each(data, func(b record.Batch) error {
@@ -163,6 +160,18 @@ func (r *faultRun) fetch() error {
 		}
 	}
 	return nil
+}
+
+// readSection returns what is in a section, and releases it. These reads are the ones that may fail.
+func (r *faultRun) readSection(s request.Section) ([]byte, error) {
+	defer s.Release()
+	r.in.setReading(true)
+	defer r.in.setReading(false)
+	data := make([]byte, s.Size())
+	if _, err := s.ReadAt(data, 0); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return data, nil
 }
 
 // stopAtOnce ends the process, and leaves what a kill does.
@@ -245,12 +254,8 @@ func (r *faultRun) copyTo(future *Log, steps int) (whole bool, err error) {
 			}
 			return false, err
 		}
-		data := make([]byte, res.Section.Size())
-		r.in.setReading(true)
-		_, err = res.Section.ReadAt(data, 0)
-		r.in.setReading(false)
-		res.Section.Release()
-		if err != nil && err != io.EOF {
+		data, err := r.readSection(res.Section)
+		if err != nil {
 			return false, nil // tried again later
 		}
 		if _, err := future.AppendFollower(data); err != nil {
