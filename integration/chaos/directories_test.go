@@ -26,6 +26,16 @@ func underLoad(t *testing.T, script func(context.Context, *chaos) error) {
 // diskFaults are the ways in which a disk fails.
 var diskFaults = []kind{fillDisk, loseDisk, breakDisk, protectDisk}
 
+// inTurn runs a script with each of the kinds of harm.
+func inTurn(ctx context.Context, kinds []kind, script func(context.Context, kind) error) error {
+	for _, kind := range kinds {
+		if err := script(ctx, kind); err != nil {
+			return fmt.Errorf("%v: %w", kind, err)
+		}
+	}
+	return nil
+}
+
 // TestDirectoryFails: one of a broker's two directories fails under load, in every way that a disk does. The broker
 // goes on with the other; what it had in the failed one, compacted logs among it, is led elsewhere, and in sync once the
 // disk is whole again and the broker restarted.
@@ -35,12 +45,7 @@ func TestDirectoryFails(t *testing.T) {
 		if err := s.haveCompacted(ctx); err != nil {
 			return err
 		}
-		for _, kind := range diskFaults {
-			if err := s.fails(ctx, kind); err != nil {
-				return fmt.Errorf("%v: %w", kind, err)
-			}
-		}
-		return nil
+		return inTurn(ctx, diskFaults, s.fails)
 	})
 }
 
@@ -48,12 +53,7 @@ func TestDirectoryFails(t *testing.T) {
 func TestStartWithoutDirectory(t *testing.T) {
 	underLoad(t, func(ctx context.Context, c *chaos) error {
 		s := dirScript{c, c.world.disks[0], c.world.brokers[c.world.disks[0].broker-1]}
-		for _, kind := range []kind{loseDisk, breakDisk, protectDisk} {
-			if err := s.starts(ctx, kind); err != nil {
-				return fmt.Errorf("%v: %w", kind, err)
-			}
-		}
-		return nil
+		return inTurn(ctx, []kind{loseDisk, breakDisk, protectDisk}, s.starts)
 	})
 }
 
@@ -62,12 +62,7 @@ func TestStartWithoutDirectory(t *testing.T) {
 func TestOnlyDirectoryFails(t *testing.T) {
 	underLoad(t, func(ctx context.Context, c *chaos) error {
 		s := dirScript{c, c.world.disks[1], c.world.brokers[c.world.disks[1].broker-1]}
-		for _, kind := range diskFaults {
-			if err := s.ends(ctx, kind); err != nil {
-				return fmt.Errorf("%v: %w", kind, err)
-			}
-		}
-		return nil
+		return inTurn(ctx, diskFaults, s.ends)
 	})
 }
 
@@ -99,13 +94,7 @@ func (s dirScript) fails(ctx context.Context, kind kind) error {
 	if now := s.broker.broker.PID(); now != pid {
 		return fmt.Errorf("the broker has been started again: process %d was %d", now, pid)
 	}
-	if err := s.served(ctx, begun); err != nil {
-		return err
-	}
-	if err := undo(); err != nil {
-		return err
-	}
-	return s.calm(ctx)
+	return s.recovers(ctx, begun, undo)
 }
 
 // starts has the broker started with the directory in trouble.
@@ -124,13 +113,7 @@ func (s dirScript) starts(ctx context.Context, kind kind) error {
 	if err := s.offline(ctx, lost); err != nil {
 		return err
 	}
-	if err := s.served(ctx, begun); err != nil {
-		return err
-	}
-	if err := undo(); err != nil {
-		return err
-	}
-	return s.calm(ctx)
+	return s.recovers(ctx, begun, undo)
 }
 
 // ends has the broker's only directory fail.
@@ -150,6 +133,11 @@ func (s dirScript) ends(ctx context.Context, kind kind) error {
 			return err
 		}
 	}
+	return s.recovers(ctx, begun, undo)
+}
+
+// recovers waits until clients have been served since the harm began, undoes it, and has everything recover.
+func (s dirScript) recovers(ctx context.Context, begun time.Time, undo func() error) error {
 	if err := s.served(ctx, begun); err != nil {
 		return err
 	}
