@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -40,17 +39,6 @@ type step struct {
 	faults []fault
 	rest   time.Duration
 	calm   bool // instead of faults: everything must recover now
-}
-
-func (s step) String() string {
-	if s.calm {
-		return "calm"
-	}
-	var all []string
-	for _, f := range s.faults {
-		all = append(all, f.String())
-	}
-	return strings.Join(all, " + ") + " rest=" + s.rest.String()
 }
 
 // calmEvery is the number of steps after which everything has to recover.

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestPlanIsReplayed: a seed is a sequence of faults, whatever comes of them.
 func TestPlanIsReplayed(t *testing.T) {
@@ -43,4 +46,15 @@ func TestPlanOfSomeKinds(t *testing.T) {
 			}
 		}
 	}
+}
+
+func (s step) String() string {
+	if s.calm {
+		return "calm"
+	}
+	var all []string
+	for _, f := range s.faults {
+		all = append(all, f.String())
+	}
+	return strings.Join(all, " + ") + " rest=" + s.rest.String()
 }
