@@ -37,14 +37,22 @@ func manual(c *cluster.Cluster) *kgo.Client {
 	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
 }
 
+// startInSync starts brokers with longSessions and the topic "orders", with three copies of each partition and a record in
+// it, and returns when all copies are in sync.
+func startInSync(t *testing.T, brokers int, partitions int32, props cluster.Props) (*cluster.Cluster, *kgo.Client) {
+	t.Helper()
+	c := cluster.Start(t, brokers, longSessions)
+	c.CreateTopic("orders", partitions, 3, props)
+	client := manual(c)
+	produceToEach(t, client, "orders", partitions)
+	awaitISR(c, "orders", partitions, 3)
+	return c, client
+}
+
 func TestDeadProcessIsNotWaitedFor(t *testing.T) {
 	for _, who := range []string{"broker", "controller"} {
 		t.Run(who, func(t *testing.T) {
-			c := cluster.Start(t, 3, longSessions)
-			c.CreateTopic("orders", 12, 3, replicated)
-			client := manual(c)
-			produceToEach(t, client, "orders", 12)
-			awaitISR(c, "orders", 12, 3)
+			c, client := startInSync(t, 3, 12, replicated)
 			victim := c.Controller()
 			if who == "broker" {
 				victim = victim%3 + 1
@@ -79,11 +87,7 @@ func TestDeadProcessIsNotWaitedFor(t *testing.T) {
 // that comes next, but that one itself.
 func TestDeadProcessesAreNotWaitedFor(t *testing.T) {
 	const partitions = 20
-	c := cluster.Start(t, 5, longSessions)
-	c.CreateTopic("orders", partitions, 3, nil)
-	client := manual(c)
-	produceToEach(t, client, "orders", partitions)
-	awaitISR(c, "orders", partitions, 3)
+	c, client := startInSync(t, 5, partitions, nil)
 	controller := c.Controller()
 	victims := []int32{controller, controller%5 + 1}
 	var killed sync.WaitGroup

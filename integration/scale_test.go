@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"testing"
 	"time"
-
-	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
 // What a broker may use, however many partitions it has: its files are those that it keeps open between uses, 1,024 of
@@ -22,11 +20,7 @@ const (
 // more time than few.
 func TestManyPartitions(t *testing.T) {
 	const partitions = 1200
-	c := cluster.Start(t, 3, longSessions)
-	c.CreateTopic("orders", partitions, 3, replicated)
-	client := manual(c)
-	produceToEach(t, client, "orders", partitions)
-	awaitISR(c, "orders", partitions, 3)
+	c, client := startInSync(t, 3, partitions, replicated)
 	for _, b := range c.Brokers() {
 		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.PID()))
 		if err != nil {
