@@ -46,25 +46,12 @@ func TopicEntity(name string) Entity { return topicEntities.of(name) }
 // BrokerEntity returns the entity of one broker.
 func BrokerEntity(id int32) Entity { return brokerEntities.of(strconv.Itoa(int(id))) }
 
-// ClientEntity returns the entity of a client id, nil for the default.
-func ClientEntity(id *string) Entity { return clientEntities.of(sanitizeOrDefault(id)) }
-
 // UserEntity returns the entity of a user, nil for the default.
-func UserEntity(user *string) Entity { return userEntities.of(sanitizeOrDefault(user)) }
-
-// UserClientEntity returns the entity of a user with a client id, each nil for the default.
-func UserClientEntity(user, client *string) Entity {
-	return userEntities.of(sanitizeOrDefault(user) + "/clients/" + sanitizeOrDefault(client))
-}
-
-// IPEntity returns the entity of an IP address, nil for the default.
-func IPEntity(ip *string) Entity { return ipEntities.of(sanitizeOrDefault(ip)) }
-
-func sanitizeOrDefault(name *string) string {
-	if name == nil {
-		return DefaultEntity
+func UserEntity(user *string) Entity {
+	if user == nil {
+		return userEntities.of(DefaultEntity)
 	}
-	return Sanitize(*name)
+	return userEntities.of(Sanitize(*user))
 }
 
 // Path returns the node of the entity's configuration.

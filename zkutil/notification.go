@@ -21,12 +21,6 @@ const (
 	logDirFailure = 1 // the only event there is
 )
 
-// ISRChangePath returns the node of one child of ISRChangesPath.
-func ISRChangePath(child string) string { return Join(ISRChangesPath, child) }
-
-// LogDirEventPath returns the node of one child of LogDirEventsPath.
-func LogDirEventPath(child string) string { return Join(LogDirEventsPath, child) }
-
 // EncodeISRChange returns the contents of a note that leaders have changed the ISRs of partitions.
 func EncodeISRChange(partitions []topic.Partition) []byte { return encodePartitions(partitions) }
 

@@ -206,10 +206,10 @@ func TestNotifications(t *testing.T) {
 	if got, err := zkutil.DecodeISRChange(data); err != nil || !slices.Equal(got, want) {
 		t.Errorf("partitions %v, %v", got, err)
 	}
-	must(t, c.DeleteFenced(ctx, f, path, zkutil.ISRChangePath("isr_change_0000009999")))
+	must(t, c.DeleteFenced(ctx, f, path, zkutil.ISRChangesPath+"/isr_change_0000009999"))
 	path, err = c.NotifyLogDirFailure(ctx, 8)
 	must(t, err)
-	if path != zkutil.LogDirEventPath("log_dir_event_0000000000") {
+	if path != "/log_dir_event_notification/log_dir_event_0000000000" {
 		t.Errorf("path %s", path)
 	}
 	data, _, err = c.Get(ctx, path)
@@ -222,8 +222,8 @@ func TestNotifications(t *testing.T) {
 func TestConfigs(t *testing.T) {
 	ctx, c := within(t), connect(t)
 	must(t, c.EnsurePersistentPaths(ctx))
-	alice, app := "alice", "app 1"
-	both := zkutil.UserClientEntity(&alice, &app)
+	alice := "alice"
+	both := zkutil.Entity("users/alice/clients/app%201")
 	user := zkutil.UserEntity(&alice)
 	rate := map[string]string{"producer_byte_rate": "1"}
 	if err := c.ChangeConfig(ctx, both, rate); !errors.Is(err, zkutil.ErrNoController) {

@@ -34,8 +34,7 @@ func TestSanitize(t *testing.T) {
 }
 
 func TestEntities(t *testing.T) {
-	alice, app := "alice", "app 1"
-	odd := "<default>"
+	alice, odd := "alice", "<default>"
 	tests := []struct {
 		entity     Entity
 		path       string
@@ -47,10 +46,10 @@ func TestEntities(t *testing.T) {
 		{UserEntity(&alice), "/config/users/alice", "users", "alice"},
 		{UserEntity(nil), "/config/users/<default>", "users", "<default>"},
 		{UserEntity(&odd), "/config/users/%3Cdefault%3E", "users", "%3Cdefault%3E"},
-		{ClientEntity(&app), "/config/clients/app%201", "clients", "app%201"},
-		{UserClientEntity(&alice, &app), "/config/users/alice/clients/app%201", "users", "alice"},
-		{UserClientEntity(nil, nil), "/config/users/<default>/clients/<default>", "users", "<default>"},
-		{IPEntity(nil), "/config/ips/<default>", "ips", "<default>"},
+		{"clients/app%201", "/config/clients/app%201", "clients", "app%201"},
+		{"users/alice/clients/app%201", "/config/users/alice/clients/app%201", "users", "alice"},
+		{"users/<default>/clients/<default>", "/config/users/<default>/clients/<default>", "users", "<default>"},
+		{"ips/<default>", "/config/ips/<default>", "ips", "<default>"},
 	}
 	for _, tt := range tests {
 		if tt.entity.Path() != tt.path || tt.entity.Type() != tt.kind || tt.entity.Name() != tt.name || !tt.entity.Valid() {
