@@ -29,7 +29,7 @@ func TestSenderRepeats(t *testing.T) {
 			if attempts++; attempts < 4 {
 				return nil, errors.New("connection refused")
 			}
-			return interbroker.Dial(ctx, addr, "1")
+			return (&interbroker.Dialer{ClientID: "1"}).Dial(ctx, addr)
 		},
 	}
 	defer c.close()

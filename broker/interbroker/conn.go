@@ -33,12 +33,6 @@ type Dialer struct {
 	Net func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Dial connects to addr (host:port) over plain TCP, naming itself clientID.
-func Dial(ctx context.Context, addr, clientID string) (*Conn, error) {
-	d := Dialer{ClientID: clientID}
-	return d.Dial(ctx, addr)
-}
-
 // Dial connects to addr (host:port).
 func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	c := &Conn{clientID: d.ClientID, timeout: d.Timeout, addr: addr}

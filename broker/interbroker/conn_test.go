@@ -206,7 +206,7 @@ func TestAwaitEnd(t *testing.T) {
 			do(peer)
 			peer.Close()
 		}()
-		c, err := Dial(t.Context(), l.Addr().String(), "1")
+		c, err := (&Dialer{ClientID: "1"}).Dial(t.Context(), l.Addr().String())
 		close(stands)
 		if err != nil {
 			t.Fatal(err)
@@ -246,7 +246,7 @@ func TestDialRefused(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	if _, err := Dial(t.Context(), addr, "1"); err == nil || !strings.Contains(err.Error(), "connect to broker "+addr) {
+	if _, err := new(Dialer).Dial(t.Context(), addr); err == nil || !strings.Contains(err.Error(), "connect to broker "+addr) {
 		t.Errorf("Dial = %v", err)
 	}
 }

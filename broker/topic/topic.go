@@ -67,8 +67,5 @@ func legal(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
 }
 
-// Unify maps the names that would share a metric name to one: '.' becomes '_'.
+// Unify maps the names that would share a metric name to one: '.' becomes '_' (Topic.unifyCollisionChars).
 func Unify(name string) string { return strings.ReplaceAll(name, ".", "_") }
-
-// Collides reports whether a and b differ only in '.' against '_' (Topic.hasCollision).
-func Collides(a, b string) bool { return a != b && Unify(a) == Unify(b) }

@@ -31,9 +31,9 @@ func TestValidateName(t *testing.T) {
 	}
 }
 
-func TestCollides(t *testing.T) {
-	if !Collides("a.b", "a_b") || Collides("a.b", "a.b") || Collides("a.b", "a-b") {
-		t.Error("'.' and '_' collide, equal names and other characters do not")
+func TestUnify(t *testing.T) {
+	if Unify("a.b.c") != Unify("a_b.c") || Unify("a.b") == Unify("a-b") {
+		t.Error("'.' and '_' are one, other characters are not")
 	}
 }
 

@@ -95,7 +95,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestStopReplicaV4HasKafkasOrder(t *testing.T) {
 	const want4 = "\x00\x00\x00\x01" + "\x00" + "\x00\x00\x00\x02" + "\x00\x00\x00\x00\x00\x00\x00\x03" +
 		"\x02" + "\x02t" + "\x02" + "\x00\x00\x00\x04" + "\x00\x00\x00\x05" + "\x01" + "\x00" + "\x00" + "\x00"
-	req := NewStopReplicaRequest()
+	req := &StopReplicaRequest{kmsg.NewStopReplicaRequest()}
 	if err := DecodeBody(&req.StopReplicaRequest, KeyStopReplica, 4, []byte(want4)); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestStopReplicaV4HasKafkasOrder(t *testing.T) {
 	if got := req.AppendTo([]byte("x")); string(got) != "x"+want4 {
 		t.Errorf("encoded %x, want %x", got, "x"+want4)
 	}
-	again := NewStopReplicaRequest()
+	again := &StopReplicaRequest{kmsg.NewStopReplicaRequest()}
 	again.SetVersion(4)
 	if err := again.ReadFrom([]byte(want4)); err != nil || !reflect.DeepEqual(again, req) {
 		t.Errorf("ReadFrom gives %+v, %v", again, err)

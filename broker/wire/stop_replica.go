@@ -14,11 +14,6 @@ import (
 // send version 4.
 type StopReplicaRequest struct{ kmsg.StopReplicaRequest }
 
-// NewStopReplicaRequest returns a request with kmsg's defaults.
-func NewStopReplicaRequest() *StopReplicaRequest {
-	return &StopReplicaRequest{kmsg.NewStopReplicaRequest()}
-}
-
 // AppendTo implements kmsg.Request.
 func (r *StopReplicaRequest) AppendTo(dst []byte) []byte {
 	start := len(dst)

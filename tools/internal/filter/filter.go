@@ -112,11 +112,6 @@ func parseRule(match []string) (rule, error) {
 	return r, nil
 }
 
-// MatchTopic reports whether partitions of the topic may be selected.
-func (p *Partitions) MatchTopic(name string) bool {
-	return slices.ContainsFunc(p.rules, func(r rule) bool { return r.topics.Match(name) })
-}
-
 // Match reports whether the partition is selected.
 func (p *Partitions) Match(partition topic.Partition) bool {
 	index := int64(partition.Index)
