@@ -90,17 +90,6 @@ func (t TimestampType) String() string {
 	return "NoTimestampType"
 }
 
-// ParseTimestampType reads a value of message.timestamp.type.
-func ParseTimestampType(s string) (TimestampType, bool) {
-	switch s {
-	case "CreateTime":
-		return CreateTime, true
-	case "LogAppendTime":
-		return LogAppendTime, true
-	}
-	return NoTimestampType, false
-}
-
 // Batch is a view of one batch of format v2, or of one message (which may be compressed and then
 // hold many) of format v0 or v1. It is whole: its length is OverheadSize plus its size field, and at
 // least the header of its format. Next makes Batches; the methods rely on what Next has checked, but

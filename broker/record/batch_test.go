@@ -92,12 +92,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q is taken", name)
 		}
 	}
-	for _, name := range []string{"CreateTime", "LogAppendTime"} {
-		if c, ok := ParseTimestampType(name); !ok || c.String() != name {
-			t.Errorf("%s is %v, %v", name, c, ok)
-		}
-	}
-	if _, ok := ParseTimestampType("x"); ok || NoTimestampType.String() != "NoTimestampType" || Codec(7).String() != "unknown" || None.String() != "none" {
+	if CreateTime.String() != "CreateTime" || LogAppendTime.String() != "LogAppendTime" || NoTimestampType.String() != "NoTimestampType" || Codec(7).String() != "unknown" || None.String() != "none" {
 		t.Error("wrong name")
 	}
 }

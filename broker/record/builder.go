@@ -237,12 +237,6 @@ func bytesSize(b []byte) int {
 	return varlongSize(int64(len(b))) + len(b)
 }
 
-// Len returns how many records were appended.
-func (bu *Builder) Len() int { return int(bu.count) }
-
-// Size returns the size in bytes of what Build would append if nothing were compressed.
-func (bu *Builder) Size() int { return bu.headerSize() + bu.raw }
-
 // headerSize returns the size of what precedes the records.
 func (bu *Builder) headerSize() int {
 	switch {

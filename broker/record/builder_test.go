@@ -54,9 +54,6 @@ func TestOptionsOf(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if bu.Len() != 5 {
-			t.Errorf("length %d", bu.Len())
-		}
 		got, err := bu.Build([]byte("x"))
 		if err != nil || !bytes.Equal(got[1:], source) {
 			t.Errorf("%+v: %x, want %x (error %v)", opts, got[1:], []byte(source), err)
@@ -68,21 +65,6 @@ func TestOptionsOf(t *testing.T) {
 	}
 	if _, ok := Batch(unhex(t, vectors.v2)).DeleteHorizon(); ok {
 		t.Error("there is no horizon")
-	}
-}
-
-func TestBuilderSize(t *testing.T) {
-	for magic := MagicV0; magic <= MagicV2; magic++ {
-		bu := NewBuilder(magic, BuilderOptions{})
-		for _, r := range some(3, 100) {
-			if err := bu.Append(r); err != nil {
-				t.Fatal(err)
-			}
-		}
-		size := bu.Size()
-		if data, err := bu.Build(nil); err != nil || len(data) != size {
-			t.Errorf("magic %d: %d bytes, size %d, error %v", magic, len(data), size, err)
-		}
 	}
 }
 

@@ -36,7 +36,7 @@ func TestValidateLikeKafka(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		p.Compression, _ = ParseCompression(strings.Replace(compression, "none", "uncompressed", 1))
-		p.TimestampType, _ = ParseTimestampType(timestamps)
+		p.TimestampType = map[string]TimestampType{"CreateTime": CreateTime, "LogAppendTime": LogAppendTime}[timestamps]
 		p.Compacted = compacted == 1
 		v, err := p.Validate(unhex(t, fields[1]), Origin(origin), testNow)
 		if got, want := answer(t, v, err), fields[2]; got != want {

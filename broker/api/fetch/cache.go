@@ -138,12 +138,3 @@ func moreEvictable(a, b *session) bool {
 	}
 	return cmp.Or(cmp.Compare(a.cachedSize, b.cachedSize), cmp.Compare(a.id, b.id)) < 0
 }
-
-func (c *cache) len() (n int) {
-	for i := range c.shards {
-		c.shards[i].mu.Lock()
-		n += len(c.shards[i].sessions)
-		c.shards[i].mu.Unlock()
-	}
-	return n
-}

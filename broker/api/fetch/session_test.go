@@ -112,6 +112,15 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+func (c *cache) len() (n int) {
+	for i := range c.shards {
+		c.shards[i].mu.Lock()
+		n += len(c.shards[i].sessions)
+		c.shards[i].mu.Unlock()
+	}
+	return n
+}
+
 // A young small session does not keep an old one, which is larger, from being displaced.
 func TestEvictionPassesOverYoungSessions(t *testing.T) {
 	c, now := newCache(2*cacheShards), time.Unix(1000, 0)
