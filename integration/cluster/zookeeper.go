@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -329,19 +327,4 @@ func zooKeeperClassPath() (string, error) {
 	}
 	// The jar's manifest names the jars it needs, except for one that writes the log.
 	return debianZooKeeperJar + ":" + debianLoggerJar, nil
-}
-
-// FreePort returns a TCP port of 127.0.0.1 that nobody uses. It lies below the range that the kernel
-// takes for outgoing connections (32768 and up), so that a server which is stopped finds its port
-// free when it is started again.
-func FreePort() (int, error) {
-	for range 1000 {
-		port := 15000 + rand.IntN(17000)
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
-		if err == nil {
-			l.Close()
-			return port, nil
-		}
-	}
-	return 0, errors.New("no free port between 15000 and 32000")
 }
