@@ -1,121 +1,12 @@
 package conformance
 
 import (
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
-
-// link is a TCP proxy that can be cut: connections through it are ended and new ones refused.
-type link struct {
-	target string
-	addr   string
-	wg     sync.WaitGroup
-
-	mu struct {
-		sync.Mutex
-		listener net.Listener
-		conns    map[net.Conn]bool
-		closed   bool
-	}
-}
-
-// newLink forwards a port of its own to target until t ends.
-func newLink(t testing.TB, target string) *link {
-	t.Helper()
-	l := &link{target: target}
-	l.mu.conns = map[net.Conn]bool{}
-	l.mend(t)
-	t.Cleanup(func() {
-		l.cut()
-		l.wg.Wait()
-	})
-	return l
-}
-
-// mend accepts connections, on the same port each time.
-func (l *link) mend(t testing.TB) {
-	t.Helper()
-	addr := l.addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.addr = listener.Addr().String()
-	l.mu.Lock()
-	l.mu.listener, l.mu.closed = listener, false
-	l.mu.Unlock()
-	l.wg.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			l.wg.Go(func() { l.forward(c) })
-		}
-	})
-}
-
-// cut ends all connections and refuses new ones.
-func (l *link) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.closed = true
-	l.mu.listener.Close()
-	for c := range l.mu.conns {
-		c.Close()
-	}
-}
-
-// keep notes a connection, unless the link is cut.
-func (l *link) keep(c net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.mu.closed {
-		c.Close()
-		return false
-	}
-	l.mu.conns[c] = true
-	return true
-}
-
-func (l *link) forward(c net.Conn) {
-	to, err := net.Dial("tcp", l.target)
-	if err != nil {
-		c.Close()
-		return
-	}
-	if !l.keep(c) || !l.keep(to) {
-		c.Close()
-		to.Close()
-		return
-	}
-	l.wg.Go(func() { pipe(c, to) })
-	pipe(to, c)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.mu.conns, c)
-	delete(l.mu.conns, to)
-}
-
-// pipe copies until one end closes, and then closes both.
-func pipe(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
-	for buf := make([]byte, 32<<10); ; {
-		n, err := from.Read(buf)
-		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
-}
 
 // TestZooKeeperSessionExpires cuts a broker off from ZooKeeper until its session is over. Clients are
 // served meanwhile; the broker then registers anew, is controller again, and creates topics.
@@ -123,18 +14,18 @@ func TestZooKeeperSessionExpires(t *testing.T) {
 	t.Parallel()
 	c := cluster.Start(t, 0, cluster.Props{"zookeeper.session.timeout.ms": "1000"})
 	host, chroot, _ := strings.Cut(c.ZooKeeper(), "/")
-	l := newLink(t, host)
-	b := c.Add(cluster.Props{"zookeeper.connect": l.addr + "/" + chroot})
+	l := cluster.NewLink(t, host)
+	b := c.Add(cluster.Props{"zookeeper.connect": l.Addr() + "/" + chroot})
 	s := adopt(t, c, b)
 	pid, epoch := b.PID(), c.Epoch(1)
 
-	l.cut()
+	l.Cut()
 	c.Await("end of the broker's registration", func() bool {
 		s.serves()
 		return c.Epoch(1) == 0
 	})
 	s.serves()
-	l.mend(t)
+	l.Heal()
 	c.Await("new registration", func() bool {
 		s.serves()
 		return c.Epoch(1) > epoch
