@@ -214,9 +214,9 @@ func (s *Server) startStorage(ctx context.Context) error {
 	return s.startReplicas()
 }
 
-// Shutdown stops the broker in order: it hands over what it leads, accepts nothing more, answers what it has read as far as
-// ctx allows, resigns, closes its logs cleanly and ends its ZooKeeper session, which removes its
-// registration at once. It may be called after a failed Start and more than once.
+// Shutdown stops the broker in order: it hands over what it leads, resigns, accepts nothing more, answers what it has read as
+// far as ctx allows, closes its logs cleanly and ends its ZooKeeper session, which removes its registration at once. It may be
+// called after a failed Start and more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() { s.stopErr = s.shutdown(ctx) })
 	return s.stopErr
