@@ -30,8 +30,8 @@ func (d *ownDisk) size(bytes int64) int64 {
 	return 2 * bytes
 }
 
-// newDisks returns the disks of the last two of n brokers, where bytes are enough for half of a broker's replicas. Where there are no block devices to be had, they can only
-// fill up and vanish.
+// newDisks returns the disks of the last two of n brokers, where bytes are enough for half of a broker's replicas. Where
+// there are no block devices to be had, they can only fill up and vanish.
 func newDisks(n int, bytes int64, say func(string, ...any)) ([]*ownDisk, error) {
 	disks := []*ownDisk{{broker: n, second: true}, {broker: n - 1}}
 	made := cluster.NewBlockDisk
