@@ -79,9 +79,9 @@ func readConsumer(p Properties) (consumerSettings, error) {
 type Consumer struct {
 	settings consumerSettings
 	reader   *kafka.Reader
-	async    sync.WaitGroup  // CommitAsync's
-	patience context.Context // theirs; ends with Close's
-	giveUp   context.CancelFunc
+	ctx      context.Context // of CommitAsync's goroutines; it ends with Close, as reader.Close ends no commit that waits
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup // CommitAsync's goroutines
 
 	polled     map[TopicPartition]kafka.Message // the last record returned of each partition and not yet committed
 	lastCommit time.Time
@@ -141,7 +141,7 @@ func NewConsumer(ctx context.Context, p Properties, topics ...string) (*Consumer
 		WatchPartitionChanges: true,
 	})
 	c := &Consumer{settings: s, reader: reader, polled: map[TopicPartition]kafka.Message{}, lastCommit: time.Now()}
-	c.patience, c.giveUp = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -254,8 +254,8 @@ func (c *Consumer) CommitAsync(ctx context.Context, done func(error)) {
 	messages := c.toCommit()
 	c.lastCommit = time.Now()
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.patience, cancel)
-	c.async.Go(func() { // Close waits for it
+	stop := context.AfterFunc(c.ctx, cancel)
+	c.wg.Go(func() { // Close waits for it
 		defer cancel()
 		defer stop()
 		var err error
@@ -284,9 +284,9 @@ func (c *Consumer) Close(ctx context.Context) error {
 	if c.settings.autoCommit {
 		err = c.CommitSync(ctx)
 	}
-	stop := context.AfterFunc(ctx, c.giveUp)
+	stop := context.AfterFunc(ctx, c.cancel)
 	defer stop()
-	c.async.Wait()
-	c.giveUp()
+	c.wg.Wait()
+	c.cancel()
 	return errors.Join(err, c.reader.Close())
 }
