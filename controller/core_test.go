@@ -108,35 +108,11 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 		d.ScanArgs(t, "id", &id)
 		return h.zk.write(&write{kind: deleteNode, path: zkutil.BrokerPath(int32(id)), version: -1}).err
 	case "vanish", "answer-again": // id=N [moved=PORT]: its process is gone from where it was, or there after all; its registration stays
-		var id int
-		d.ScanArgs(t, "id", &id)
-		if d.HasArg("moved") {
-			var port string
-			d.ScanArgs(t, "moved", &port)
-			path := zkutil.BrokerPath(int32(id))
-			moved := strings.ReplaceAll(string(h.zk.nodes[path].data), "9092", port)
-			h.zk.write(&write{kind: setNode, path: path, data: []byte(moved), version: -1})
-		}
-		h.gone[int32(id)] = d.Cmd == "vanish"
-		return h.term.core.processChange(context.Background(), int32(id))
+		return h.vanish(t, d)
 	case "bounce", "die-together": // id=(N,...): the controller looks only afterwards
-		for _, id := range d.CmdArgs[0].Vals {
-			path := zkutil.Join(zkutil.BrokerIDsPath, id)
-			data := h.zk.nodes[path].data
-			h.zk.write(&write{kind: deleteNode, path: path, version: -1})
-			if d.Cmd == "bounce" {
-				h.zk.write(&write{kind: createNode, path: path, data: data})
-			}
-		}
+		h.bounce(d)
 	case "controlled-shutdown": // id=N [epoch=N]
-		id, epoch := 0, -1
-		d.ScanArgs(t, "id", &id)
-		d.MaybeScanArgs(t, "epoch", &epoch)
-		remaining, err := h.term.core.controlledShutdown(context.Background(), int32(id), int64(epoch))
-		if err == nil {
-			fmt.Fprintf(&h.out, "still leads %v\n", remaining)
-		}
-		return err
+		return h.controlledShutdown(t, d)
 	case "alter": // see there
 		return h.alter(t, d)
 	case "topic": // NAME [no-id]; lines: partition: replicas
@@ -146,12 +122,7 @@ func (h *history) command(t *testing.T, d *datadriven.TestData) error {
 	case "delete-topic": // NAME
 		return h.zk.write(&write{kind: createNode, path: zkutil.DeleteTopicPath(d.CmdArgs[0].Key)}).err
 	case "create", "set", "delete": // PATH; data
-		kind := map[string]writeKind{"create": createNode, "set": setNode, "delete": deleteNode}[d.Cmd]
-		w := write{kind: kind, path: d.CmdArgs[0].Key, version: -1}
-		if d.Input != "" {
-			w.data = []byte(d.Input)
-		}
-		return h.zk.write(&w).err
+		return h.writeNode(d)
 	case "answer": // BROKER... [PARTITION=CODE...]
 		return h.answer(d)
 	case "interfere": // PATH; data: somebody else sets it just before the controller writes to it
@@ -210,6 +181,51 @@ func (h *history) register(t *testing.T, d *datadriven.TestData) error {
 		}
 	}
 	return nil
+}
+
+func (h *history) vanish(t *testing.T, d *datadriven.TestData) error {
+	var id int
+	d.ScanArgs(t, "id", &id)
+	if d.HasArg("moved") {
+		var port string
+		d.ScanArgs(t, "moved", &port)
+		path := zkutil.BrokerPath(int32(id))
+		moved := strings.ReplaceAll(string(h.zk.nodes[path].data), "9092", port)
+		h.zk.write(&write{kind: setNode, path: path, data: []byte(moved), version: -1})
+	}
+	h.gone[int32(id)] = d.Cmd == "vanish"
+	return h.term.core.processChange(context.Background(), int32(id))
+}
+
+func (h *history) bounce(d *datadriven.TestData) {
+	for _, id := range d.CmdArgs[0].Vals {
+		path := zkutil.Join(zkutil.BrokerIDsPath, id)
+		data := h.zk.nodes[path].data
+		h.zk.write(&write{kind: deleteNode, path: path, version: -1})
+		if d.Cmd == "bounce" {
+			h.zk.write(&write{kind: createNode, path: path, data: data})
+		}
+	}
+}
+
+func (h *history) controlledShutdown(t *testing.T, d *datadriven.TestData) error {
+	id, epoch := 0, -1
+	d.ScanArgs(t, "id", &id)
+	d.MaybeScanArgs(t, "epoch", &epoch)
+	remaining, err := h.term.core.controlledShutdown(context.Background(), int32(id), int64(epoch))
+	if err == nil {
+		fmt.Fprintf(&h.out, "still leads %v\n", remaining)
+	}
+	return err
+}
+
+func (h *history) writeNode(d *datadriven.TestData) error {
+	kind := map[string]writeKind{"create": createNode, "set": setNode, "delete": deleteNode}[d.Cmd]
+	w := write{kind: kind, path: d.CmdArgs[0].Key, version: -1}
+	if d.Input != "" {
+		w.data = []byte(d.Input)
+	}
+	return h.zk.write(&w).err
 }
 
 func (h *history) putTopic(d *datadriven.TestData, kind writeKind) error {
