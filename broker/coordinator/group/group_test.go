@@ -21,7 +21,7 @@ func TestGroup(t *testing.T) {
 		}
 		e := newEnv()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			e.event(t, d)
+			e.event(args{t, d})
 			return e.effects() + e.status()
 		})
 	})
@@ -49,116 +49,160 @@ func newEnv() *env {
 	return e
 }
 
-func (e *env) event(t *testing.T, d *datadriven.TestData) {
-	arg := func(key string) string {
-		var v string
-		d.MaybeScanArgs(t, key, &v)
+// args are the arguments of a command.
+type args struct {
+	t *testing.T
+	*datadriven.TestData
+}
+
+// text returns an argument, "" without one.
+func (a args) text(key string) string {
+	var v string
+	a.MaybeScanArgs(a.t, key, &v)
+	return v
+}
+
+// opt returns an argument, nil without one.
+func (a args) opt(key string) *string {
+	if !a.HasArg(key) {
+		return nil
+	}
+	v := a.text(key)
+	return &v
+}
+
+// number returns an argument, or otherwise without one.
+func (a args) number(key string, otherwise int) int {
+	if v, err := strconv.Atoi(a.text(key)); err == nil {
 		return v
 	}
-	opt := func(key string) *string {
-		if !d.HasArg(key) {
-			return nil
-		}
-		v := arg(key)
-		return &v
-	}
-	number := func(key string, otherwise int) int {
-		if v, err := strconv.Atoi(arg(key)); err == nil {
-			return v
-		}
-		return otherwise
-	}
+	return otherwise
+}
+
+// list returns the elements of an argument, which slashes part.
+func (a args) list(key string) []string { return strings.Split(a.text(key), "/") }
+
+// who returns the member that sends the command.
+func (a args) who() Identity {
+	return Identity{MemberID: a.text("member"), InstanceID: a.opt("instance")}
+}
+
+func (e *env) event(a args) {
 	g := e.group
-	who := Identity{MemberID: arg("member"), InstanceID: opt("instance")}
-	switch d.Cmd {
+	switch a.Cmd {
 	case "join":
-		version := number("v", 9)
-		j := &Join{
-			MemberID: who.MemberID, InstanceID: who.InstanceID, ClientID: arg("client"), ClientHost: "/h", ProtocolType: "consumer",
-			SessionTimeoutMs: int32(number("session", 10000)), RebalanceTimeoutMs: int32(number("rebalance", 30000)),
-			RequireKnownID: version >= 4 && who.InstanceID == nil, MaySkipAssignment: version >= 9,
-		}
-		if typ := opt("type"); typ != nil {
-			j.ProtocolType = *typ
-		}
-		for _, name := range strings.Split(arg("protocols"), "/") {
-			if name, metadata, _ := strings.Cut(name, ":"); name != "" {
-				j.Protocols = append(j.Protocols, Protocol{name, []byte(metadata)})
-			}
-		}
-		g.Join(j, "join-"+arg("as"), e.now)
+		e.join(a)
 	case "sync":
-		s := &Sync{MemberID: who.MemberID, InstanceID: who.InstanceID, Generation: int32(number("gen", 1)), Protocol: opt("protocol"),
-			Assignments: map[string][]byte{}}
-		for _, a := range strings.Split(arg("assign"), "/") {
-			if id, what, ok := strings.Cut(a, ":"); ok {
-				s.Assignments[id] = []byte(what)
-			}
-		}
-		g.Sync(s, "sync-"+arg("as"), e.now)
+		e.sync(a)
 	case "heartbeat":
-		fmt.Fprintf(&e.extra, "%s\n", name(g.Heartbeat(who, int32(number("gen", 1)), e.now)))
+		e.say(g.Heartbeat(a.who(), int32(a.number("gen", 1)), e.now))
 	case "leave":
-		for _, code := range g.Leave([]Identity{who}, e.now) {
-			fmt.Fprintf(&e.extra, "%s\n", name(code))
+		for _, code := range g.Leave([]Identity{a.who()}, e.now) {
+			e.say(code)
 		}
 	case "commit":
-		c := &Commit{Identity: who, Generation: int32(number("gen", -1))}
-		for _, o := range strings.Split(arg("offsets"), "/") {
-			p, offset, _ := strings.Cut(o, ":")
-			n, _ := strconv.Atoi(offset)
-			c.Offsets = append(c.Offsets, PartitionOffset{partition(p), Offset{
-				Offset: int64(n), LeaderEpoch: -1, Metadata: arg("metadata"), CommitTimestamp: e.now.UnixMilli(),
-				ExpireTimestamp: int64(number("expire", -1)),
-			}})
-		}
-		g.Commit(c, "commit-"+arg("as"), e.now)
+		e.commit(a)
 	case "fetch":
-		for _, o := range g.Fetch(nil, d.HasArg("stable")) {
+		for _, o := range g.Fetch(nil, a.HasArg("stable")) {
 			fmt.Fprintf(&e.extra, "%s=%d %s\n", o.Partition, o.Offset, name(o.Code))
 		}
 	case "appended":
-		g.Appended(number("ticket", 0), int64(number("base", 0)), int16(number("code", 0)), e.now)
+		g.Appended(a.number("ticket", 0), int64(a.number("base", 0)), int16(a.number("code", 0)), e.now)
 	case "advance":
-		by, err := time.ParseDuration(d.CmdArgs[0].Key)
-		if err != nil {
-			d.Fatalf(t, "%v", err)
-		}
-		for until := e.now.Add(by); ; {
-			alarm := g.Alarm()
-			if alarm.IsZero() || alarm.After(until) {
-				e.now = until
-				break
-			}
-			e.now = alarm
-			g.Tick(e.now)
-		}
+		e.advance(a)
 	case "expire":
-		g.Expire(time.Duration(number("retention", 60))*time.Second, e.now)
+		g.Expire(time.Duration(a.number("retention", 60))*time.Second, e.now)
 	case "delete":
-		fmt.Fprintf(&e.extra, "%s\n", name(g.Delete(e.now)))
+		e.say(g.Delete(e.now))
 	case "delete-offsets":
-		code, codes := g.DeleteOffsets([]topic.Partition{partition(arg("partition"))}, e.now)
-		fmt.Fprintf(&e.extra, "%s", name(code))
-		for _, c := range codes {
-			fmt.Fprintf(&e.extra, " %s", name(c))
-		}
-		e.extra.WriteByte('\n')
+		code, codes := g.DeleteOffsets([]topic.Partition{partition(a.text("partition"))}, e.now)
+		e.say(append([]int16{code}, codes...)...)
 	case "unload":
 		g.Unload(e.now)
 	case "reload":
-		again, err := decodeGroup("g", e.values["g"], &e.config, e.now)
-		if err != nil {
-			d.Fatalf(t, "%v", err)
-		}
-		again.offsets = g.offsets
-		again.Begin(e.now)
-		e.group = again
+		e.reload(a)
 	case "limit":
-		e.config.MaxSize = number("size", 4)
+		e.config.MaxSize = a.number("size", 4)
 	default:
-		d.Fatalf(t, "unknown command %s", d.Cmd)
+		a.Fatalf(a.t, "unknown command %s", a.Cmd)
 	}
+}
+
+// say prints error codes as a line of what the command prints.
+func (e *env) say(codes ...int16) {
+	names := make([]string, len(codes))
+	for i, code := range codes {
+		names[i] = name(code)
+	}
+	fmt.Fprintln(&e.extra, strings.Join(names, " "))
+}
+
+func (e *env) join(a args) {
+	version, who := a.number("v", 9), a.who()
+	j := &Join{
+		MemberID: who.MemberID, InstanceID: who.InstanceID, ClientID: a.text("client"), ClientHost: "/h", ProtocolType: "consumer",
+		SessionTimeoutMs: int32(a.number("session", 10000)), RebalanceTimeoutMs: int32(a.number("rebalance", 30000)),
+		RequireKnownID: version >= 4 && who.InstanceID == nil, MaySkipAssignment: version >= 9,
+	}
+	if typ := a.opt("type"); typ != nil {
+		j.ProtocolType = *typ
+	}
+	for _, p := range a.list("protocols") {
+		if name, metadata, _ := strings.Cut(p, ":"); name != "" {
+			j.Protocols = append(j.Protocols, Protocol{name, []byte(metadata)})
+		}
+	}
+	e.group.Join(j, "join-"+a.text("as"), e.now)
+}
+
+func (e *env) sync(a args) {
+	who := a.who()
+	s := &Sync{MemberID: who.MemberID, InstanceID: who.InstanceID, Generation: int32(a.number("gen", 1)), Protocol: a.opt("protocol"),
+		Assignments: map[string][]byte{}}
+	for _, assigned := range a.list("assign") {
+		if id, what, ok := strings.Cut(assigned, ":"); ok {
+			s.Assignments[id] = []byte(what)
+		}
+	}
+	e.group.Sync(s, "sync-"+a.text("as"), e.now)
+}
+
+func (e *env) commit(a args) {
+	c := &Commit{Identity: a.who(), Generation: int32(a.number("gen", -1))}
+	for _, o := range a.list("offsets") {
+		p, offset, _ := strings.Cut(o, ":")
+		n, _ := strconv.Atoi(offset)
+		c.Offsets = append(c.Offsets, PartitionOffset{partition(p), Offset{
+			Offset: int64(n), LeaderEpoch: -1, Metadata: a.text("metadata"), CommitTimestamp: e.now.UnixMilli(),
+			ExpireTimestamp: int64(a.number("expire", -1)),
+		}})
+	}
+	e.group.Commit(c, "commit-"+a.text("as"), e.now)
+}
+
+// advance has time go by, and rings each alarm that is due meanwhile.
+func (e *env) advance(a args) {
+	by, err := time.ParseDuration(a.CmdArgs[0].Key)
+	if err != nil {
+		a.Fatalf(a.t, "%v", err)
+	}
+	until := e.now.Add(by)
+	for alarm := e.group.Alarm(); !alarm.IsZero() && !alarm.After(until); alarm = e.group.Alarm() {
+		e.now = alarm
+		e.group.Tick(e.now)
+	}
+	e.now = until
+}
+
+// reload makes a group of what is stored, with the offsets it had.
+func (e *env) reload(a args) {
+	again, err := decodeGroup("g", e.values["g"], &e.config, e.now)
+	if err != nil {
+		a.Fatalf(a.t, "%v", err)
+	}
+	again.offsets = e.group.offsets
+	again.Begin(e.now)
+	e.group = again
 }
 
 func partition(s string) topic.Partition {
