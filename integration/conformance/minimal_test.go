@@ -122,6 +122,42 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 		return controlledShutdown(99) // nobody: the only broker has more to do
 	case "FindCoordinator":
 		return findCoordinator(0, "group")
+	case "ApiVersions":
+		return apiVersions("test")
+	case "CreateTopics":
+		return createTopics(topicOf(s.fresh()))
+	case "DeleteTopics":
+		return deleteTopics(20_000, s.existing())
+	case "DeleteRecords":
+		return deleteRecords(part(theTopic, 0), 0)
+	case "InitProducerId":
+		return initProducerID(nil, 60_000, -1, -1)
+	case "OffsetForLeaderEpoch":
+		return offsetForEpoch(part(theTopic, 0), -1, 0)
+	case "DescribeConfigs":
+		return describeConfigs(topicResource, theTopic)
+	case "CreatePartitions":
+		return createPartitions(s.existing(), 2)
+	case "DescribeCluster":
+		return describeCluster(1)
+	case "DescribeProducers":
+		return describeProducers(part(theTopic, 0))
+	case "WriteTxnMarkers":
+		return writeTxnMarkers(part(theTopic, 0))
+	case "ListTransactions":
+		return kmsg.NewPtrListTransactionsRequest()
+	case "DescribeTransactions":
+		return kmsg.NewPtrDescribeTransactionsRequest()
+	}
+	if req := minimalOfGroups(api); req != nil {
+		return req
+	}
+	return s.minimalOfCluster(api)
+}
+
+// minimalOfGroups is minimalOf for the APIs of consumer groups.
+func minimalOfGroups(api string) kmsg.Request {
+	switch api {
 	case "OffsetCommit":
 		return offsetCommit("group", theTopic)
 	case "OffsetFetch":
@@ -163,36 +199,10 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 		r := kmsg.NewPtrConsumerGroupDescribeRequest()
 		r.Groups = []string{"group"}
 		return r
-	case "ApiVersions":
-		return apiVersions("test")
-	case "CreateTopics":
-		return createTopics(topicOf(s.fresh()))
-	case "DeleteTopics":
-		return deleteTopics(20_000, s.existing())
-	case "DeleteRecords":
-		return deleteRecords(part(theTopic, 0), 0)
-	case "InitProducerId":
-		return initProducerID(nil, 60_000, -1, -1)
-	case "OffsetForLeaderEpoch":
-		return offsetForEpoch(part(theTopic, 0), -1, 0)
-	case "DescribeConfigs":
-		return describeConfigs(topicResource, theTopic)
-	case "CreatePartitions":
-		return createPartitions(s.existing(), 2)
-	case "DescribeCluster":
-		return describeCluster(1)
-	case "DescribeProducers":
-		return describeProducers(part(theTopic, 0))
-	case "WriteTxnMarkers":
-		return writeTxnMarkers(part(theTopic, 0))
 	case "TxnOffsetCommit":
 		return txnOffsetCommit("group", theTopic)
-	case "ListTransactions":
-		return kmsg.NewPtrListTransactionsRequest()
-	case "DescribeTransactions":
-		return kmsg.NewPtrDescribeTransactionsRequest()
 	}
-	return s.minimalOfCluster(api)
+	return nil
 }
 
 // recordsFor returns one record in the format that a version of Produce carries.
