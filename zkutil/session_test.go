@@ -270,6 +270,9 @@ func TestAnotherServerTakesOver(t *testing.T) {
 // TestWatchesSurviveReconnection changes watched nodes while the client is cut off, again and again, with other
 // requests pressing in at the moment of reconnection. No change may go unheard.
 func TestWatchesSurviveReconnection(t *testing.T) {
+	if raceEnabled {
+		t.Skip("go-zookeeper has a race that transport makes up for")
+	}
 	ctx := within(t)
 	p := startProxy(t, sharedZooKeeper(t).Addr())
 	opts := options(t, p.addr())

@@ -1,0 +1,5 @@
+//go:build !race
+
+package zkutil_test
+
+const raceEnabled = false
