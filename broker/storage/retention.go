@@ -128,7 +128,7 @@ func (l *Log) proveAges(now int64) {
 	if !c.Delete || c.RetentionMs < 0 {
 		return
 	}
-	for _, s := range segments[:len(segments)-1] {
+	for _, s := range segments[:max(0, len(segments)-1)] { // a new log has none yet
 		if old, err := c.overAge(s, now); !old || err != nil {
 			return
 		}

@@ -121,3 +121,13 @@ func TestRetentionFlushesNothing(t *testing.T) {
 		t.Errorf("the log begins at %d and is flushed up to %d; want 2 for both", first, l.RecoveryPoint())
 	}
 }
+
+// A new log has no segment before its first record.
+func TestRetentionOfANewLog(t *testing.T) {
+	c := DefaultLogConfig()
+	c.RetentionMs, c.RetentionBytes = 0, 0
+	l := mustCreate(t, openIdle(t, testOptions(vfs.NewMem())), orders, c)
+	if n, err := l.deleteOldSegments(testNow); n != 0 || err != nil || l.EndOffset() != 0 {
+		t.Errorf("deleted %d, %v, end %d", n, err, l.EndOffset())
+	}
+}
