@@ -35,6 +35,9 @@ type subject struct {
 // System returns what it is.
 func (s *subject) System() report.System { return s.system }
 
+// Copies returns how many copies it keeps of a record.
+func (s *subject) Copies() int { return 1 }
+
 // ready fails unless the subject can be put under load.
 func (s *subject) ready(ctx context.Context, c *load.Conn) error {
 	if s.system == report.Bare {

@@ -60,6 +60,9 @@ func (b *bench) newFleet(ctx context.Context, name report.System, size int, prop
 // System returns what it is.
 func (f *fleet) System() report.System { return f.system }
 
+// Copies returns how many copies it may keep of a record.
+func (f *fleet) Copies() int { return len(f.members) }
+
 // Log returns the ends of what the members have logged.
 func (f *fleet) Log() string {
 	var text strings.Builder

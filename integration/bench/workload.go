@@ -42,6 +42,7 @@ func percentile(name string, p float64) metric {
 // contender is what is put under load: a broker or a cluster of some.
 type contender interface {
 	System() report.System
+	Copies() int // of a record, at most
 	Log() string
 }
 
@@ -63,6 +64,9 @@ func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects
 	}
 	for round := range b.runs + 1 {
 		for _, s := range subjects {
+			if err := backMemory(int64(s.Copies()+1) * b.limit.Bytes); err != nil {
+				return err
+			}
 			r, cpu, err := w.run(ctx, s)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w\n%s", w.name, s.System(), err, s.Log())
