@@ -30,9 +30,11 @@ func produceToEach(t *testing.T, client *kgo.Client, topic string, partitions in
 	}
 }
 
-// manual sends records where they say.
+// manual sends records where they say. It tries again at once, so that how long something takes is the brokers' doing: by
+// itself kgo leaves a broker alone for a quarter of a second after a failure, and twice as long after each further one.
 func manual(c *cluster.Cluster) *kgo.Client {
-	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(100*time.Millisecond))
+	soon := func(int) time.Duration { return 10 * time.Millisecond }
+	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10*time.Millisecond), kgo.RetryBackoffFn(soon))
 }
 
 // startInSync starts brokers with longSessions and the topic "orders", with three copies of each partition and a record in
