@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -36,12 +38,16 @@ func (m *Manager) Obey(c Command, do func()) error {
 	m.applyMu.Lock()
 	defer m.applyMu.Unlock()
 	if err := m.admit(c); err != nil {
-		m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).WithError(err).
-			Warn("ignoring a request of the controller")
+		m.logger(c).WithError(err).Warn("ignoring a request of the controller")
 		return err
 	}
 	do()
 	return nil
+}
+
+// logger names the controller that c comes from in what is logged of it.
+func (m *Manager) logger(c Command) logrus.FieldLogger {
+	return m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch)
 }
 
 // admit checks that c comes from the newest controller known and means this registration of the
@@ -75,8 +81,13 @@ func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 	for i := range states {
 		m.Appended(states[i].Partition)
 	}
-	m.opts.Logger.WithField("controller", c.ControllerID).WithField("epoch", c.ControllerEpoch).
-		Infof("LeaderAndIsr: leading %d, following %d of %d partitions", leading, following, len(states))
+	log := m.logger(c)
+	log.Infof("LeaderAndIsr: leading %d, following %d of %d partitions", leading, following, len(states))
+	var refused refusals
+	for i, err := range errs {
+		refused.add(states[i].Partition, err)
+	}
+	refused.log(log, "LeaderAndIsr")
 	return errs
 }
 
@@ -133,7 +144,7 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
 	}
 	had := p.Log().TopicID()
 	if !had.IsZero() && !s.TopicID.IsZero() && had != s.TopicID {
-		return ErrInconsistentTopicID
+		return fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
 	}
 	_, epoch := p.LeaderAndEpoch()
 	upgrade := s.LeaderEpoch == epoch && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
@@ -180,57 +191,6 @@ func (m *Manager) setAbsent(p topic.Partition, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.absent[p] = err
-}
-
-// Stop is what StopReplica says of one partition.
-type Stop struct {
-	topic.Partition
-	LeaderEpoch int32 // -1: none known, -2: the topic is being deleted
-	Delete      bool  // the log too
-}
-
-// StopReplicas ends replicas, and deletes their logs where asked, with an error per partition, in
-// stops' order; the error of the whole is Obey's.
-func (m *Manager) StopReplicas(c Command, stops []Stop) (errs []error, err error) {
-	err = m.Obey(c, func() {
-		errs = make([]error, len(stops))
-		for i, s := range stops {
-			errs[i] = m.stopReplica(s)
-			m.Appended(s.Partition)
-		}
-	})
-	return errs, err
-}
-
-func (m *Manager) stopReplica(s Stop) error {
-	p, absent := m.find(s.Partition)
-	switch {
-	case absent != nil: // what cannot be deleted now would be there again once the directory is
-		return absent
-	case p != nil:
-		if err := p.logErr(); err != nil {
-			return err
-		}
-		if _, epoch := p.LeaderAndEpoch(); s.LeaderEpoch >= 0 && s.LeaderEpoch < epoch {
-			return ErrFencedLeaderEpoch
-		}
-		p.resign()
-		if m.opts.Followers != nil {
-			m.opts.Followers.Unfollow(s.Partition)
-		}
-		if m.opts.Mover != nil {
-			m.opts.Mover.Forget(s.Partition)
-		}
-		p.mu.Lock() // keeps a future log from being promoted meanwhile
-		defer p.mu.Unlock()
-	}
-	if !s.Delete {
-		return nil
-	}
-	m.mu.Lock()
-	delete(m.mu.partitions, s.Partition)
-	m.mu.Unlock()
-	return m.opts.Storage.Delete(s.Partition)
 }
 
 // Reconfigure gives the logs of topics other configurations, as storage.Manager.Reconfigure does, and returns how
