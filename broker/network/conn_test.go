@@ -333,6 +333,17 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsMayStay: connections.max.idle.ms=-1 closes none, and still others are tended.
+func TestSilentConnectionsMayStay(t *testing.T) {
+	s := start(t, routes{}.handle(keyEcho, false, echo), func(o *Options) { o.MaxIdle = -time.Millisecond })
+	silent := s.dial()
+	silent.send(frame(keyEcho, 0, 1, nil))
+	silent.expect(1, "")
+	s.closeIdle(time.Now().Add(24 * time.Hour))
+	silent.send(frame(keyEcho, 0, 2, nil))
+	silent.expect(2, "")
+}
+
 func TestUnansweredRequestsAreBounded(t *testing.T) {
 	var box inbox
 	s := start(t, routes{}.handle(keyLater, false, box.handle), func(o *Options) { o.MaxUnanswered = 5 })

@@ -22,7 +22,7 @@ type Options struct {
 	MaxRequestBytes int           // socket.request.max.bytes: 100 MiB
 	QueuedBytes     int64         // queued.max.request.bytes: no limit
 	MaxBlocking     int           // queued.max.requests: 500 handlers that block at a time
-	MaxIdle         time.Duration // connections.max.idle.ms: 10 minutes
+	MaxIdle         time.Duration // connections.max.idle.ms: 10 minutes; negative: connections may be silent forever
 	SendBuffer      int           // socket.send.buffer.bytes: 100 KiB; -1: as the system likes
 	ReceiveBuffer   int           // socket.receive.buffer.bytes: 100 KiB; -1: as the system likes
 	Backlog         int           // socket.listen.backlog.size: 50; at least burstBacklog while no limit holds connections back
@@ -105,7 +105,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.ReceiveBuffer = cmp.Or(o.ReceiveBuffer, 100<<10)
 	o.Backlog = cmp.Or(o.Backlog, 50)
 	o.MaxUnanswered = cmp.Or(o.MaxUnanswered, 100)
-	if o.MaxRequestBytes < 0 || o.MaxBlocking < 0 || o.MaxIdle < 0 || o.MaxUnanswered < 0 {
+	if o.MaxRequestBytes < 0 || o.MaxBlocking < 0 || o.MaxUnanswered < 0 {
 		return o, errors.New("network: Options has a negative bound")
 	}
 	return o, nil

@@ -12,7 +12,10 @@ const tendEvery = time.Second
 // tend is the goroutine that closes connections by time and number: idle ones, those beyond
 // max.connections, parked ones.
 func (s *Server) tend() {
-	every := min(tendEvery, max(s.opts.MaxIdle/10, 10*time.Millisecond))
+	every := tendEvery
+	if s.opts.MaxIdle > 0 {
+		every = min(every, max(s.opts.MaxIdle/10, 10*time.Millisecond))
+	}
 	for sleep(every, s.stopping) {
 		now := time.Now()
 		s.closeIdle(now)
@@ -25,6 +28,9 @@ func (s *Server) tend() {
 
 // closeIdle closes connections on which no byte has moved for connections.max.idle.ms.
 func (s *Server) closeIdle(now time.Time) {
+	if s.opts.MaxIdle < 0 {
+		return
+	}
 	oldest := now.Add(-s.opts.MaxIdle).UnixNano()
 	for _, c := range s.opened() {
 		if c.last.Load() < oldest {
