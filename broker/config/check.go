@@ -15,6 +15,7 @@ func (c *Config) derive() []Problem {
 	d := &checker{c: c}
 	c.version = mustVersion(c.Text("inter.broker.protocol.version"))
 	d.ids()
+	d.zookeeper()
 	d.listeners()
 	d.connections()
 	d.logs()
@@ -49,6 +50,14 @@ func (d *checker) ids() {
 		return
 	}
 	d.require(id >= 0, "broker.id", "requirement failed: broker.id must be greater than or equal to 0")
+}
+
+// zookeeper refuses waits that are over before they begin. Kafka takes them, and then never gets a connection.
+func (d *checker) zookeeper() {
+	for _, name := range []string{"zookeeper.session.timeout.ms", "zookeeper.connection.timeout.ms"} {
+		n := d.c.Int64(name)
+		d.require(n >= 0, name, fmt.Sprintf("Invalid value %d for configuration %s: Value must be at least 0", n, name))
+	}
 }
 
 // listeners parses the four properties about listeners and checks that they agree.
@@ -98,7 +107,9 @@ func (d *checker) interBroker() bool {
 func (d *checker) advertised() {
 	c := d.c
 	names, listening := listenerNames(c.advertised), listenerNames(c.listeners)
-	d.require(len(names) > 0, "advertised.listeners", "requirement failed: There must be at least one broker advertised listener.")
+	if d.require(len(names) > 0, "advertised.listeners", "requirement failed: There must be at least one broker advertised listener."); len(names) == 0 {
+		return // which makes the rest true or meaningless
+	}
 	d.require(slices.Contains(names, c.interBroker), "inter.broker.listener.name",
 		"requirement failed: inter.broker.listener.name must be a listener name defined in advertised.listeners. "+
 			"The valid options based on currently configured listeners are "+strings.Join(names, ","))

@@ -97,25 +97,34 @@ func build(set map[string]string) (*Config, []Problem) {
 	if c.set == nil {
 		c.set = make(map[string]string)
 	}
-	c.pairIDs()
+	copied := c.pairIDs()
 	c.file = c.set
-	problems := c.parse()
+	problems := slices.DeleteFunc(c.parse(), func(p Problem) bool { return p.Property == copied })
 	if len(problems) == 0 {
 		problems = c.derive()
 	}
-	return c, append(problems, c.refused()...)
+	for _, refused := range c.refused() { // unless the value is wrong in the first place
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Property == refused.Property }) {
+			problems = append(problems, refused)
+		}
+	}
+	return c, problems
 }
 
-// pairIDs makes broker.id and node.id one setting (KafkaConfig.populateSynonyms).
-func (c *Config) pairIDs() {
+// pairIDs makes broker.id and node.id one setting (KafkaConfig.populateSynonyms). It returns the one that got
+// the other's value, "" for none: what is wrong with that is said of the name that was written.
+func (c *Config) pairIDs() (copied string) {
 	broker, hasBroker := c.set["broker.id"]
 	node, hasNode := c.set["node.id"]
 	switch {
 	case hasBroker && !hasNode:
 		c.set["node.id"] = broker
+		return "node.id"
 	case hasNode && !hasBroker:
 		c.set["broker.id"] = node
+		return "broker.id"
 	}
+	return ""
 }
 
 // parse fills in values from what is set and from the defaults.

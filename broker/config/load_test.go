@@ -194,6 +194,24 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
+// TestEveryMistakeIsSaidOnce: of the property that was written, in one line.
+func TestEveryMistakeIsSaidOnce(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"broker.id", "abc", "Invalid value abc for configuration broker.id: Not a number of type INT"},
+		{"node.id", "abc", "Invalid value abc for configuration node.id: Not a number of type INT"},
+		{"broker.id", "-2", "requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"},
+		{"inter.broker.protocol.version", "4.0", "Invalid value 4.0 for configuration inter.broker.protocol.version: Version 4.0 is not a valid version"},
+		{"listeners", "", "requirement failed: There must be at least one broker advertised listener."},
+		{"advertised.listeners", "", "requirement failed: There must be at least one broker advertised listener."},
+		{"zookeeper.session.timeout.ms", "-1", "Invalid value -1 for configuration zookeeper.session.timeout.ms: Value must be at least 0"},
+		{"zookeeper.connection.timeout.ms", "-1", "Invalid value -1 for configuration zookeeper.connection.timeout.ms: Value must be at least 0"},
+	} {
+		if _, _, err := Load("", []string{tt.name + "=" + tt.value}); err == nil || err.Error() != "configuration: "+tt.want {
+			t.Errorf("%s=%s: got %v, want %s", tt.name, tt.value, err, tt.want)
+		}
+	}
+}
+
 func TestConflictsAreSaidAtOnce(t *testing.T) {
 	_, problems := build(map[string]string{
 		"listeners":                      "PLAINTEXT://:9092,TLS://:9093,BIG://:70000",
