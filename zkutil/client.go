@@ -79,7 +79,9 @@ func Connect(ctx context.Context, opts Options) (*Client, error) {
 	}
 	c.events.init()
 	c.mu.changed = make(chan struct{})
-	if _, err := c.newSession(); err != nil {
+	c.log.WithField("servers", opts.Connect).WithField("timeout", opts.ConnectionTimeout).Info("connecting to ZooKeeper")
+	first, err := c.newSession()
+	if err != nil {
 		return nil, fmt.Errorf("connect to ZooKeeper: %w", err)
 	}
 	c.loop.Go(c.run)
@@ -87,6 +89,9 @@ func Connect(ctx context.Context, opts Options) (*Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, opts.ConnectionTimeout)
 	defer cancel()
 	if _, err := c.acquire(ctx, nil); err != nil {
+		if refusal := first.refusal(); refusal != nil {
+			err = fmt.Errorf("%w; the last attempt failed: %w", err, refusal)
+		}
 		c.Close()
 		return nil, fmt.Errorf("timed out waiting %v for the connection to ZooKeeper %s: %w", opts.ConnectionTimeout, opts.Connect, err)
 	}

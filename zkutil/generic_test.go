@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/gregor-mq/gregor/zkutil"
 )
@@ -331,6 +334,26 @@ func TestChrootIsMadeOnce(t *testing.T) {
 		if diff := cmp.Diff([]string(nil), children); err != nil || len(children) > 0 {
 			t.Errorf("%v %s", err, diff)
 		}
+	}
+}
+
+// TestWhyThereIsNoConnection: who waits for ZooKeeper hears where it is looked for, and in the end what stands in the way.
+func TestWhyThereIsNoConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	logger, hook := logtest.NewNullLogger()
+	opts := zkutil.Options{Connect: address, SessionTimeout: 5 * time.Second, ConnectionTimeout: 300 * time.Millisecond, Logger: logger}
+	_, err = zkutil.Connect(within(t), opts)
+	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, zkutil.ErrDisconnected) {
+		t.Errorf("Connect: %v", err)
+	}
+	lines := hook.AllEntries()
+	if len(lines) != 1 || lines[0].Message != "connecting to ZooKeeper" || lines[0].Data["servers"] != address {
+		t.Errorf("logged %v", lines)
 	}
 }
 

@@ -34,7 +34,7 @@ type Options struct {
 	SetACL bool
 	// Dial connects to one server, such as by TLS: plain TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Logger gets a line when ZooKeeper goes, comes back, or ends a session: no log.
+	// Logger gets a line when ZooKeeper is waited for, goes, comes back, or ends a session: no log.
 	Logger logrus.FieldLogger
 }
 

@@ -39,6 +39,7 @@ type session struct {
 		sync.Mutex
 		transport *transport // the latest
 		waiting   bool       // for SetWatches to be out before requests go through
+		refusal   error      // why the latest dial failed; nil if it did not
 	}
 }
 
@@ -89,6 +90,9 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := s.client.opts.Dial(ctx, network, address)
+	s.mu.Lock()
+	s.mu.refusal = err
+	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +105,13 @@ func (s *session) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, errSessionEnded
 	}
 	return t, nil
+}
+
+// refusal says why no server could be dialled, nil if the latest one could.
+func (s *session) refusal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.refusal
 }
 
 // patience returns how long one server may take to accept a connection, and then to accept the session.
