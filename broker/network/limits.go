@@ -119,10 +119,10 @@ func (a *admission) delayLocked(listener string) time.Duration {
 
 // fullLocked requires mu.
 func (a *admission) fullLocked(listener string) bool {
-	if limit := a.mu.limits.Listeners[listener].Connections; limit > 0 && a.mu.listeners[listener] >= limit {
+	if limit := a.mu.limits.Listeners[listener].Connections; limit != 0 && a.mu.listeners[listener] >= limit {
 		return true
 	}
-	return listener != a.mu.protected && a.mu.limits.Connections > 0 && a.mu.total >= a.mu.limits.Connections
+	return listener != a.mu.protected && a.mu.limits.Connections != 0 && a.mu.total >= a.mu.limits.Connections
 }
 
 // verdict is what is to happen to an accepted connection.
@@ -192,10 +192,10 @@ func (a *admission) release(listener string, ip netip.Addr) {
 func (a *admission) excess() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mu.limits.Connections <= 0 {
+	if a.mu.limits.Connections == 0 {
 		return 0
 	}
-	return max(a.mu.total-a.mu.limits.Connections, 0)
+	return max(a.mu.total-max(a.mu.limits.Connections, 0), 0)
 }
 
 // forgetRates drops the buckets that are full again.

@@ -108,6 +108,26 @@ func TestInterBrokerListenerIsProtected(t *testing.T) {
 	}
 }
 
+// TestNoneMayBeLetIn: a limit of zero, which is negative here, keeps everybody out, and ends who is in, but for the
+// protected listener, which only a limit of its own holds.
+func TestNoneMayBeLetIn(t *testing.T) {
+	listeners := []Listener{{Name: "CLIENT"}, {Name: "BROKER", InterBroker: true}}
+	a := newAdmission(listeners, Limits{})
+	ip := netip.MustParseAddr("10.0.0.1")
+	a.take("CLIENT", ip)
+	if !a.hasSlot("CLIENT") || a.excess() != 0 {
+		t.Error("without limits a listener is full")
+	}
+	a.set(Limits{Connections: -1})
+	if a.hasSlot("CLIENT") || !a.hasSlot("BROKER") || a.excess() != 1 {
+		t.Errorf("max.connections=0: slots %v, %v, excess %d", a.hasSlot("CLIENT"), a.hasSlot("BROKER"), a.excess())
+	}
+	a.set(Limits{Listeners: map[string]ListenerLimits{"BROKER": {Connections: -1}}})
+	if !a.hasSlot("CLIENT") || a.hasSlot("BROKER") || a.excess() != 0 {
+		t.Errorf("the listener's max.connections=0: slots %v, %v, excess %d", a.hasSlot("CLIENT"), a.hasSlot("BROKER"), a.excess())
+	}
+}
+
 func TestRates(t *testing.T) {
 	var b bucket
 	now := time.Unix(1000, 0)

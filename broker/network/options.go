@@ -47,10 +47,11 @@ type Endpoint struct {
 	Port     int
 }
 
-// Limits bound connections; a zero field means no limit. They may change while the Server runs.
+// Limits bound connections; a zero field means no limit, a negative number of connections that none is let in. They
+// may change while the Server runs.
 type Limits struct {
 	Connections int // max.connections, of the whole broker
-	PerIP       int // max.connections.per.ip; negative: no connection is let in
+	PerIP       int // max.connections.per.ip
 	// PerIPOverrides replaces PerIP for some addresses (max.connections.per.ip.overrides, whose host
 	// names the caller has looked up), and is read like that. IPv4 addresses are not mapped into IPv6 here.
 	PerIPOverrides map[netip.Addr]int
@@ -64,7 +65,7 @@ type Limits struct {
 	Listeners map[string]ListenerLimits
 }
 
-// ListenerLimits bound the connections of one listener; a zero field means no limit.
+// ListenerLimits bound the connections of one listener, as Limits do those of all.
 type ListenerLimits struct {
 	Connections  int
 	CreationRate int

@@ -105,14 +105,16 @@ func listeners(cfg *config.Config) []network.Listener {
 // they name.
 func connectionLimits(ctx context.Context, cfg *config.Config) (network.Limits, error) {
 	limits := network.Limits{
-		Connections:  cfg.Int("max.connections"),
+		Connections:  orNone(cfg.Int("max.connections")),
 		PerIP:        orNone(cfg.Int("max.connections.per.ip")),
 		CreationRate: cfg.Int("max.connection.creation.rate"),
 		Listeners:    map[string]network.ListenerLimits{},
 	}
 	for _, l := range cfg.Listeners() {
 		var own network.ListenerLimits
-		own.Connections, _ = cfg.ListenerInt(l.Listener, "max.connections")
+		if n, set := cfg.ListenerInt(l.Listener, "max.connections"); set {
+			own.Connections = orNone(n)
+		}
 		own.CreationRate, _ = cfg.ListenerInt(l.Listener, "max.connection.creation.rate")
 		limits.Listeners[l.Listener] = own
 	}

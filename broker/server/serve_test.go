@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/network"
@@ -18,6 +19,21 @@ func TestNetworkTakesWhatKafkaTakes(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%s: %v", override, err)
+		}
+	}
+}
+
+// TestLimitsOfZero: unlike a limit that is not set, one of zero lets nobody in.
+func TestLimitsOfZero(t *testing.T) {
+	for override, want := range map[string][3]int{
+		"broker.id=1":       {math.MaxInt32, math.MaxInt32, 0},
+		"max.connections=0": {-1, math.MaxInt32, 0},
+		"listener.name.plaintext.max.connections=0": {math.MaxInt32, math.MaxInt32, -1},
+		"listener.name.plaintext.max.connections=3": {math.MaxInt32, math.MaxInt32, 3},
+	} {
+		limits, err := connectionLimits(t.Context(), load(t, override))
+		if got := [3]int{limits.Connections, limits.PerIP, limits.Listeners["PLAINTEXT"].Connections}; err != nil || got != want {
+			t.Errorf("%s: limits of broker, address and listener %v, want %v; %v", override, got, want, err)
 		}
 	}
 }
