@@ -172,15 +172,18 @@ func (c *command) brokers(ctx context.Context, ids []int32) ([]assign.Broker, er
 func propose(current map[topic.Partition][]int32, brokers []assign.Broker) (map[topic.Partition][]int32, error) {
 	partitions := slices.SortedFunc(maps.Keys(current), topic.Partition.Compare)
 	javamap.Sort(partitions, -1, javamap.HashPartition)
+	var names []string
 	counts, factors := map[string]int{}, map[string]int{}
 	for _, p := range partitions {
 		if counts[p.Topic]++; counts[p.Topic] == 1 {
+			names = append(names, p.Topic)
 			factors[p.Topic] = len(current[p])
 		}
 	}
+	javamap.Sort(names, -1, javamap.HashString)
 	proposed := map[topic.Partition][]int32{}
-	for name, count := range counts {
-		assigned, err := assign.Assign(brokers, assign.Options{Partitions: count, ReplicationFactor: factors[name]})
+	for _, name := range names {
+		assigned, err := assign.Assign(brokers, assign.Options{Partitions: counts[name], ReplicationFactor: factors[name]})
 		if err != nil {
 			return nil, placementError(err)
 		}

@@ -179,6 +179,18 @@ func TestPropose(t *testing.T) {
 	}
 }
 
+// TestProposeInJavasOrder checks of which topic one hears first, if several cannot be placed.
+func TestProposeInJavasOrder(t *testing.T) {
+	current := map[topic.Partition][]int32{{Topic: "ra", Index: 0}: {1, 2}, {Topic: "rb", Index: 0}: {3}, {Topic: "rc", Index: 0}: {1, 2, 3}}
+	for range 20 { // the order must not be left to chance
+		_, err := propose(current, nil)
+		const want = "Replication factor: 1 larger than available brokers: 0."
+		if got := throwable.From(err).Message; got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestParseTopics(t *testing.T) {
 	names, err := parseTopics([]byte(`{"version":1,"topics":[{"topic":"foo"},{"topic":"bar"}]}`))
 	if err != nil || !slices.Equal(names, []string{"foo", "bar"}) {
