@@ -20,9 +20,11 @@ import (
 //   - made durable before the recovery point of the log rises, and at a clean stop.
 //
 // What a crash takes before that can be told from what it leaves: the epochs of the records above the
-// recovery point from their batches, which a recovery reads anyway, and the topic's id by the controller,
-// which repeats it. Until a log has such files it is a directory, and not more than that until it has
-// its first record.
+// recovery point from their batches, which a recovery reads anyway, and the topic's id, while there is no record, by
+// the controller, which repeats it. Records have to be known for those of a topic: once that is deleted and there is another
+// of its name, which a broker may have been away for, they must not be taken for the new one's. So the id is written
+// before the first of them, as Kafka does, if without making it durable: into partition.metadata.tmp, which takes its name
+// once it is durable. Until a log has such files it is a directory, and not more than that until it has its first record.
 
 // smallFiles is what a Log remembers of its files; mu guards it.
 type smallFiles struct {
@@ -194,10 +196,15 @@ func (l *Log) queueLocked() {
 	}
 }
 
-// createFirstLocked makes the first segment of a log that has none. It requires mu.
+// createFirstLocked makes the first segment of a log that has none, and before that notes its topic's id. It requires mu.
 func (l *Log) createFirstLocked() error {
 	if len(*l.segments.Load()) > 0 {
 		return nil
+	}
+	if l.mu.idUnsaved {
+		if err := checkpoint.NotePartitionMetadata(l.env.fs, l.file(checkpoint.PartitionMetadata), l.TopicID()); err != nil {
+			return l.failed("write the topic's id", err)
+		}
 	}
 	s, err := l.createSegment(l.end.Load())
 	if err != nil {

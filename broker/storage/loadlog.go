@@ -23,6 +23,7 @@ type loader struct {
 	segments      []*segment.Segment
 	deleted       []fileName // files whose removal was pending
 	epochsLost    bool       // the epoch checkpoint could not be read
+	idNoted       bool       // the topic's id was noted, but not durable yet
 	txnsLost      []int64    // bases of segments whose transaction index alone was given up, see noteLostTxns
 	doubtful      []int64    // offsets of producer snapshots that a crash may have made wrong
 }
@@ -137,6 +138,10 @@ func (ld *loader) readSmallFiles() error {
 	case errors.Is(err, checkpoint.ErrMalformed) && ld.empty():
 		ld.logger().WithError(err).Warn("Removing the unreadable topic id of an empty log")
 		err = fsys.Remove(ld.file(checkpoint.PartitionMetadata))
+	case err == nil:
+		if id, ld.idNoted, err = checkpoint.ReadNotedPartitionMetadata(fsys, ld.file(checkpoint.PartitionMetadata)); ld.idNoted {
+			ld.topicID.Store(&id)
+		}
 	}
 	if err != nil {
 		return err
@@ -231,7 +236,7 @@ func (ld *loader) finish() error {
 	if cut || !ld.clean { // what was read after a crash may not be durable
 		ld.mu.changes++
 	}
-	ld.mu.idUnsaved = !ld.clean && !ld.TopicID().IsZero()
+	ld.mu.idUnsaved = ld.idNoted || !ld.clean && !ld.TopicID().IsZero()
 	ld.mu.unnamed = !ld.clean
 	if len(ld.segments) == 0 {
 		ld.mu.changes++ // the log has never had its files

@@ -359,6 +359,43 @@ func TestTopicID(t *testing.T) {
 	}
 }
 
+// TestTopicIDOutlivesTheProcess: a log with records is known for its topic's from the first one on, so that it is not taken for
+// that of another topic of the same name, made while the broker was away.
+func TestTopicIDOutlivesTheProcess(t *testing.T) {
+	fsys := vfs.NewMem()
+	o := testOptions(fsys)
+	m := openIdle(t, o)
+	id, other := topic.NewID(), topic.NewID()
+	torn := partition(1)
+	for _, p := range []topic.Partition{orders, torn} {
+		l, err := m.Create(p, CreateOptions{New: true, TopicID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		appendRecords(t, l, 0, 1)
+	}
+	m.abandon()
+	draft := "data/" + torn.String() + "/partition.metadata.tmp"
+	write(t, fsys, draft, read(t, fsys, draft)[:20]) // as a power loss may leave it
+	m = mustOpen(t, o)
+	if err := m.Log(orders).SetTopicID(other); m.Log(orders).TopicID() != id || !errors.Is(err, ErrInconsistentTopicID) {
+		t.Errorf("the log takes another topic's id: %v", err)
+	}
+	if err := m.Log(torn).SetTopicID(other); err != nil {
+		t.Errorf("the log of which no id is known takes none: %v", err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "version: 0\ntopic_id: " + id.String()
+	if got := string(read(t, fsys, logDir+"/partition.metadata")); got != want {
+		t.Errorf("partition.metadata: %q", got)
+	}
+	if names := files(t, fsys, logDir, ".tmp"); len(names) > 0 {
+		t.Errorf("left over: %v", names)
+	}
+}
+
 func TestSmallFilesAreWrittenWhenNoMoreChange(t *testing.T) {
 	fsys := vfs.NewMem()
 	m := openIdle(t, testOptions(fsys))

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -65,4 +66,19 @@ func ReadPartitionMetadata(fsys vfs.FS, path string) (topic.ID, bool, error) {
 	}
 	id, err := ParsePartitionMetadata(data)
 	return id, err == nil, inFile(path, err)
+}
+
+// NotePartitionMetadata writes the content that the partition.metadata at path is to have beside it, without making it durable:
+// it outlives the process, and no power loss. vfs.WriteFile of path takes its place.
+func NotePartitionMetadata(fsys vfs.FS, path string, id topic.ID) error {
+	return vfs.WriteDraft(fsys, path, AppendPartitionMetadata(nil, id))
+}
+
+// ReadNotedPartitionMetadata reads what NotePartitionMetadata has written for path; false if there is nothing, or not all of it.
+func ReadNotedPartitionMetadata(fsys vfs.FS, path string) (topic.ID, bool, error) {
+	id, ok, err := ReadPartitionMetadata(fsys, vfs.Draft(path))
+	if errors.Is(err, ErrMalformed) {
+		return topic.ID{}, false, nil
+	}
+	return id, ok, err
 }

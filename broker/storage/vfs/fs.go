@@ -137,7 +137,7 @@ func ReadFile(fsys FS, path string) (data []byte, err error) {
 // renames it and syncs the directory, as Kafka's CheckpointFile does. Callers must not write one
 // path twice at the same time.
 func WriteFile(fsys FS, path string, data []byte) error {
-	tmp := path + ".tmp"
+	tmp := Draft(path)
 	if err := writeSynced(fsys, tmp, data); err != nil {
 		return fmt.Errorf("write %s: %w", tmp, err)
 	}
@@ -145,6 +145,15 @@ func WriteFile(fsys FS, path string, data []byte) error {
 		return err
 	}
 	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// Draft returns the name under which WriteFile writes what path is to hold.
+func Draft(path string) string { return path + ".tmp" }
+
+// WriteDraft does the first step of WriteFile alone and does not sync: a reader of Draft(path) finds the bytes after the process
+// has ended, but after a power loss some, or none.
+func WriteDraft(fsys FS, path string, data []byte) error {
+	return write(fsys, Draft(path), data, func(File) error { return nil })
 }
 
 func writeSynced(fsys FS, path string, data []byte) error {
@@ -192,15 +201,15 @@ func writeMany(fsys FS, files []Content) error {
 	dirs := make([]string, len(files))
 	for i, f := range files {
 		dirs[i] = filepath.Dir(f.Path)
-		if err := write(fsys, f.Path+".tmp", f.Data, func(File) error { return nil }); err != nil {
-			return fmt.Errorf("write %s.tmp: %w", f.Path, err)
+		if err := WriteDraft(fsys, f.Path, f.Data); err != nil {
+			return fmt.Errorf("write %s: %w", Draft(f.Path), err)
 		}
 	}
 	if err := fsys.SyncVolumes(dirs); err != nil {
 		return err
 	}
 	for _, f := range files {
-		if err := fsys.Rename(f.Path+".tmp", f.Path); err != nil {
+		if err := fsys.Rename(Draft(f.Path), f.Path); err != nil {
 			return err
 		}
 	}
