@@ -64,7 +64,7 @@ func (r *reader) record(rec *record.Record, at *group.Place) {
 	}
 	r.records++
 	// What cannot be understood is left out. Kafka gives the whole partition up, and serves it as if it were empty.
-	if err := r.loading.Add(rec.Key, rec.Value, *at, r.now); err != nil {
+	if err := r.loading.Add(rec.Key, rec.Value, at, r.now); err != nil {
 		level := r.coordinator.opts.Logger.WithField("partition", r.partition.Index).WithField("offset", rec.Offset)
 		level.WithError(err).Warn("a record is left out while loading groups")
 	}

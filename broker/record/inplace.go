@@ -31,10 +31,9 @@ func (p *InPlace) Open(b Batch) {
 }
 
 // Next goes to the next record. It returns false at the end and at an error.
-func (p *InPlace) Next() bool {
-	if p.left <= 0 {
-		return false
-	}
+func (p *InPlace) Next() bool { return p.left > 0 && p.next() }
+
+func (p *InPlace) next() bool {
 	size, n := varint(p.data, 0)
 	switch left := len(p.data) - n; {
 	case left < 0:
@@ -76,8 +75,38 @@ func (d *decoder) open(b Batch) {
 	d.timed, d.allTime = b.TimestampType() == LogAppendTime, b.MaxTimestamp()
 }
 
+// short finds key and value in the body of a record without headers whose numbers take one byte each, as those of most
+// small records do. It reports false for any other one, which may be good or bad.
+func short(body []byte) (key, value []byte, ok bool) {
+	if len(body) < 5 || (body[1]|body[2]|body[3]) >= 0x80 || body[3]&1 != 0 {
+		return nil, nil, false
+	}
+	keyEnd := 4 + int(body[3]>>1)
+	if keyEnd >= len(body) || body[keyEnd] >= 0x80 || body[keyEnd]&1 != 0 {
+		return nil, nil, false
+	}
+	end := keyEnd + 1 + int(body[keyEnd]>>1)
+	if end != len(body)-1 || body[end] != 0 {
+		return nil, nil, false
+	}
+	return body[4:keyEnd:keyEnd], body[keyEnd+1 : end : end], true
+}
+
+// zigzag is the number that one byte stands for.
+func zigzag(b byte) int32 { return int32(b>>1) ^ -int32(b&1) }
+
 // decode makes r of body.
 func (d *decoder) decode(body []byte, r *Record) error {
+	if key, value, ok := short(body); ok {
+		d.place(r, int64(zigzag(body[1])), zigzag(body[2]))
+		r.Key, r.Value, r.Headers = key, value, Headers{}
+		return nil
+	}
+	return d.decodeAny(body, r)
+}
+
+// decodeAny is decode for bodies of any form.
+func (d *decoder) decodeAny(body []byte, r *Record) error {
 	timeDelta, i := varlong(body, 1)
 	offsetDelta, i := varint(body, i)
 	key, i := bytesAt(body, i)
@@ -93,6 +122,14 @@ func (d *decoder) decode(body []byte, r *Record) error {
 	case end != len(body):
 		return errStructure()
 	}
+	d.place(r, timeDelta, offsetDelta)
+	r.Key, r.Value = key, value
+	r.Headers = Headers{count: headers, data: body[i:end:end]}
+	return nil
+}
+
+// place gives r its place in the log and in time.
+func (d *decoder) place(r *Record, timeDelta int64, offsetDelta int32) {
 	r.Offset, r.Timestamp, r.Sequence = d.offset+int64(offsetDelta), d.time+timeDelta, NoSequence
 	if d.timed {
 		r.Timestamp = d.allTime
@@ -100,7 +137,4 @@ func (d *decoder) decode(body []byte, r *Record) error {
 	if d.sequence >= 0 {
 		r.Sequence = IncrementSequence(d.sequence, offsetDelta)
 	}
-	r.Key, r.Value = key, value
-	r.Headers = Headers{count: headers, data: body[i:end:end]}
-	return nil
 }

@@ -2,6 +2,8 @@ package record
 
 import (
 	"bytes"
+	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -38,5 +40,42 @@ func TestInPlaceIsOpenedAgain(t *testing.T) {
 				t.Errorf("%s, round %d: %d records, then %v", tt.name, round, n, err)
 			}
 		}
+	}
+}
+
+// TestShortBodies takes random bodies apart, most of which are nearly good ones: those that are taken for short are good
+// in the general way, too, and are the same records.
+func TestShortBodies(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	taken := 0
+	for range 300_000 {
+		key, value := make([]byte, random.IntN(70)), make([]byte, random.IntN(70))
+		body := []byte{0, byte(random.IntN(256)), byte(random.IntN(256))}
+		body = append(appendBytes(appendBytes(body, key), value), 0)
+		for range random.IntN(3) {
+			body[random.IntN(len(body))] = byte(random.IntN(256))
+		}
+		body = body[:len(body)-random.IntN(2)*random.IntN(len(body))]
+		if _, _, ok := short(body); !ok {
+			continue
+		}
+		taken++
+		d := decoder{offset: 100, time: 1000, sequence: int32(random.IntN(3)) - 1, timed: random.IntN(2) == 0, allTime: 7}
+		var got, want Record
+		if err := d.decode(body, &got); err != nil {
+			t.Fatalf("%x: %v", body, err)
+		}
+		if err := d.decodeAny(body, &want); err != nil {
+			t.Fatalf("%x is taken for good: %v", body, err)
+		}
+		if want.Headers.count == 0 {
+			want.Headers = Headers{}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x is %+v, want %+v", body, got, want)
+		}
+	}
+	if taken < 10_000 {
+		t.Errorf("%d bodies were short", taken)
 	}
 }

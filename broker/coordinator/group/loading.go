@@ -1,6 +1,8 @@
 package group
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -10,16 +12,43 @@ import (
 // follows what is alive, not what there ever was.
 //
 // Offsets are found by the bytes of their keys until all records are there: a partition's history is mostly the same
-// keys again and again, and finding one costs one look into a map.
+// keys again and again. Finding one costs a look at the place that its hash has among the recent ones or, if another
+// key is there, one into a map.
+//
+// Invariant: who is in recent is in offsets.
 type Loading struct {
 	config  *Config
 	groups  map[string]*Group // with metadata
 	offsets keyed
 	txn     map[int64]keyed // pending, by producer id
+	recent  [recentKeys]*keyedOffset
 }
 
 // keyed are offsets by the keys of their records, of which the version is left out.
-type keyed map[string]*stored
+type keyed map[string]*keyedOffset
+
+// keyedOffset is an offset with its key.
+type keyedOffset struct {
+	key string
+	stored
+}
+
+// recentKeys is how many keys are found without the map, at most; a power of two.
+const (
+	recentBits = 12
+	recentKeys = 1 << recentBits
+)
+
+// place returns the place among the recent keys of one that is at least a word long. Its hash needs to be quick and
+// no more: keys that share a place are found in the map.
+func place(key []byte) uint64 {
+	h := binary.LittleEndian.Uint64(key[len(key)-8:])
+	for len(key) > 8 {
+		h = bits.RotateLeft64(h, 23) ^ binary.LittleEndian.Uint64(key)
+		key = key[8:]
+	}
+	return h * 0x9e3779b97f4a7c15 >> (64 - recentBits)
+}
 
 // NewLoading returns a Loading that has read nothing.
 func NewLoading(config *Config) *Loading {
@@ -35,7 +64,34 @@ type Place struct {
 
 // Add takes in a record; value is nil for a tombstone. Neither is kept. An error says that the record cannot be
 // understood, and has not been taken in.
-func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
+func (l *Loading) Add(key, value []byte, at *Place, now time.Time) error {
+	if !at.Transactional && value != nil && len(key) >= keyVersionSize+8 && isOffsetKey(key) {
+		key := key[keyVersionSize:]
+		if had := l.recent[place(key)]; had != nil && had.key == string(key) {
+			return had.take(value, at)
+		}
+	}
+	return l.add(key, value, at, now)
+}
+
+// take gives o the value of a record at at. An error leaves o as it was.
+func (o *keyedOffset) take(value []byte, at *Place) error {
+	err := o.decode(value)
+	if err == nil {
+		o.batch = at.Batch
+	}
+	return err
+}
+
+// add is Add for what is not among the recent keys.
+func (l *Loading) add(key, value []byte, at *Place, now time.Time) error {
+	k, err := parseKey(key)
+	if err != nil {
+		return err
+	}
+	if !k.offset {
+		return l.addMetadata(string(k.group), value, now)
+	}
 	into := l.offsets
 	if at.Transactional {
 		if into = l.txn[at.ProducerID]; into == nil {
@@ -43,35 +99,37 @@ func (l *Loading) Add(key, value []byte, at Place, now time.Time) error {
 			l.txn[at.ProducerID] = into
 		}
 	}
-	var had *stored
-	if isOffsetKey(key) {
-		had = into[string(key[keyVersionSize:])]
-	}
-	if had == nil {
-		k, err := parseKey(key)
-		if err != nil {
-			return err
-		}
-		if !k.offset {
-			return l.addMetadata(string(k.group), value, now)
-		}
-		key = key[:k.size]
-	}
+	key = key[keyVersionSize:k.size]
+	had := into[string(key)]
 	if value == nil {
-		delete(into, string(key[keyVersionSize:]))
+		delete(into, string(key))
+		if !at.Transactional {
+			l.forget(key)
+		}
 		return nil
 	}
 	o := had
 	if had == nil {
-		o = &stored{}
+		o = &keyedOffset{}
 	}
-	if err := o.decode(value); err != nil {
+	if err := o.take(value, at); err != nil {
 		return err
 	}
-	if o.batch = at.Batch; had == nil {
-		into[string(key[keyVersionSize:])] = o
+	if had == nil {
+		o.key = string(key)
+		into[o.key] = o
+	}
+	if !at.Transactional {
+		l.recent[place(key)] = o
 	}
 	return nil
+}
+
+// forget takes key out of the recent ones.
+func (l *Loading) forget(key []byte) {
+	if o := l.recent[place(key)]; o != nil && o.key == string(key) {
+		l.recent[place(key)] = nil
+	}
 }
 
 func (l *Loading) addMetadata(id string, value []byte, now time.Time) error {
@@ -95,8 +153,11 @@ func (l *Loading) EndTransaction(producerID int64, commit bool) {
 		return
 	}
 	for key, o := range pending {
-		if had := l.offsets[key]; had == nil || had.batch < o.batch {
+		switch had := l.offsets[key]; {
+		case had == nil:
 			l.offsets[key] = o
+		case had.batch < o.batch:
+			had.stored = o.stored
 		}
 	}
 }
@@ -121,7 +182,7 @@ func (l *Loading) Groups(now time.Time) map[string]*Group {
 				name = string(k.topic)
 				topics[name] = name
 			}
-			do(g, topic.Partition{Topic: name, Index: k.partition}, *o)
+			do(g, topic.Partition{Topic: name, Index: k.partition}, o.stored)
 		}
 	}
 	each(l.offsets, func(g *Group, p topic.Partition, o stored) { g.offsets[p] = o })

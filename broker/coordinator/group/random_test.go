@@ -215,7 +215,7 @@ func (h *history) moveOn() {
 	l := NewLoading(&h.config)
 	for _, batch := range h.log {
 		for _, r := range batch.records {
-			if err := l.Add(r.Key, r.Value, Place{Batch: batch.base}, h.now); err != nil {
+			if err := l.Add(r.Key, r.Value, &Place{Batch: batch.base}, h.now); err != nil {
 				panic(err)
 			}
 		}

@@ -136,7 +136,7 @@ func TestLoading(t *testing.T) {
 	key := func(index int32) []byte { return offsetKey("g", topic.Partition{Topic: "t", Index: index}) }
 	add := func(key, value []byte, batch, producer int64) {
 		t.Helper()
-		if err := l.Add(key, value, Place{Batch: batch, ProducerID: producer, Transactional: producer >= 0}, now); err != nil {
+		if err := l.Add(key, value, &Place{Batch: batch, ProducerID: producer, Transactional: producer >= 0}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestLoading(t *testing.T) {
 	add(metadataKey("g"), unhex(t, kafkaMetadata), 12, -1)
 	add(metadataKey("dead"), unhex(t, kafkaMetadata), 13, -1)
 	add(metadataKey("dead"), nil, 14, -1)
-	if err := l.Add([]byte{0, 9}, nil, Place{}, now); !errors.Is(err, ErrUnknownRecord) {
+	if err := l.Add([]byte{0, 9}, nil, &Place{}, now); !errors.Is(err, ErrUnknownRecord) {
 		t.Errorf("unknown key: %v", err)
 	}
 	groups := l.Groups(now)
@@ -222,7 +222,7 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		config := &Config{MaxSize: 10}
 		l := NewLoading(config)
-		if err := l.Add(key, value, Place{}, time.UnixMilli(1)); err != nil {
+		if err := l.Add(key, value, &Place{}, time.UnixMilli(1)); err != nil {
 			return
 		}
 		for id, g := range l.Groups(time.UnixMilli(1)) {

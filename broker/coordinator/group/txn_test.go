@@ -254,7 +254,7 @@ func sameAsLog(g *Group, log []entry, config *Config, now time.Time) error {
 			l.EndTransaction(e.producer, e.commit)
 		}
 		for _, rec := range e.records {
-			if err := l.Add(rec.Key, rec.Value, Place{Batch: int64(base), ProducerID: e.producer, Transactional: e.producer >= 0}, now); err != nil {
+			if err := l.Add(rec.Key, rec.Value, &Place{Batch: int64(base), ProducerID: e.producer, Transactional: e.producer >= 0}, now); err != nil {
 				return err
 			}
 		}
