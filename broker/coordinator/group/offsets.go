@@ -126,9 +126,9 @@ func (g *Group) committed(c *commit, base int64, code int16) {
 	g.fx.Commits = append(g.fx.Commits, CommitAnswer{c.from, c.codes})
 }
 
-// take makes an offset count, unless there is a newer one.
+// take makes an offset count, unless there is a newer one. Of two in one batch the later counts, as when the log is read.
 func (g *Group) take(p topic.Partition, o stored) {
-	if had, ok := g.offsets[p]; !ok || had.batch < o.batch {
+	if had, ok := g.offsets[p]; !ok || had.batch <= o.batch {
 		g.offsets[p] = o
 	}
 }

@@ -97,7 +97,7 @@ func (g *Group) pend(producer int64, p topic.Partition, o stored) {
 		}
 		g.txns.pending[producer] = offsets
 	}
-	if had, ok := offsets[p]; !ok || had.batch < o.batch {
+	if had, ok := offsets[p]; !ok || had.batch <= o.batch {
 		offsets[p] = o
 	}
 }
