@@ -40,6 +40,7 @@ var rowsOther = script{
 	"FindCoordinator: first request ever, __consumer_offsets does not exist yet": request(findCoordinator(0, "g")),
 	"FindCoordinator: coordinator type 5":                                        request(findCoordinator(5, "g")),
 	"FindCoordinator: coordinator type 2 (share)":                                request(findCoordinator(2, "g:AAAAAAAAAAAAAAAAAAAAAA:0")),
+	"FindCoordinator: coordinator type 2 (share), v5":                            request(findCoordinator(2, "g:AAAAAAAAAAAAAAAAAAAAAA:0")),
 	"FindCoordinator: coordinator type 5, v2":                                    request(findCoordinator(5, "g")),
 	"FindCoordinator: empty group key": func(*world) call {
 		return call{req: findCoordinator(0, ""), again: true} // the topic is being created

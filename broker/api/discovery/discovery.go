@@ -204,7 +204,7 @@ func (h *Handlers) FindCoordinator(r *request.Request) {
 		c := kmsg.NewFindCoordinatorResponseCoordinator()
 		code, n := h.coordinator(r, req.CoordinatorType, key)
 		message := ""
-		if code == kerr.InvalidRequest.Code {
+		if code == kerr.InvalidRequest.Code && req.CoordinatorType != shareCoordinator { // which is only too new for the version
 			message = status.InvalidRequestText
 		}
 		c.Key, c.ErrorCode, c.ErrorMessage, c.NodeID, c.Host, c.Port = key, code, &message, n.id, n.host, n.port
