@@ -146,30 +146,26 @@ type Offsets struct {
 
 // ListOffsets returns the bounds of all partitions of topics.
 func (a *Admin) ListOffsets(ctx context.Context, names ...string) (map[TopicPartition]Offsets, error) {
-	topics, err := a.DescribeTopics(ctx, names...)
+	partitions, err := a.partitions(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
-	for _, t := range topics {
-		for _, p := range t.Partitions {
-			req.Topics[t.Name] = append(req.Topics[t.Name], kafka.FirstOffsetOf(p.Partition), kafka.LastOffsetOf(p.Partition))
-		}
-	}
-	resp, err := a.client.ListOffsets(ctx, req)
+	return bounds(ctx, a.client, partitions)
+}
+
+// partitions returns the numbers of all partitions of topics.
+func (a *Admin) partitions(ctx context.Context, topics []string) (map[string][]int, error) {
+	known, err := a.DescribeTopics(ctx, topics...)
 	if err != nil {
-		return nil, fmt.Errorf("list offsets: %w", err)
+		return nil, err
 	}
-	found := map[TopicPartition]Offsets{}
-	for name, partitions := range resp.Topics {
-		for _, p := range partitions {
-			if p.Error != nil {
-				return nil, fmt.Errorf("list offsets of %s-%d: %w", name, p.Partition, p.Error)
-			}
-			found[TopicPartition{name, p.Partition}] = Offsets{First: p.FirstOffset, End: p.LastOffset}
+	partitions := map[string][]int{}
+	for _, t := range known {
+		for _, p := range t.Partitions {
+			partitions[t.Name] = append(partitions[t.Name], p.Partition)
 		}
 	}
-	return found, nil
+	return partitions, nil
 }
 
 // DescribeTopicConfigs returns the values of all properties of a topic, by name; those that are sensitive are "".
@@ -219,15 +215,9 @@ func (a *Admin) AlterTopicConfigs(ctx context.Context, topic string, changes map
 
 // CommittedOffsets returns what a group has committed for the partitions of topics; -1: nothing.
 func (a *Admin) CommittedOffsets(ctx context.Context, group string, topics ...string) (map[TopicPartition]int64, error) {
-	known, err := a.DescribeTopics(ctx, topics...)
+	partitions, err := a.partitions(ctx, topics)
 	if err != nil {
 		return nil, err
-	}
-	partitions := map[string][]int{}
-	for _, t := range known {
-		for _, p := range t.Partitions {
-			partitions[t.Name] = append(partitions[t.Name], p.Partition)
-		}
 	}
 	return committed(ctx, a.client, group, partitions)
 }

@@ -50,3 +50,27 @@ func offsetsIn(resp *kafka.OffsetFetchResponse) (map[TopicPartition]int64, error
 	}
 	return offsets, nil
 }
+
+// bounds returns the bounds of partitions' logs, by topic.
+func bounds(ctx context.Context, client *kafka.Client, partitions map[string][]int) (map[TopicPartition]Offsets, error) {
+	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for name, numbers := range partitions {
+		for _, p := range numbers {
+			req.Topics[name] = append(req.Topics[name], kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
+		}
+	}
+	resp, err := client.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	found := map[TopicPartition]Offsets{}
+	for name, listed := range resp.Topics {
+		for _, p := range listed {
+			if p.Error != nil {
+				return nil, fmt.Errorf("list offsets of %s-%d: %w", name, p.Partition, p.Error)
+			}
+			found[TopicPartition{name, p.Partition}] = Offsets{First: p.FirstOffset, End: p.LastOffset}
+		}
+	}
+	return found, nil
+}

@@ -103,7 +103,7 @@ type Consumer struct {
 //	fetch.min.bytes, fetch.max.bytes, fetch.max.wait.ms, max.poll.records
 //
 // With auto.offset.reset=none it asks the brokers for the committed offsets, and returns ErrNoOffset if one is
-// missing; otherwise it connects in the background.
+// missing or not in the log; otherwise it connects in the background.
 func NewConsumer(ctx context.Context, p Properties, topics ...string) (*Consumer, error) {
 	s, err := readConsumer(p)
 	if err != nil {
@@ -145,7 +145,7 @@ func NewConsumer(ctx context.Context, p Properties, topics ...string) (*Consumer
 	return c, nil
 }
 
-// requireOffsets makes sure that the group has committed an offset for every partition.
+// requireOffsets makes sure that the group has committed an offset for every partition, and that it is in the log.
 func (s *consumerSettings) requireOffsets(ctx context.Context, topics []string) error {
 	transport := &kafka.Transport{ClientID: s.clientID}
 	defer transport.CloseIdleConnections()
@@ -167,9 +167,17 @@ func (s *consumerSettings) requireOffsets(ctx context.Context, topics []string) 
 	if err != nil {
 		return err
 	}
+	logs, err := bounds(ctx, client, asked)
+	if err != nil {
+		return err
+	}
 	for at, offset := range offsets {
-		if offset < 0 {
+		switch log := logs[at]; {
+		case offset < 0:
 			return fmt.Errorf("%w: group %s, partition %s-%d", ErrNoOffset, s.group, at.Topic, at.Partition)
+		case offset < log.First || offset > log.End:
+			return fmt.Errorf("%w: group %s, partition %s-%d has offsets from %d to %d, and not %d",
+				ErrNoOffset, s.group, at.Topic, at.Partition, log.First, log.End, offset)
 		}
 	}
 	return nil
@@ -180,7 +188,7 @@ const gatherTime = 5 * time.Millisecond
 
 // Poll returns records that have come, at most max.poll.records; it waits for the first one until ctx ends, and
 // returns none without an error if that is by a deadline. Records of a partition are in order. ErrClosed
-// after Close; ErrNoOffset.
+// after Close; ErrNoOffset; with enable.auto.commit also that of a commit that has failed, which the next Poll tries again.
 func (c *Consumer) Poll(ctx context.Context) ([]Record, error) {
 	if c.settings.autoCommit && time.Since(c.lastCommit) >= c.settings.autoInterval {
 		if err := c.CommitSync(ctx); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"github.com/gregor-mq/gregor/clients"
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
@@ -133,6 +135,39 @@ func TestWhereAGroupBegins(t *testing.T) {
 	fill(t, c.Bootstrap(), "orders", 3, 4)
 	if r := readN(t, strict, 1)[0]; r.Offset != 3 {
 		t.Errorf("auto.offset.reset=none begins at %d, want 3", r.Offset)
+	}
+}
+
+// With auto.offset.reset=none no consumer is made whose group has committed an offset that the log has lost.
+func TestCommittedOffsetsMustBeInTheLog(t *testing.T) {
+	c := cluster.Start(t, 1, cluster.Props{"group.initial.rebalance.delay.ms": "0", "offsets.topic.replication.factor": "1"})
+	fill(t, c.Bootstrap(), "orders", 0, 9)
+	admin := kadm.NewClient(c.Client())
+	make := func(group string, committed int64) error {
+		offsets := kadm.Offsets{}
+		offsets.AddOffset("orders", 0, committed, -1)
+		if err := admin.CommitAllOffsets(testContext(t), group, offsets); err != nil {
+			t.Fatal(err)
+		}
+		strict, err := clients.NewConsumer(testContext(t), clients.Properties{
+			"bootstrap.servers": c.Bootstrap(), "group.id": group, "auto.offset.reset": "none"}, "orders")
+		if err == nil {
+			closeNow(t, strict)
+		}
+		return err
+	}
+	first := kadm.Offsets{}
+	first.AddOffset("orders", 0, 4, -1)
+	if _, err := admin.DeleteRecords(testContext(t), first); err != nil {
+		t.Fatal(err)
+	}
+	for group, tt := range map[string]struct {
+		committed int64
+		fails     bool
+	}{"deleted": {3, true}, "first": {4, false}, "end": {9, false}, "beyond": {10, true}} {
+		if err := make(group, tt.committed); errors.Is(err, clients.ErrNoOffset) != tt.fails || !tt.fails && err != nil {
+			t.Errorf("group %s, which has committed %d: %v", group, tt.committed, err)
+		}
 	}
 }
 

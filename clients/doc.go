@@ -30,7 +30,12 @@
 //     consumer cannot seek.
 //   - Nobody is told of a rebalance. What was polled of a partition before another member got it may be committed
 //     after, and take back what that member has committed: records are then read again, and none is skipped.
-//   - auto.offset.reset=none is checked when the consumer is made, and for offsets that retention has deleted.
+//   - auto.offset.reset says where to begin in partitions for which nothing is committed. If what is committed was
+//     deleted, by retention or DeleteRecords, a consumer goes on at the first record there is, whatever the property
+//     says; if the log ends before it, as after an unclean election, it waits until the log is as long, or with none
+//     gets ErrNoOffset. With none, NewConsumer makes sure that there is an offset for all partitions, in their logs.
+//   - enable.auto.commit commits what was polled. A partition of which nothing was polled has nothing committed, and
+//     the next consumer begins there as auto.offset.reset says.
 //
 // # Delivery
 //
