@@ -199,12 +199,26 @@ func (b *batch) append(first int) {
 
 func (b *batch) acks(i int) int16 { return b.jobs[b.appends[i].job].decoded.Acks }
 
+// tellsLogStart reports whether Kafka says where the log starts when an append fails with code
+// (ReplicaManager.appendToLocalLog): not where there is no log, or where the batch as a whole was not looked into.
+func tellsLogStart(code int16) bool {
+	switch code {
+	case kerr.UnknownTopicOrPartition.Code, kerr.NotLeaderForPartition.Code, kerr.MessageTooLarge.Code,
+		kerr.RecordListTooLarge.Code, kerr.CorruptMessage.Code, kerr.KafkaStorageError.Code:
+		return false
+	}
+	return true
+}
+
 // settle writes what has become of an append into the response, or notes that it waits for replicas.
 func (b *batch) settle(a *planned, done *storage.Append) {
 	j, tp := &b.jobs[a.job], a.Partition.Partition
 	out := j.response.At(a.at)
 	if done.Err != nil {
 		b.h.fail(j.request, j.response, out, tp, done.Err)
+		if tellsLogStart(out.ErrorCode) {
+			out.LogStartOffset = a.Log().StartOffset()
+		}
 		return
 	}
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = done.Done.First, done.Done.AppendTime, done.Done.LogStart

@@ -291,6 +291,38 @@ func TestDuplicatesKeepTheirOffset(t *testing.T) {
 	}
 }
 
+// TestRefusedAppendsTellLogStart: producers tell by it whether what the broker knew of them was deleted with their records.
+func TestRefusedAppendsTellLogStart(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	h := handler(b)
+	send := func(records []byte) kmsg.ProduceResponseTopicPartition {
+		return produce(t, h, produceRequest(9, -1, "orders", 0, records))
+	}
+	of := func(sequence int32) []byte {
+		return fixture.Batch(t, 2, 1, record.BuilderOptions{Producer: &record.ProducerInfo{ID: 7, Sequence: sequence}})
+	}
+	send(of(0))
+	p, err := b.Replicas.Partition(topic.Partition{Topic: "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.DeleteRecords(1); err != nil {
+		t.Fatal(err)
+	}
+	broken := of(2)
+	broken[17]++
+	for _, tt := range []struct {
+		records []byte
+		code    int16
+		start   int64
+	}{{of(9), 45, 1}, {of(-1), 87, 1}, {broken, 2, -1}} {
+		if got := send(tt.records); got.ErrorCode != tt.code || got.LogStartOffset != tt.start {
+			t.Errorf("error %d, log start %d; want %d, %d", got.ErrorCode, got.LogStartOffset, tt.code, tt.start)
+		}
+	}
+}
+
 // TestPartitionNamedTwice: the last one counts, and is answered once.
 func TestPartitionNamedTwice(t *testing.T) {
 	b := fixture.New(t)
