@@ -54,6 +54,8 @@ func (h *Handlers) ListOffsets(r *request.Request) {
 			switch {
 			case req.Version == 0:
 				h.listOld(&out, p, q)
+			case req.ReplicaID == consumerReplica && req.IsolationLevel != 0 && req.IsolationLevel != 1:
+				out.ErrorCode, out.Offset, out.Timestamp = kerr.UnknownServerError.Code, -1, -1
 			case duplicates[p]:
 				out.ErrorCode = kerr.InvalidRequest.Code
 			default:
@@ -147,6 +149,14 @@ func (h *Handlers) lookup(req *kmsg.ListOffsetsRequest, tp topic.Partition, q *k
 // listOld answers version 0: base offsets of segments by their files' age.
 func (h *Handlers) listOld(out *kmsg.ListOffsetsResponseTopicPartition, tp topic.Partition, q *kmsg.ListOffsetsRequestTopicPartition) {
 	out.OldStyleOffsets = []int64{}
+	switch {
+	case q.Timestamp < earliest:
+		out.ErrorCode = kerr.UnsupportedVersion.Code
+		return
+	case q.MaxNumOffsets < 0: // in Kafka the size of an array
+		out.ErrorCode = kerr.UnknownServerError.Code
+		return
+	}
 	p, err := h.partition(tp)
 	if err == nil {
 		_, _, err = p.LastOffset(-1, replica.ReadAll, true)
@@ -226,7 +236,7 @@ func (h *Handlers) DescribeProducers(r *request.Request) {
 func (h *Handlers) describeProducers(out *kmsg.DescribeProducersResponseTopicPartition, tp topic.Partition) {
 	p, err := h.partition(tp)
 	if out.ErrorCode = h.code("DescribeProducers", tp, err); err != nil {
-		if errors.Is(err, replica.ErrUnknownPartition) {
+		if h.Metadata.Load().Topic(tp.Topic) == nil {
 			out.ErrorMessage = kmsg.StringPtr(kerr.UnknownTopicOrPartition.Description)
 		}
 		return

@@ -90,6 +90,7 @@ func TestListOffsets(t *testing.T) {
 		{name: "older epoch is fine when it is not given", version: 4, ts: -2, offset: 2, found: -1},
 		{name: "newer epoch", version: 4, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.Topics[0].Partitions[0].CurrentLeaderEpoch = 9 }, code: 75},
 		{name: "unknown topic", version: 1, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.Topics[0].Topic = "nowhere" }, code: 3},
+		{name: "unknown isolation level", version: 2, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.IsolationLevel = 2 }, code: -1},
 		{name: "twice", version: 1, ts: -1, change: func(r *kmsg.ListOffsetsRequest) {
 			r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
 		}, code: 42},
@@ -104,6 +105,15 @@ func TestListOffsets(t *testing.T) {
 				t.Errorf("error %d, offset %d, timestamp %d; want %d, %d, %d", got.ErrorCode, got.Offset, got.Timestamp, tt.code, tt.offset, tt.found)
 			}
 		})
+	}
+	for _, tt := range []struct {
+		ts        int64
+		max, code int16
+	}{{-3, 1, 35}, {-100, -1, 35}, {-2, -1, -1}, {0, -1, -1}, {-2, 0, 0}} {
+		got := list(t, h, 0, "orders", tt.ts, func(r *kmsg.ListOffsetsRequest) { r.Topics[0].Partitions[0].MaxNumOffsets = int32(tt.max) })
+		if got.ErrorCode != tt.code || len(got.OldStyleOffsets) > 0 {
+			t.Errorf("v0, timestamp %d, %d offsets: error %d, want %d", tt.ts, tt.max, got.ErrorCode, tt.code)
+		}
 	}
 	if got := list(t, h, 0, "orders", -1, nil); got.ErrorCode != 0 || !slices.Equal(got.OldStyleOffsets, []int64{7, 2}) {
 		t.Errorf("v0: error %d, offsets %v; want 7 and 2", got.ErrorCode, got.OldStyleOffsets)
@@ -275,9 +285,10 @@ func TestDescribeProducers(t *testing.T) {
 	b.Topic(t, "elsewhere", 1, []int32{2}, nil)
 	write(t, b, "orders", 3, record.BuilderOptions{Producer: &record.ProducerInfo{ID: 7, Epoch: 2}})
 	h := handlers(b)
+	var index int32
 	describe := func(name string) kmsg.DescribeProducersResponseTopicPartition {
 		req := kmsg.NewPtrDescribeProducersRequest()
-		req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: name, Partitions: []int32{0}}}
+		req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: name, Partitions: []int32{index}}}
 		resp := kmsg.NewPtrDescribeProducersResponse()
 		fixture.Do(t, request.HandlerFunc(h.DescribeProducers), req, resp)
 		return resp.Topics[0].Partitions[0]
@@ -290,9 +301,13 @@ func TestDescribeProducers(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	for name, want := range map[string]int16{"nowhere": 3, "elsewhere": 6, "a b": 17} {
-		if got := describe(name); got.ErrorCode != want {
-			t.Errorf("%s: error %d, want %d", name, got.ErrorCode, want)
+		if got := describe(name); got.ErrorCode != want || (got.ErrorMessage == nil) != (name == "elsewhere") {
+			t.Errorf("%s: error %d, %v, want %d", name, got.ErrorCode, got.ErrorMessage, want)
 		}
+	}
+	index = 7
+	if got := describe("orders"); got.ErrorCode != 3 || got.ErrorMessage != nil {
+		t.Errorf("a partition that the topic does not have: error %d, %v, want 3 without a text", got.ErrorCode, got.ErrorMessage)
 	}
 }
 
