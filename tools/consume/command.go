@@ -192,7 +192,7 @@ func resetOffset(config *clientconf.Config) kgo.Offset {
 // source says what is consumed: one partition, a topic, or the topics that match.
 func (r *request) source(config *clientconf.Config) []kgo.Opt {
 	switch {
-	case r.partition >= 0:
+	case r.one:
 		at := kgo.NewOffset().At(r.offset)
 		switch r.offset {
 		case offsetEarliest:
@@ -204,7 +204,7 @@ func (r *request) source(config *clientconf.Config) []kgo.Opt {
 	case r.topic != "":
 		return []kgo.Opt{kgo.ConsumeTopics(r.topic)}
 	}
-	options := []kgo.Opt{kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:" + r.include + ")$")}
+	options := []kgo.Opt{kgo.ConsumeRegex(), kgo.ConsumeTopics(r.included), kgo.ConsumeExcludeTopics(r.excluded...)}
 	if config.Bool("exclude.internal.topics") {
 		options = append(options, kgo.ConsumeExcludeTopics("^__(consumer_offsets|transaction_state)$"))
 	}

@@ -71,8 +71,9 @@ func (c *consumer) run(ctx context.Context) error {
 	return nil
 }
 
+// done reports whether enough was printed: at once if less than noLimit was asked for, as in Kafka.
 func (c *consumer) done() bool {
-	return c.request.maxMessages >= 0 && c.count >= c.request.maxMessages
+	return c.request.maxMessages != noLimit && c.count >= c.request.maxMessages
 }
 
 // end logs why there are no more records, unless the tool was interrupted.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
-	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
 
@@ -59,14 +57,20 @@ const (
 	offsetEarliest = -2
 )
 
+// noLimit is the number of messages that stands for all.
+const noLimit = -1
+
 // request is what the options ask for.
 type request struct {
-	topic, include string // one of them
-	partition      int32  // -1: all
+	topic, include string   // one of them
+	included       string   // the expression that names match which include selects,
+	excluded       []string // and those that they do not match
+	one            bool     // only partition is read, and no group joined
+	partition      int32
 	offset         int64  // of partition; or offsetLatest, offsetEarliest
 	group          string // "": none
 	nameless       bool   // a group was asked for, by an empty name
-	maxMessages    int64  // -1: no limit
+	maxMessages    int64  // or noLimit
 	timeout        time.Duration
 	skipErrors     bool
 	systemTest     bool
@@ -76,7 +80,7 @@ type request struct {
 
 // parse checks the options in Kafka's order and words.
 func parse(env *tool.Env, options *jopt.Set) (*request, error) {
-	r := &request{partition: -1, skipErrors: options.Has("skip-message-on-error"), systemTest: options.Has("enable-systest-events")}
+	r := &request{skipErrors: options.Has("skip-message-on-error"), systemTest: options.Has("enable-systest-events")}
 	if err := r.parseSource(options); err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func (r *request) parseSource(options *jopt.Set) error {
 	case options.Has("from-beginning") && options.Has("offset"):
 		return tool.Usagef("Options from-beginning and offset cannot be specified together.")
 	}
-	r.partition = partition
+	r.one, r.partition = true, partition
 	return nil
 }
 
@@ -193,70 +197,13 @@ func (r *request) parseGroup(options *jopt.Set, sources ...clientconf.Properties
 			"'--consumer-property', or via '--consumer.config') do not match. Detected group ids: '%s'",
 			strings.Join(slices.Sorted(maps.Keys(ids)), "', '"))
 	}
-	if len(ids) > 0 && r.partition >= 0 {
+	if len(ids) > 0 && r.one {
 		return tool.Usagef("Options group and partition cannot be specified together.")
 	}
 	for id := range ids {
 		r.group, r.nameless = id, id == ""
 	}
 	return nil
-}
-
-// parseLimits reads where to begin and when to end.
-func (r *request) parseLimits(env *tool.Env, options *jopt.Set) error {
-	text, err := options.Value("offset")
-	if err != nil {
-		return err
-	}
-	switch {
-	case options.Has("offset"):
-		if r.offset, err = parseOffset(text); err != nil {
-			return err
-		}
-	case options.Has("from-beginning"):
-		r.offset = offsetEarliest
-	default:
-		r.offset = offsetLatest
-	}
-	timeout, given, err := options.Int64("timeout-ms")
-	if err != nil {
-		return err
-	}
-	const forever = time.Duration(1<<63 - 1)
-	if r.timeout = forever; given && timeout >= 0 && timeout < int64(forever/time.Millisecond) {
-		r.timeout = time.Duration(timeout) * time.Millisecond
-	}
-	messages, given, err := options.Int32("max-messages")
-	if err != nil {
-		fmt.Fprintln(env.Stderr, "Processed a total of 0 messages") // Kafka's tool looks at it when it runs already
-		return uncaught{err}
-	}
-	if r.maxMessages = -1; given {
-		r.maxMessages = int64(messages)
-	}
-	if r.include == "" {
-		return nil
-	}
-	if _, err := regexp.Compile(r.include); err != nil {
-		return uncaught{throwable.New("java.util.regex.PatternSyntaxException", err.Error())}
-	}
-	return nil
-}
-
-// parseOffset reads --offset: earliest, latest or a number.
-func parseOffset(text string) (int64, error) {
-	switch strings.ToLower(text) {
-	case "earliest":
-		return offsetEarliest, nil
-	case "latest":
-		return offsetLatest, nil
-	}
-	offset, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || offset < 0 {
-		return 0, tool.Usagef("The provided offset value '%s' is incorrect. Valid values are 'earliest', 'latest', or a "+
-			"non-negative long.", text)
-	}
-	return offset, nil
 }
 
 // trimClass takes the word off that Kafka's defaults have before the name of a class.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,29 +21,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestParse(t *testing.T) {
 	tests := []struct{ args, want string }{
-		{"--topic t", "t//-1@-1 group= max=-1"},
-		{"--topic t --from-beginning --max-messages 5", "t//-1@-2 group= max=5"},
-		{"--include t.*", "/t.*/-1@-1 group= max=-1"},
-		{"--whitelist a --include b", "/b/-1@-1 group= max=-1"},
+		{"--topic t", "t//all@-1 group= max=-1"},
+		{"--topic t --from-beginning --max-messages 5", "t//all@-2 group= max=5"},
+		{"--include t.*", "/t.*/all@-1 group= max=-1"},
+		{"--whitelist a --include b", "/b/all@-1 group= max=-1"},
 		{"--topic t --partition 2", "t//2@-1 group= max=-1"},
 		{"--topic t --partition 2 --offset EARLIEST", "t//2@-2 group= max=-1"},
 		{"--topic t --partition 2 --offset latest", "t//2@-1 group= max=-1"},
 		{"--topic t --partition 2 --offset 77", "t//2@77 group= max=-1"},
-		{"--topic t --group g", "t//-1@-1 group=g max=-1"},
-		{"--topic t --consumer-property group.id=g", "t//-1@-1 group=g max=-1"},
-		{"--topic t --consumer-property group.id=g --group g", "t//-1@-1 group=g max=-1"},
+		{"--topic t --partition -1", "t//-1@-1 group= max=-1"}, // there is none, which does not mean all
+		{"--topic t --group g", "t//all@-1 group=g max=-1"},
+		{"--topic t --consumer-property group.id=g", "t//all@-1 group=g max=-1"},
+		{"--topic t --consumer-property group.id=g --group g", "t//all@-1 group=g max=-1"},
 		{"", "Exactly one of --include/--topic is required. "},
 		{"--topic t --include i", "Exactly one of --include/--topic is required. "},
 		{"--topic t --whitelist i", "Exactly one of --include/--topic is required. --whitelist is DEPRECATED use --include instead; ignored if --include specified."},
 		{"--include i --partition 1", "The topic is required when partition is specified."},
 		{"--topic t --offset 1", "The partition is required when offset is specified."},
 		{"--topic t --partition 1 --offset 1 --from-beginning", "Options from-beginning and offset cannot be specified together."},
+		{"--topic t --partition -1 --group g", "Options group and partition cannot be specified together."},
 		{"--topic t --partition 1 --group g", "Options group and partition cannot be specified together."},
 		{"--topic t --consumer-property group.id=b --group a", "The group ids provided in different places (directly using '--group', via '--consumer-property', " +
 			"or via '--consumer.config') do not match. Detected group ids: 'a', 'b'"},
 		{"--topic t --partition 0 --offset abc", "The provided offset value 'abc' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long."},
 		{"--topic t --partition 0 --offset -3", "The provided offset value '-3' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long."},
 		{"--topic t --timeout-ms abc", "Cannot parse argument 'abc' of option timeout-ms"},
+		{"--include (?!a).*|b", "only one alternative with lookaheads, which must be negative, is supported: (?!a).*|b"},
 		{"--topic t --max-messages abc", "Cannot parse argument 'abc' of option max-messages"},
 	}
 	for _, tt := range tests {
@@ -57,13 +61,21 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				got = err.Error()
 			} else {
-				got = fmt.Sprintf("%s/%s/%d@%d group=%s max=%d", r.topic, r.include, r.partition, r.offset, r.group, r.maxMessages)
+				got = fmt.Sprintf("%s/%s/%s@%d group=%s max=%d", r.topic, r.include, partition(r), r.offset, r.group, r.maxMessages)
 			}
 			if got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
+}
+
+// partition shows which partitions are read.
+func partition(r *request) string {
+	if r.one {
+		return strconv.Itoa(int(r.partition))
+	}
+	return "all"
 }
 
 func TestProperties(t *testing.T) {
@@ -106,6 +118,7 @@ func TestClientOptions(t *testing.T) {
 		{"--topic t", ""},
 		{"--topic t --partition 0 --offset 5", ""},
 		{"--include t.*", ""},
+		{"--include (?!__)(?!t).*", ""},
 		{"--topic t --group g --consumer-property group.instance.id=i --consumer-property client.rack=r", ""},
 		{"--topic t --group g --consumer-property enable.auto.commit=false", ""},
 		{"--topic t --consumer-property check.crcs=false --isolation-level read_committed", ""},
@@ -194,11 +207,17 @@ func TestPrint(t *testing.T) {
 	if err := c.print(fetches("a", "b", "c")); err != nil || out.String() != "a\nb\n" || c.count != 2 {
 		t.Errorf("limit: %q, %d, %v", out, c.count, err)
 	}
-	c, out = newConsumer(-1, false, odd)
+	for _, limit := range []int64{0, -2} {
+		c, out = newConsumer(limit, false, odd)
+		if err := c.print(fetches("a")); err != nil || out.String() != "" || c.count != 0 {
+			t.Errorf("limit %d: %q, %d, %v", limit, out, c.count, err)
+		}
+	}
+	c, out = newConsumer(noLimit, false, odd)
 	if err := c.print(fetches("a", "bad", "c")); err == nil || !strings.Contains(err.Error(), "bad record") || c.count != 2 {
 		t.Errorf("error: %q, %d, %v", out, c.count, err)
 	}
-	c, out = newConsumer(-1, true, odd)
+	c, out = newConsumer(noLimit, true, odd)
 	err := c.print(fetches("a", "bad", "c"))
 	if err != nil || c.count != 3 || !strings.HasSuffix(out.String(), "SerializationException: bad record\na\nc\n") {
 		t.Errorf("skipped error: %q, %d, %v", out, c.count, err)

@@ -10,18 +10,19 @@ import (
 	"strings"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/javaregex"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
 // Topics selects topics by name.
-type Topics struct{ pattern *regexp.Regexp }
+type Topics struct{ pattern *javaregex.Pattern }
 
 // ParseTopics reads a regular expression that must match the whole name; commas separate alternatives,
-// spaces and surrounding quotes are left out. What only Java's expressions can say is an error.
+// spaces and surrounding quotes are left out. An expression that package javaregex cannot read is an error.
 func ParseTopics(text string) (*Topics, error) {
 	text = strings.ReplaceAll(strings.TrimSpace(text), ",", "|")
 	text = strings.Trim(strings.ReplaceAll(text, " ", ""), `"'`)
-	pattern, err := regexp.Compile("^(?:" + text + ")$")
+	pattern, err := javaregex.Compile(text)
 	if err != nil {
 		return nil, throwable.New(throwable.Runtime, text+" is an invalid regex.")
 	}
@@ -29,7 +30,7 @@ func ParseTopics(text string) (*Topics, error) {
 }
 
 // Match reports whether the topic is selected.
-func (t *Topics) Match(name string) bool { return t.pattern.MatchString(name) }
+func (t *Topics) Match(name string) bool { return t.pattern.Match(name) }
 
 // Partitions selects partitions: those that match one of its rules.
 type Partitions struct{ rules []rule }

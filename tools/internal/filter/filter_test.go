@@ -17,6 +17,7 @@ func TestTopics(t *testing.T) {
 		{`"orders"`, "orders", "ord"},
 		{`test\.topic`, "test.topic", "test-topic"},
 		{".*", "a __consumer_offsets", ""},
+		{"(?!__|test).*", "orders", "__consumer_offsets test1"},
 	}
 	for _, tt := range tests {
 		filter, err := ParseTopics(tt.pattern)
