@@ -88,14 +88,17 @@ func parsePairs(text string) (pairs [][2]string, ok bool) {
 	return pairs, true
 }
 
-// deleted reads what --delete-config takes away.
+// deleted reads what --delete-config takes away. A list without any element is the name of one: nothing has it, which is an
+// error, as for an empty variable of a script it should be.
 func (c *command) deleted() []string {
 	var names []string
 	for _, text := range c.options.Values(deleteConfig) {
-		for name := range strings.SplitSeq(text, ",") {
-			if name != "" {
-				names = append(names, strings.TrimSpace(name))
-			}
+		elements := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+		if len(elements) == 0 {
+			elements = []string{text}
+		}
+		for _, name := range elements {
+			names = append(names, strings.TrimSpace(name))
 		}
 	}
 	return names

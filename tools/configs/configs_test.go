@@ -2,6 +2,7 @@ package configs
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,8 +121,8 @@ func TestAdded(t *testing.T) {
 			t.Errorf("%s: got %v, %q", tt.config, set, got)
 		}
 	}
-	if got := strings.Join(parse(t, "--delete-config", "a, b,,c", "--delete-config", "d").deleted(), "|"); got != "a|b|c|d" {
-		t.Errorf("deleted: %s", got)
+	if got := parse(t, "--delete-config", "a, b,,c", "--delete-config", "d", "--delete-config", "", "--delete-config", ",").deleted(); !slices.Equal(got, []string{"a", "b", "c", "d", "", ","}) {
+		t.Errorf("deleted: %q", got)
 	}
 }
 
