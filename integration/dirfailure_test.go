@@ -130,6 +130,29 @@ func TestDirectoryFillsUp(t *testing.T) {
 	c.RequireReadable("orders", acked, patience)
 }
 
+// TestIdleDirectoryFillsUp: a directory that nobody writes to is offline, as Kafka's is, once its disk is full: the next
+// checkpoint has no room.
+func TestIdleDirectoryFillsUp(t *testing.T) {
+	disk := newDisk(t)
+	bad := filepath.Join(disk.Path(), "logs")
+	const partitions = 6
+	c := startWithDirs(t, partitions, filepath.Join(t.TempDir(), "good"), bad)
+	acked := c.Produce("orders", 300, everywhere)
+	c.Await("checkpoints of all that was produced", func() bool {
+		for _, p := range inDir(t, bad, "orders") {
+			if checkpointed(t, bad, "replication-offset-checkpoint", fmt.Sprintf("orders %d", p)) != 50 {
+				return false
+			}
+		}
+		return true
+	})
+	if err := disk.Fill(); err != nil {
+		t.Fatal(err)
+	}
+	requireFailed(t, c, partitions, inDir(t, bad, "orders"))
+	c.RequireReadable("orders", acked, patience)
+}
+
 // TestDirectoryVanishes: a broker finds out that a directory is gone although nobody writes to it, moves what it
 // leads to others, and takes the directory back when it is started again.
 func TestDirectoryVanishes(t *testing.T) {

@@ -44,7 +44,7 @@ func (m *Manager) closeFiles() { m.env.files.Evict(func(vfs.Opener) bool { retur
 func (d *dir) close(threads int) error {
 	err := d.closeLogs(d.snapshot(), threads)
 	if !d.offline.Load() {
-		err = errors.Join(err, d.checkpointRecoveryPoints(), d.checkpointStarts(), d.checkpointHighWatermarks())
+		err = errors.Join(err, d.checkpointRecoveryPoints(), d.checkpointStarts())
 	}
 	// A directory whose logs were not all loaded is as clean as it was before.
 	if err == nil && !d.offline.Load() && (d.loaded || d.clean) {

@@ -182,8 +182,8 @@ func (d *dir) cleanedDiffers() bool {
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.
 func (d *dir) checkpointRecoveryPoints() error { return d.checkpoint(&d.recovery) }
 
-// checkpointStarts writes the directory's log-start-offset-checkpoint, after the high watermarks, which are what a start
-// offset is believed by (see reachedStart).
+// checkpointStarts writes the directory's log-start-offset-checkpoint, after the high watermarks' one, by which a start
+// offset is believed (see reachedStart).
 func (d *dir) checkpointStarts() error {
 	if err := d.checkpointHighWatermarks(); err != nil {
 		return err
@@ -203,7 +203,8 @@ func (d *dir) checkpoint(f *checkpointFile) error {
 	return d.checkpointLocked(f)
 }
 
-// checkpointLocked writes one checkpoint unless the file holds just that. It requires checkpointMu.
+// checkpointLocked writes one checkpoint, also if the file holds just that: as in Kafka, it is by these writes that a
+// directory is found to be of no use that nobody else writes to, since its disk is full or fails. It requires checkpointMu.
 func (d *dir) checkpointLocked(f *checkpointFile) error {
 	if d.offline.Load() {
 		return fmt.Errorf("write %s: %w", filepath.Join(d.path, f.name), ErrStorage)
@@ -214,8 +215,8 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 			offsets[l.partition] = offset
 		}
 	}
-	if f.written && maps.Equal(offsets, f.holds) {
-		if there, err := d.probe(f.name); there || err != nil {
+	if f.written {
+		if err := d.probe(f.name); err != nil {
 			return err
 		}
 	}
@@ -226,22 +227,18 @@ func (d *dir) checkpointLocked(f *checkpointFile) error {
 	return nil
 }
 
-// probe finds out that the directory is of no use, although there is nothing to write: it has vanished, with its disk or
-// by mistake, its disk fails, or is read-only. It reports whether the file is there: it may be alone in being gone.
-func (d *dir) probe(name string) (there bool, err error) {
-	file, err := d.env.fs.OpenFile(filepath.Join(d.path, name), vfs.ReadWrite)
-	switch {
-	case err == nil:
-		err = file.Close()
-	case errors.Is(err, fs.ErrNotExist):
-		if lock, _ := vfs.Exists(d.env.fs, filepath.Join(d.path, lockFile)); lock { // an empty mount point has none
-			return false, nil
+// probe finds out that the directory has vanished, with its disk or by mistake, and that an empty mount point is in its
+// place, where a checkpoint could be written: neither the checkpoint is there nor the lock. A checkpoint may be alone in
+// being gone.
+func (d *dir) probe(name string) error {
+	for _, file := range []string{name, lockFile} {
+		if there, err := vfs.Exists(d.env.fs, filepath.Join(d.path, file)); err != nil {
+			return d.fail(fmt.Errorf("look for %s: %w", file, err))
+		} else if there {
+			return nil
 		}
 	}
-	if err != nil {
-		return false, d.fail(fmt.Errorf("look for %s: %w", name, err))
-	}
-	return true, nil
+	return d.fail(fmt.Errorf("look for %s: %w", name, fs.ErrNotExist))
 }
 
 // lowered rewrites the checkpoints that hold more for l than is true now, after l was truncated.

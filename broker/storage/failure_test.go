@@ -3,6 +3,8 @@ package storage
 import (
 	"errors"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -82,5 +84,31 @@ func TestCheckpointFileIsGone(t *testing.T) {
 	remove(t, fsys, filepath.Join(d.path, d.watermarks.name))
 	if err := d.checkpoint(&d.watermarks); !errors.Is(err, ErrStorage) || !d.offline.Load() {
 		t.Errorf("checkpoint: %v, offline %v; want a failure", err, d.offline.Load())
+	}
+}
+
+// TestIdleDirectoryFails: a disk that nobody writes to is full, or fails. As in Kafka, the checkpoints tell, though they have
+// nothing new.
+func TestIdleDirectoryFails(t *testing.T) {
+	for _, kind := range []vfs.OpKind{vfs.OpCreate, vfs.OpWrite, vfs.OpSync, vfs.OpRename, vfs.OpSyncDir} {
+		for _, checkpoint := range []func(*dir) error{(*dir).checkpointHighWatermarks, (*dir).checkpointRecoveryPoints, (*dir).checkpointStarts} {
+			var broken atomic.Bool
+			fsys := vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+				if broken.Load() && op.Kind == kind {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			m := openIdle(t, testOptions(fsys))
+			appendRecords(t, mustCreate(t, m, orders, DefaultLogConfig()), 0, 3)
+			d := m.dirs[0]
+			if err := checkpoint(d); err != nil {
+				t.Fatal(err)
+			}
+			broken.Store(true)
+			if err := checkpoint(d); !errors.Is(err, ErrStorage) || !errors.Is(err, syscall.ENOSPC) || !d.offline.Load() {
+				t.Errorf("%s: %v, offline %v; want a failure", kind, err, d.offline.Load())
+			}
+		}
 	}
 }

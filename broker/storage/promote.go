@@ -21,9 +21,6 @@ func (m *Manager) PreparePromotion(p topic.Partition) error {
 		err = future.saveFiles()
 	}
 	if err == nil {
-		err = future.dir.checkpointHighWatermarks()
-	}
-	if err == nil {
 		err = future.dir.checkpointStarts()
 	}
 	if err != nil {
