@@ -7,10 +7,10 @@ import (
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
 
-// discardLocked gives the files of segments that have left the log the names of files to be removed, and has them
-// removed after file.delete.delay.ms: readers that began before may still be at them. The names are durable once the
-// log's directory is synced. It requires mu.
-func (l *Log) discardLocked(c *LogConfig, old []*segment.Segment) error {
+// discardLocked gives the files of segments that have left the log the names of files to be removed: readers that began
+// before may still be at them. The caller syncs the log's directory, which makes the names durable, and then has the
+// files removed (removeLater). It requires mu.
+func (l *Log) discardLocked(old []*segment.Segment) error {
 	for _, s := range old {
 		if err := l.hastenLocked(s.Base()); err != nil {
 			return err
@@ -20,8 +20,14 @@ func (l *Log) discardLocked(c *LogConfig, old []*segment.Segment) error {
 		}
 		l.mu.discarded = append(l.mu.discarded, s)
 	}
-	l.env.sched.after(milliseconds(c.FileDeleteDelayMs), func() { l.removeFiles(old) })
 	return nil
+}
+
+// removeLater removes the files of discarded segments after file.delete.delay.ms, which may be 0. It is called once
+// their names are durable: of files that were removed before, a power loss could keep some away and bring others back
+// by their old names, and nothing would tell that these were discarded (see removeLeftovers).
+func (l *Log) removeLater(old []*segment.Segment) {
+	l.env.sched.after(milliseconds(l.config.Load().FileDeleteDelayMs), func() { l.removeFiles(old) })
 }
 
 // compacted reports whether there may be gaps between offsets because the log is, or was, compacted.

@@ -28,6 +28,7 @@ func (l *Log) deleteOldSegments(now int64) (total int, err error) {
 // deleteSomeOldSegments removes all that are to go, or, of a compacted log, the first of them.
 func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 	l.mu.Lock()
+	before := *l.segments.Load()
 	n, err := l.deleteOldLocked(now)
 	if n > 0 && l.trimmedLocked() {
 		l.mu.changes++
@@ -42,6 +43,7 @@ func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 	if err := l.files.Sync(); err != nil {
 		return n, l.failed("delete segments", err)
 	}
+	l.removeLater(before[:n])
 	l.mu.Lock()
 	if l.mu.cuts == cuts {
 		l.recoveryPoint.Store(max(l.recoveryPoint.Load(), first))
@@ -70,9 +72,9 @@ func (l *Log) deleteOldLocked(now int64) (int, error) {
 			continue
 		}
 		if l.compacted() {
-			return 1, l.deleteLeadingLocked(c, 1)
+			return 1, l.deleteLeadingLocked(1)
 		}
-		if err := l.deleteLeadingLocked(c, n); err != nil {
+		if err := l.deleteLeadingLocked(n); err != nil {
 			return total, err
 		}
 		total += n
@@ -156,10 +158,10 @@ func (l *Log) leadingLocked(old func(s *segment.Segment, next int64, last bool) 
 }
 
 // deleteLeadingLocked removes the first n segments, beginning a new one if that is all. Their files
-// are renamed now and removed after file.delete.delay.ms, since readers may still be at them. The name of the
+// are renamed now and removed later (see discardLocked). The name of the
 // segment that is the first then is durable before: were it lost in a crash with those of the old ones, the log would
 // begin behind records that nobody has deleted. It requires mu.
-func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
+func (l *Log) deleteLeadingLocked(n int) error {
 	if n == len(*l.segments.Load()) {
 		if err := l.rollLocked(l.end.Load()); err != nil {
 			return err
@@ -176,7 +178,7 @@ func (l *Log) deleteLeadingLocked(c *LogConfig, n int) error {
 	}
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
-	if err := l.discardLocked(c, old); err != nil {
+	if err := l.discardLocked(old); err != nil {
 		return l.failed("delete a segment", err)
 	}
 	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {

@@ -47,6 +47,7 @@ func (l *Log) replaceSegments(cleaned *segment.Segment, old []*segment.Segment) 
 		err = l.files.Sync()
 	}
 	if err == nil {
+		l.removeLater(old)
 		err = cleaned.Rename("")
 	}
 	if err == nil {
@@ -83,7 +84,7 @@ func (l *Log) discardReplaced(old []*segment.Segment) error {
 	if err := l.usableLocked(); err != nil {
 		return err
 	}
-	if err := l.discardLocked(l.config.Load(), old); err != nil {
+	if err := l.discardLocked(old); err != nil {
 		return err
 	}
 	gone := old[1:]
