@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
@@ -15,15 +14,9 @@ func (ld *loader) removeLeftovers() error {
 		return nil
 	}
 	for i := len(ld.segments) - 2; i >= 0; i-- {
-		next, err := ld.segments[i].NextOffset()
-		if err != nil && !errors.Is(err, segment.ErrCorrupt) {
+		if away, err := ld.awayBehind(i); err != nil {
 			return err
-		}
-		end := ld.segments[i+1].Base()
-		between := func(n fileName) bool {
-			return n.ext == segment.LogExt && n.base > ld.segments[i].Base() && n.base < end && (err != nil || next <= n.base)
-		}
-		if !slices.ContainsFunc(ld.deleted, between) {
+		} else if !away {
 			continue
 		}
 		for _, s := range ld.segments[:i+1] {
@@ -36,6 +29,38 @@ func (ld *loader) removeLeftovers() error {
 		return ld.files.Sync() // before the evidence goes
 	}
 	return nil
+}
+
+// awayBehind reports whether retention had removed what lay between segment i and the next one.
+//
+// If segment i is damaged nobody knows where it ended, and a .deleted file need not be from behind it: Kafka leaves
+// one of a segment that it had removed behind a torn tail, where segment i has gone on since. One that ends where
+// the next segment begins has been its neighbour.
+func (ld *loader) awayBehind(i int) (bool, error) {
+	next, err := ld.segments[i].NextOffset()
+	damaged := errors.Is(err, segment.ErrCorrupt)
+	if err != nil && !damaged {
+		return false, err
+	}
+	end := ld.segments[i+1].Base()
+	for _, n := range ld.deleted {
+		if n.ext != segment.LogExt || n.base <= ld.segments[i].Base() || n.base >= end {
+			continue
+		}
+		if !damaged {
+			if next <= n.base {
+				return true, nil
+			}
+			continue
+		}
+		switch to, err := endOf(ld.env.fs, ld.files.Path(), n.base, segment.DeletedSuffix); {
+		case err != nil && !errors.Is(err, segment.ErrCorrupt):
+			return false, err
+		case err == nil && to == end:
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // removeDeleted removes the files whose removal was pending.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -52,5 +53,33 @@ func TestDeletedFilesAreNamedDurablyFirst(t *testing.T) {
 	}
 	if err := l.online(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDeletedFileBesideADamagedSegment: Kafka has removed a segment behind a torn tail, and the one before has gone on
+// since, to where the next one begins. That there is a .deleted file within its offsets does not mean that retention has
+// deleted it, although its end cannot be made out any more. A file that ends where the next segment begins means that.
+func TestDeletedFileBesideADamagedSegment(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		count    int // of records that the removed segment had, from 5 on
+		segments []int64
+	}{
+		{"behind a torn tail", 3, []int64{0, 10, 20}},
+		{"by retention", 5, []int64{10, 20}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fsys := loadFixture(t)
+			log := name(0, segment.LogExt)
+			data := read(t, fsys, log)
+			half := len(data) / 2
+			data[half+8] ^= 0x40 // the length of the last batch
+			write(t, fsys, log, data)
+			write(t, fsys, name(5, segment.LogExt)+segment.DeletedSuffix, batch(t, batchOpts{base: 5, count: tt.count}))
+			l := mustOpen(t, loadOptions(fsys)).Log(orders)
+			if l == nil || !slices.Equal(l.Segments(), tt.segments) {
+				t.Errorf("segments %v, want %v", l.Segments(), tt.segments)
+			}
+		})
 	}
 }
