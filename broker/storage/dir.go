@@ -35,7 +35,10 @@ type dir struct {
 	offline atomic.Bool
 	lock    atomic.Pointer[io.Closer] // nil: not locked
 	clean   bool                      // the last stop was clean; set before logs are loaded
-	loaded  bool                      // every log was loaded; set before Open returns
+	// cleanedLost: cleaner-offset-checkpoint could not be read, so that nobody knows which logs were compacted once. Set
+	// before logs are loaded.
+	cleanedLost bool
+	loaded      bool // every log was loaded; set before Open returns
 	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
 	startsWrong atomic.Bool
 
@@ -304,16 +307,17 @@ func (d *dir) forget(p topic.Partition) error {
 	return nil
 }
 
-// readCheckpoint reads one checkpoint. One that cannot be parsed is reported and taken as empty, as
-// Kafka's loader does; one that cannot be read fails the directory.
-func (d *dir) readCheckpoint(f *checkpointFile) error {
-	var err error
+// readCheckpoint reads one checkpoint, and reports one that cannot be parsed as lost: it is taken as empty, so that logs
+// are recovered and cleaned from their beginning, and begin with their first segment. Of most such files Kafka takes the
+// directory offline, at this start and at each one after it, so that a broker with one directory does not come back until
+// somebody removes the file. One that cannot be read fails the directory here, too.
+func (d *dir) readCheckpoint(f *checkpointFile) (lost bool, err error) {
 	f.holds, err = checkpoint.ReadOffsets(d.env.fs, filepath.Join(d.path, f.name))
 	if errors.Is(err, checkpoint.ErrMalformed) {
 		d.logger.WithError(err).Warn("Ignoring a checkpoint that cannot be read")
-		return nil
+		return true, nil
 	}
-	return err
+	return false, err
 }
 
 // make creates the directory and its parents where they do not exist, durably.
@@ -369,5 +373,12 @@ func (d *dir) open() error {
 			return err
 		}
 	}
-	return errors.Join(d.readCheckpoint(&d.recovery), d.readCheckpoint(&d.starts), d.readCheckpoint(&d.watermarks), d.readCheckpoint(&d.cleaned))
+	for _, f := range []*checkpointFile{&d.recovery, &d.starts, &d.watermarks, &d.cleaned} {
+		lost, err := d.readCheckpoint(f)
+		if err != nil {
+			return err
+		}
+		d.cleanedLost = lost && f == &d.cleaned
+	}
+	return nil
 }

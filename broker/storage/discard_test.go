@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -81,5 +82,27 @@ func TestDeletedFileBesideADamagedSegment(t *testing.T) {
 				t.Errorf("segments %v, want %v", l.Segments(), tt.segments)
 			}
 		})
+	}
+}
+
+// TestGapsAreNoLossIfNobodyKnowsWhatWasCompacted: a log was compacted, and is not any more. The gaps that this has left are
+// known from cleaner-offset-checkpoint, and without it they must not be taken for records that were lost: what lies
+// behind would be removed.
+func TestGapsAreNoLossIfNobodyKnowsWhatWasCompacted(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		fsys := loadFixture(t)
+		remove(t, fsys, "data/"+checkpoint.CleanShutdown)
+		if err := checkpoint.WriteOffsets(fsys, "data/"+checkpoint.RecoveryPoints, checkpoint.Offsets{orders: 0}); err != nil {
+			t.Fatal(err)
+		}
+		remove(t, fsys, name(10, segment.LogExt)) // all of it superseded
+		if deleted {
+			write(t, fsys, name(10, segment.LogExt)+segment.DeletedSuffix, batch(t, batchOpts{base: 10, count: 10}))
+		}
+		write(t, fsys, "data/"+checkpoint.Cleaner, []byte("0\n1\norders 0"))
+		l := mustOpen(t, loadOptions(fsys)).Log(orders)
+		if l == nil || !slices.Equal(l.Segments(), []int64{0, 20}) || l.EndOffset() != 30 {
+			t.Errorf("a deleted file: %v: segments %v, end %d", deleted, l.Segments(), l.EndOffset())
+		}
 	}
 }

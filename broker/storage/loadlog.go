@@ -56,6 +56,9 @@ func (d *dir) loadLog(p topic.Partition, name string, c LogConfig) (*Log, error)
 	return l, nil
 }
 
+// compacted is Log.compacted for what was loaded: whatever may have been compacted counts if nobody knows.
+func (ld *loader) compacted() bool { return ld.dir.cleanedLost || ld.Log.compacted() }
+
 // readDir finishes what was under way when the broker stopped, and opens the segments.
 func (ld *loader) readDir() error {
 	names, err := ld.list()
