@@ -215,6 +215,7 @@ func (ld *loader) settle() error {
 	point := end
 	if !ld.clean {
 		point = max(start, min(ld.recoveryPoint, end))
+		ld.recovered.Store(end)
 	}
 	if cleaned := ld.cleaned.Load(); cleaned > end {
 		ld.logger().WithField("end", end).WithField("cleaned", cleaned).Warn("Taking all of the log as dirty: it ends below what was cleaned")

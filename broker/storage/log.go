@@ -45,13 +45,15 @@ type Log struct {
 	highWatermark atomic.Int64
 	firstUnstable atomic.Int64 // math.MaxInt64: no transaction is open or unreplicated
 	recoveryPoint atomic.Int64
-	lastFlush     atomic.Int64 // ms since the epoch
-	rolled        atomic.Int64 // base of the last segment begun: what lies below is to be synced
-	cleaned       atomic.Int64 // first dirty offset, as cleaner-offset-checkpoint has it; -1: it was never cleaned
-	lastHole      atomic.Int64 // end of the last hole in the records that was logged
-	uncleanable   atomic.Bool  // a cleaning has failed: no other is tried until the broker restarts
-	closed        atomic.Bool  // stored under mu
-	future        atomic.Bool  // see future.go; stored under mu
+	// recovered is where a recovery has found the end, 0 after a clean stop: nobody knows how much of what lies below was durable.
+	recovered   atomic.Int64
+	lastFlush   atomic.Int64 // ms since the epoch
+	rolled      atomic.Int64 // base of the last segment begun: what lies below is to be synced
+	cleaned     atomic.Int64 // first dirty offset, as cleaner-offset-checkpoint has it; -1: it was never cleaned
+	lastHole    atomic.Int64 // end of the last hole in the records that was logged
+	uncleanable atomic.Bool  // a cleaning has failed: no other is tried until the broker restarts
+	closed      atomic.Bool  // stored under mu
+	future      atomic.Bool  // see future.go; stored under mu
 
 	flushMu sync.Mutex // held while a flush syncs files, so that flushes follow one another
 	filesMu sync.Mutex // held while the small files are written or the log's directory gets another name

@@ -76,7 +76,7 @@ func (l *Log) mark(content string) error {
 
 // Promote puts the future log of p, which PreparePromotion has prepared, into the place of the current one.
 // The owner keeps both from changing, and the future log ends where the current one does. It is not less
-// durable afterwards. The old log is closed.
+// durable afterwards, nor than the current one may have been when a process before was killed. The old log is closed.
 //
 // ErrStorage may mean the directory of either; if the future log is the current one by then, it is returned
 // without an error.
@@ -85,7 +85,7 @@ func (m *Manager) Promote(p topic.Partition) (*Log, error) {
 	if current == nil || future == nil {
 		return nil, fmt.Errorf("promote the future log of %s: %w", p, ErrClosed)
 	}
-	if point := current.RecoveryPoint(); future.RecoveryPoint() < point {
+	if point := max(current.RecoveryPoint(), current.recovered.Load()); future.RecoveryPoint() < point {
 		if err := future.flushTo(point); err != nil {
 			return nil, err
 		}

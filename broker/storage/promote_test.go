@@ -47,3 +47,31 @@ func TestFailedPromotionDoesNotWin(t *testing.T) {
 		}
 	}
 }
+
+// TestPromotionKeepsWhatWasDurable: what a process has flushed that was killed is as durable after a move, also what was
+// appended to the copy last, although no checkpoint tells of it.
+func TestPromotionKeepsWhatWasDurable(t *testing.T) {
+	mem := vfs.NewMem()
+	m, err := movable(t, mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.abandon()
+	m = openIdle(t, testOptions(mem, "a", "b"))
+	if point := m.Log(orders).RecoveryPoint(); point >= 40 {
+		t.Fatalf("the recovery point is %d after the kill: nothing is in doubt", point)
+	}
+	if _, err := m.CreateFuture(orders, absolute(t, "b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.PreparePromotion(orders), copyAll(m, orders)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Promote(orders); err != nil {
+		t.Fatal(err)
+	}
+	l := mustOpen(t, testOptions(mem.CrashClone(nil), "a", "b")).Log(orders)
+	if l == nil || l.Dir() != "b" || l.EndOffset() != 40 {
+		t.Errorf("log in %s, end %d, after a power loss, want 40", l.Dir(), l.EndOffset())
+	}
+}
