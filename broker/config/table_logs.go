@@ -22,7 +22,7 @@ var topicsProperties = []Property{
 	{"compression.lz4.level", Int, "9", between("1", "17"), Medium, ClusterWide, Built,
 		"The level used where a topic is stored as lz4, from 1 to 17."},
 	{"compression.zstd.level", Int, "3", between("-131072", "22"), Medium, ClusterWide, Built,
-		"The level used where a topic is stored as zstd, from -131072 to 22."},
+		"The level used where a topic is stored as zstd, from -131072 to 22. It has four strengths, which begin at 1, 3, 6 and 10; negative levels act as 1, 0 as 3."},
 	{"log.message.timestamp.type", String, "CreateTime", oneOf{"CreateTime", "LogAppendTime"}, Medium, ClusterWide, Built,
 		"What the timestamp of a record is: CreateTime, as the producer set it, or LogAppendTime."},
 	{"log.message.timestamp.before.max.ms", Long, maxLongText, atLeast("0"), Medium, ClusterWide, Built,

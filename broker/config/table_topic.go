@@ -46,7 +46,7 @@ var topicProperties = []topicProperty{
 	{Property{"compression.lz4.level", Int, "9", between("1", "17"), Medium, ClusterWide, Built,
 		"The level used where the topic is stored as lz4, from 1 to 17."}, "compression.lz4.level"},
 	{Property{"compression.zstd.level", Int, "3", between("-131072", "22"), Medium, ClusterWide, Built,
-		"The level used where the topic is stored as zstd, from -131072 to 22."}, "compression.zstd.level"},
+		"The level used where the topic is stored as zstd, from -131072 to 22. It has four strengths, which begin at 1, 3, 6 and 10; negative levels act as 1, 0 as 3."}, "compression.zstd.level"},
 	{Property{"preallocate", Bool, "false", nil, Medium, ClusterWide, Built,
 		"Whether a segment file is made in its full size when it is begun."}, "log.preallocate"},
 	{Property{"message.format.version", String, "3.0-IV1", version, Medium, ClusterWide, Built,

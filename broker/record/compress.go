@@ -161,13 +161,15 @@ const lz4BlockBytes = 64 << 10
 func newLZ4Sink(level int) *lz4Sink {
 	l := &lz4Sink{buf: make([]byte, 0, lz4BlockBytes), out: make([]byte, 4+lz4.CompressBlockBound(lz4BlockBytes))}
 	if level != LZ4.DefaultLevel() {
-		// Kafka's levels go to 17, this library's to 9.
-		levels := [...]lz4.CompressionLevel{lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5,
-			lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9}
-		l.high = &lz4.CompressorHC{Level: levels[min(max(level, 1), len(levels))-1]}
+		l.high = &lz4.CompressorHC{Level: lz4Depth(level)}
 	}
 	return l
 }
+
+// lz4Depth returns how many places the search for a match tries at a level: as many as LZ4_compress_HC, which Kafka
+// calls, up to level 9. From 10 on, where that searches in another way, each level tries twice as many as the one before;
+// at 17 they are all that a block has. The levels that the library names begin at 512.
+func lz4Depth(level int) lz4.CompressionLevel { return 1 << (min(max(level, 2), 17) - 1) }
 
 func (l *lz4Sink) reset(w io.Writer, magic int8) error {
 	l.w, l.buf = w, l.buf[:0]
