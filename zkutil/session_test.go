@@ -194,8 +194,8 @@ func TestServerGoneAndBack(t *testing.T) {
 	}
 	eventually(t, "callbacks", func() bool { return lost.Load() == 2 && back.Load() == 2 })
 	all := lines.all()
-	if len(all) != 4 {
-		t.Errorf("log, of which 2 lines a round are wanted:\n%s", strings.Join(all, "\n"))
+	if len(all) != 1+4 {
+		t.Errorf("log, of which 1 line at the start and 2 a round are wanted:\n%s", strings.Join(all, "\n"))
 	}
 }
 

@@ -124,7 +124,10 @@ func (d *decoder) decodeAny(body []byte, r *Record) error {
 	}
 	d.place(r, timeDelta, offsetDelta)
 	r.Key, r.Value = key, value
-	r.Headers = Headers{count: headers, data: body[i:end:end]}
+	r.Headers = Headers{}
+	if headers > 0 {
+		r.Headers = Headers{count: headers, data: body[i:end:end]}
+	}
 	return nil
 }
 
