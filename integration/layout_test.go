@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"broker", "tools"},
 	{"broker/server"},
 	{"broker/network", "broker/api/produce", "broker/api/fetch", "broker/api/offsets", "broker/api/discovery",
-		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/api/groups",
+		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/api/groups", "broker/api/security",
 		"broker/replica/fetcher", "broker/replica/propagate", "broker/replica/dirmover", "controller"},
 	{"controller/vigil", "broker/coordinator", "broker/verifier"},
 	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},

@@ -13,6 +13,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/api/groups"
 	"github.com/gregor-mq/gregor/broker/api/offsets"
 	"github.com/gregor-mq/gregor/broker/api/produce"
+	"github.com/gregor-mq/gregor/broker/api/security"
 	"github.com/gregor-mq/gregor/broker/api/transactions"
 	"github.com/gregor-mq/gregor/broker/config"
 )
@@ -36,7 +37,7 @@ func (s *Server) handlers() (map[string]binding, *discovery.Handlers) {
 	}
 	bound := map[string]binding{}
 	for _, apis := range []map[string]binding{
-		discoveryAPIs(discover), s.recordAPIs(log), s.groupAPIs(log), s.transactionAPIs(log), s.controlAPIs(), s.topicAPIs(topics), s.clusterAPIs(),
+		discoveryAPIs(discover), s.recordAPIs(log), s.groupAPIs(log), s.transactionAPIs(log), s.controlAPIs(), s.topicAPIs(topics), s.clusterAPIs(), securityAPIs(),
 	} {
 		maps.Copy(bound, apis)
 	}
@@ -156,5 +157,18 @@ func (s *Server) clusterAPIs() map[string]binding {
 		"AlterPartitionReassignments": {handle: moves.AlterPartitionReassignments, blocks: true},
 		"ListPartitionReassignments":  {handle: moves.ListPartitionReassignments, blocks: true},
 		"UpdateFeatures":              {handle: features.UpdateFeatures, blocks: true},
+	}
+}
+
+// securityAPIs are answered by a broker without an authorizer and without listeners that authenticate.
+func securityAPIs() map[string]binding {
+	return map[string]binding{
+		"DescribeAcls":            {handle: security.DescribeAcls},
+		"CreateAcls":              {handle: security.CreateAcls},
+		"DeleteAcls":              {handle: security.DeleteAcls},
+		"CreateDelegationToken":   {handle: security.CreateDelegationToken},
+		"RenewDelegationToken":    {handle: security.RenewDelegationToken},
+		"ExpireDelegationToken":   {handle: security.ExpireDelegationToken},
+		"DescribeDelegationToken": {handle: security.DescribeDelegationToken},
 	}
 }

@@ -53,7 +53,7 @@ func scriptOf(r row) func(*world) call {
 	if r.what == "API of KRaft mode or not advertised" {
 		return unparsed(padded(r.key, r.version))
 	}
-	for _, s := range []script{rowsTopics, rowsProduce, rowsFetch, rowsOther, rowsConfigs, rowsController, rowsFrames, rowsDead} {
+	for _, s := range []script{rowsTopics, rowsProduce, rowsFetch, rowsOther, rowsConfigs, rowsController, rowsFrames, rowsDead, rowsSecurity} {
 		if build, ok := s[r.id()]; ok {
 			return build
 		}

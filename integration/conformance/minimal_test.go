@@ -149,8 +149,10 @@ func (s *single) minimalOf(api string, version int16) kmsg.Request {
 	case "DescribeTransactions":
 		return kmsg.NewPtrDescribeTransactionsRequest()
 	}
-	if req := minimalOfGroups(api); req != nil {
-		return req
+	for _, of := range []func(string) kmsg.Request{minimalOfGroups, minimalOfSecurity} {
+		if req := of(api); req != nil {
+			return req
+		}
 	}
 	return s.minimalOfCluster(api)
 }
