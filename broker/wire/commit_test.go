@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -190,6 +191,36 @@ func TestRequestsAreBoundedInMemory(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, errTooLarge) || n > 1<<20 {
 			t.Errorf("%s took %d bytes, error %v", tt.name, n, err)
+		}
+	}
+}
+
+// Kafka closes the connection of a client that sends null in place of an array that has to be there.
+func TestRequestsRefuseNullArrays(t *testing.T) {
+	commit := func(body []byte) error { return new(OffsetCommitRequest).Parse(0, body) }
+	produce := func(body []byte) error { return new(ProduceRequest).Parse(0, body) }
+	fetch := func(body []byte) error { return new(FetchRequest).Parse(0, body) }
+	for _, tt := range []struct {
+		name  string
+		head  string // what precedes the topics
+		size  int    // of what follows a partition's index
+		parse func(body []byte) error
+	}{
+		{"OffsetCommit", "\x00\x01g", 8 + 2, commit},
+		{"Produce", "\x00\x01\x00\x00\x00\x00", 4, produce},
+		{"Fetch", "\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00", 8 + 4, fetch},
+	} {
+		topic := "\x00\x00\x00\x01\x00\x01t"
+		for body, want := range map[string]error{
+			"\x00\x00\x00\x00":         nil,
+			"\xff\xff\xff\xff":         ErrTruncated,
+			"\xff\xff\xff\xfb":         ErrTruncated,
+			topic + "\xff\xff\xff\xff": ErrTruncated,
+			topic + "\x00\x00\x00\x01\x00\x00\x00\x00" + strings.Repeat("\x00", tt.size): nil,
+		} {
+			if err := tt.parse([]byte(tt.head + body)); !errors.Is(err, want) {
+				t.Errorf("%s, topics %x: %v, want %v", tt.name, body, err, want)
+			}
 		}
 	}
 }

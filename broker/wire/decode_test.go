@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -74,6 +75,18 @@ func TestDecodeRefuses(t *testing.T) {
 		{"array of 2^31-1", 3, 1, "\x7f\xff\xff\xff", &kmsg.MetadataRequest{}, ErrTruncated},
 		{"empty body", 3, 1, "", &kmsg.MetadataRequest{}, ErrTruncated},
 		{"array length -2 is null", 3, 1, "\xff\xff\xff\xfe", &kmsg.MetadataRequest{}, nil},
+		{"array that may be null later", 3, 0, "\xff\xff\xff\xff", &kmsg.MetadataRequest{}, ErrTruncated},
+		{"array that is null", 2, 1, "\xff\xff\xff\xff\xff\xff\xff\xff", &kmsg.ListOffsetsRequest{}, ErrTruncated},
+		{"array of length -5", 2, 1, "\xff\xff\xff\xff\xff\xff\xff\xfb", &kmsg.ListOffsetsRequest{}, ErrTruncated},
+		{"compact array that is null", 2, 6, "\xff\xff\xff\xff\x00\x00\x00", &kmsg.ListOffsetsRequest{}, ErrTruncated},
+		{"array in an array that is null", 15, 0, "\x00\x00\x00\x01\xff\xff", &kmsg.DescribeGroupsRequest{}, ErrTruncated},
+		{"array that may be null", 32, 0, "\x00\x00\x00\x01\x02\x00\x01t\xff\xff\xff\xff", &kmsg.DescribeConfigsRequest{}, nil},
+		{"string that is null", 10, 0, "\xff\xff", &kmsg.FindCoordinatorRequest{}, ErrTruncated},
+		{"compact string that is null", 10, 3, "\x00\x00\x00", &kmsg.FindCoordinatorRequest{}, ErrTruncated},
+		{"string that may be null", 22, 0, "\xff\xff\x00\x00\x00\x00", &kmsg.InitProducerIDRequest{}, nil},
+		{"bytes that are null", 14, 0, "\x00\x01g\x00\x00\x00\x00\x00\x01m\x00\x00\x00\x01\x00\x01m\xff\xff\xff\xff", &kmsg.SyncGroupRequest{}, ErrTruncated},
+		{"string of 32767 bytes", 10, 3, "\x80\x80\x02" + strings.Repeat("g", 32767) + "\x00\x00", &kmsg.FindCoordinatorRequest{}, nil},
+		{"string of 32768 bytes", 10, 3, "\x81\x80\x02" + strings.Repeat("g", 32768) + "\x00\x00", &kmsg.FindCoordinatorRequest{}, ErrTruncated},
 		{"four billion tags", 3, 12, "\x00\x00\x00\xff\xff\xff\xff\x0f", &kmsg.MetadataRequest{}, ErrTruncated},
 		{"version", 3, 13, "", &kmsg.MetadataRequest{}, ErrUnsupportedVersion},
 		{"key", 52, 0, "", &kmsg.VoteRequest{}, ErrUnknownKey},
@@ -173,7 +186,7 @@ func FuzzDecode(f *testing.F) {
 		into := kmsg.RequestForKey(key)
 		into.SetVersion(version)
 		if err := DecodeBody(into, key, version, body); err != nil {
-			return // stricter than the layout: null where none is allowed
+			return
 		}
 		again := kmsg.RequestForKey(key)
 		if err := DecodeBody(again, key, version, encode(into)); err != nil {

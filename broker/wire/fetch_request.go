@@ -180,7 +180,7 @@ func (r *FetchRequest) parseForgotten(in *reader) {
 }
 
 func (r *FetchRequest) parseTags(in *reader) {
-	for n := in.uvarint(); n > 0 && !in.bad; n-- {
+	for n := int32(in.uvarint()); n > 0 && !in.bad; n-- {
 		tag := in.uvarint()
 		field := reader{src: in.span(int(in.uvarint()))}
 		switch {

@@ -49,6 +49,7 @@ func TestParseHeader(t *testing.T) {
 		{"no client id", "\x00\x12\x00\x00\x00\x00\x00\x09", Header{Key: 18, CorrelationID: 9}, "", ErrTruncated},
 		{"tags announced, none there", "\x00\x03\x00\x09\x00\x00\x00\x09\x00\x01a\x05", Header{Key: 3, Version: 9, CorrelationID: 9, ClientID: []byte("a")}, "", ErrTruncated},
 		{"tags skipped", "\x00\x03\x00\x09\x00\x00\x00\x09\x00\x01a\x02\x00\x01x\x07\x00body", Header{Key: 3, Version: 9, CorrelationID: 9, ClientID: []byte("a")}, "body", nil},
+		{"negative number of tags", "\x00\x03\x00\x09\x00\x00\x00\x09\x00\x01a\xff\xff\xff\xff\x0fbody", Header{Key: 3, Version: 9, CorrelationID: 9, ClientID: []byte("a")}, "body", nil},
 		{"ControlledShutdown v0 has no client id", "\x00\x07\x00\x00\x00\x00\x00\x09\x00\x00\x00\x01", Header{Key: 7, CorrelationID: 9}, "\x00\x00\x00\x01", nil},
 		{"ApiVersions of the future", "\x00\x12\x00\x63\x00\x00\x00\x09\x00\x01a\x00rest", Header{Key: 18, Version: 99, CorrelationID: 9, ClientID: []byte("a")}, "rest", nil},
 	}

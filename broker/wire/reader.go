@@ -96,16 +96,28 @@ func (r *reader) uvarint() uint32 {
 	return 0
 }
 
-// length reads the length of a string (wide false) or of bytes and arrays (wide true); -1 is null.
-// What is below -1 counts as null too, as in Kafka.
+// length reads the length of a string (wide false) or of bytes and arrays (wide true). Every negative one, which is
+// what a varint of more than 31 bits is too, stands for null, as in Kafka.
 func (r *reader) length(flexible, wide bool) int {
 	switch {
 	case flexible:
-		return int(r.uvarint()) - 1
+		return max(int(int32(r.uvarint())-1), -1)
 	case wide:
 		return max(int(r.int32()), -1)
 	}
 	return max(int(r.int16()), -1)
+}
+
+// textMax is the most bytes that Kafka takes in a string, also where its length is written as a varint.
+const textMax = 1<<15 - 1
+
+// text returns a string of n bytes, which aliases the source; it fails for null.
+func (r *reader) text(n int) []byte {
+	if n > textMax {
+		r.fail()
+		return nil
+	}
+	return r.span(n)
 }
 
 // string reads a string that may be null (nil). It aliases the source.
@@ -114,14 +126,11 @@ func (r *reader) string(flexible bool) []byte {
 	if n < 0 || r.bad {
 		return nil
 	}
-	return r.span(n)
+	return r.text(n)
 }
 
 // nonNull reads a string that may not be null.
-func (r *reader) nonNull(flexible bool) []byte {
-	n := r.length(flexible, false)
-	return r.span(n) // fails for -1
-}
+func (r *reader) nonNull(flexible bool) []byte { return r.text(r.length(flexible, false)) }
 
 // bytes reads bytes that may be null (nil). They alias the source.
 func (r *reader) bytes(flexible bool) []byte {
@@ -134,29 +143,33 @@ func (r *reader) bytes(flexible bool) []byte {
 
 // array reads the number of elements of an array whose elements take at least size bytes each; null
 // is -1. A count that cannot fit into what is left fails.
-func (r *reader) array(flexible bool, size int) int { return r.elements(flexible, size, 0) }
-
-// elements is array for elements that take inMemory bytes each once they are decoded. It fails if together with those
-// counted before they would take more than decodedBytesMax.
-func (r *reader) elements(flexible bool, size, inMemory int) int {
+func (r *reader) array(flexible bool, size int) int {
 	n := r.length(flexible, true)
 	if n > len(r.src)/size {
-		r.fail()
-		return 0
-	}
-	if n > 0 {
-		r.weight += n * inMemory
-	}
-	if r.weight > decodedBytesMax {
 		r.fail()
 		return 0
 	}
 	return n
 }
 
-// skipTags skips a tagged field section.
+// elements is array for one that may not be null and whose elements take inMemory bytes each once they are decoded. It
+// fails if together with those counted before they would take more than decodedBytesMax.
+func (r *reader) elements(flexible bool, size, inMemory int) int {
+	n := r.array(flexible, size)
+	if n < 0 {
+		r.fail()
+		return 0
+	}
+	if r.weight += n * inMemory; r.weight > decodedBytesMax {
+		r.fail()
+		return 0
+	}
+	return n
+}
+
+// skipTags skips a tagged field section. A count of more than 31 bits is negative to Kafka, which is none.
 func (r *reader) skipTags() {
-	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+	for n := int32(r.uvarint()); n > 0 && !r.bad; n-- {
 		r.uvarint()
 		r.span(int(r.uvarint()))
 	}
