@@ -22,6 +22,7 @@ type bench struct {
 	options
 	work      string // directory of everything
 	zooKeeper string
+	wakeUps   string // how late they are, for the head of the report
 	report    *report.Report
 	made      int // subjects
 }
@@ -192,7 +193,7 @@ func create(ctx context.Context, s *subject, topic string) (id [16]byte, err err
 // for the page cache.
 func drop(ctx context.Context, s *subject, topic string) error {
 	if s.system == report.Bare {
-		return os.Truncate(s.Data(), 0)
+		return s.Empty()
 	}
 	if err := with(ctx, s, func(c *load.Conn) error { return c.Delete(ctx, topic) }); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gregor-mq/gregor/integration/bench/report"
 	"github.com/gregor-mq/gregor/integration/kafka"
 )
 
@@ -29,6 +30,12 @@ func environment() string {
 	loads := strings.Fields(string(loadavg))
 	return fmt.Sprintf("%d x %s, %d MiB, %s, %s; Apache Kafka %s; load average %s", runtime.NumCPU(), processor(cpuinfo),
 		memory, kernel, runtime.Version(), kafka.Version, strings.Join(loads[:min(3, len(loads))], " "))
+}
+
+// wakeUps says how late the machine wakes threads up.
+func wakeUps(late *report.Samples) string {
+	return fmt.Sprintf("At rest, wake-ups of this machine are late by %.2f ms (p99), %.2f ms (p99.9), at most %.2f ms.",
+		milliseconds(late.Percentile(99)), milliseconds(late.Percentile(99.9)), milliseconds(late.Percentile(100)))
 }
 
 // processor finds the name of the processor in the text of /proc/cpuinfo.

@@ -26,8 +26,11 @@ type fleet struct {
 	members []*system.Program
 }
 
-// newTrio starts three brokers and waits until they can be used.
+// newTrio starts three brokers, or bare programs, and waits until they can be used.
 func (b *bench) newTrio(ctx context.Context, name report.System) (*fleet, error) {
+	if name == report.Bare {
+		return b.newBareTrio(ctx)
+	}
 	return b.newFleet(ctx, name, 3, memberProperties[name])
 }
 
@@ -55,6 +58,26 @@ func (b *bench) newFleet(ctx context.Context, name report.System, size int, prop
 		}
 	}
 	return f, f.await(ctx, "brokers", func(c *load.Conn) error { return c.Ready(ctx) })
+}
+
+// newBareTrio starts three bare programs, each of which has one partition, as its leader.
+func (b *bench) newBareTrio(ctx context.Context) (*fleet, error) {
+	b.made++
+	var dirs []string
+	for id := 1; id <= 3; id++ {
+		dirs = append(dirs, filepath.Join(b.work, fmt.Sprintf("%s-%d-%d", report.Bare, b.made, id)))
+	}
+	members, err := system.NewBareCluster(dirs...)
+	f := &fleet{bench: b, system: report.Bare, members: members}
+	if err != nil {
+		return f, err
+	}
+	for _, p := range members {
+		if _, err := p.Start(); err != nil {
+			return f, err
+		}
+	}
+	return f, f.await(ctx, "connections", func(*load.Conn) error { return nil })
 }
 
 // System returns what it is.

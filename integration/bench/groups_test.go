@@ -8,7 +8,10 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-func TestMain(m *testing.M) { cluster.Main(m) }
+func TestMain(m *testing.M) {
+	serveBare()
+	cluster.Main(m)
+}
 
 // What is measured of groups means nothing if they are not the groups that they are said to be.
 func TestGroupsRebalance(t *testing.T) {

@@ -66,6 +66,17 @@ func TestParseConsumer(t *testing.T) {
 	}
 }
 
+func TestWakeUps(t *testing.T) {
+	var late report.Samples
+	for i := range 1000 {
+		late.Add(time.Duration(i+1) * 10 * time.Microsecond)
+	}
+	const want = "At rest, wake-ups of this machine are late by 9.90 ms (p99), 9.99 ms (p99.9), at most 10.00 ms."
+	if got := wakeUps(&late); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestProcessor(t *testing.T) {
 	if got := processor([]byte("processor\t: 0\nmodel name\t: AMD EPYC\nprocessor\t: 1\nmodel name\t: AMD EPYC\n")); got != "AMD EPYC" {
 		t.Errorf("got %q", got)

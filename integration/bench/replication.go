@@ -11,8 +11,8 @@ import (
 	"github.com/gregor-mq/gregor/integration/bench/report"
 )
 
-// replication measures three brokers that keep three replicas of what producers send with acks=all. The
-// processor time is that of all three.
+// replication measures three brokers that keep three replicas of what producers send with acks=all, and three
+// bare programs that pass on and write it. The processor time is that of all three.
 func (b *bench) replication(ctx context.Context) error {
 	var fleets []*fleet
 	defer func() {
@@ -23,7 +23,7 @@ func (b *bench) replication(ctx context.Context) error {
 			}
 		}
 	}()
-	for _, name := range b.brokers() {
+	for _, name := range b.systems {
 		f, err := b.newTrio(ctx, name)
 		fleets = append(fleets, f)
 		if err != nil {
@@ -72,6 +72,9 @@ func (b *bench) replicatedLatency(ctx context.Context, fleets []*fleet) error {
 func (b *bench) warmUpFleets(ctx context.Context, fleets []*fleet) error {
 	limit := load.Limit{Time: b.warm / 2, Bytes: b.limit.Bytes}
 	for _, f := range fleets {
+		if f.system == report.Bare {
+			continue
+		}
 		b.say("warming up three brokers of %s", f.system)
 		for _, batch := range []int{0, 16 << 10} {
 			if _, _, err := f.produce(ctx, 3, load.Spec{RecordBytes: 1024, BatchBytes: batch}, limit); err != nil {
@@ -104,28 +107,53 @@ func (f *fleet) produce(ctx context.Context, partitions int, spec load.Spec, lim
 // fresh runs a load on a topic that is new and that is deleted afterwards. It returns the processor time
 // that all brokers have used meanwhile, until every replica has all.
 func (f *fleet) fresh(ctx context.Context, partitions int, do func(leaders []string) (load.Result, error)) (r load.Result, cpu time.Duration, err error) {
-	if err := f.create(ctx, partitions); err != nil {
+	leaders, err := f.ledTopic(ctx, partitions)
+	if err != nil {
 		return r, 0, err
+	}
+	_, cpu, err = f.timed(func() error {
+		r, err = do(leaders)
+		return err
+	})
+	if err == nil && f.system == report.Bare {
+		err = f.keepsAll(r)
+	}
+	if err != nil {
+		return r, 0, err
+	}
+	return r, cpu, f.drop(ctx)
+}
+
+// ledTopic creates the topic and returns the addresses of its partitions' leaders. The bare programs have one
+// already.
+func (f *fleet) ledTopic(ctx context.Context, partitions int) ([]string, error) {
+	if f.system == report.Bare {
+		return f.addrs(nil), nil
+	}
+	if err := f.create(ctx, partitions); err != nil {
+		return nil, err
 	}
 	if err := f.inSync(ctx, partitions); err != nil {
-		return r, 0, err
+		return nil, err
 	}
 	known, err := f.describe(ctx)
-	if err != nil {
-		return r, 0, err
+	return known.Leaders, err
+}
+
+// keepsAll makes sure that the bare programs have all copies of what they have acknowledged.
+func (f *fleet) keepsAll(r load.Result) error {
+	sum := int64(0)
+	for _, m := range f.members {
+		kept, err := m.Kept()
+		if err != nil {
+			return err
+		}
+		sum += kept
 	}
-	before, err := f.cpu()
-	if err != nil {
-		return r, 0, err
+	if want := int64(len(f.members)) * r.Bytes; sum < want {
+		return fmt.Errorf("the files have %d bytes of %d", sum, want)
 	}
-	if r, err = do(known.Leaders); err != nil {
-		return r, 0, err
-	}
-	after, err := f.cpu()
-	if err != nil {
-		return r, 0, err
-	}
-	return r, after - before, f.drop(ctx)
+	return nil
 }
 
 // cpu returns the processor time that the members have used.
@@ -142,6 +170,14 @@ func (f *fleet) cpu() (sum time.Duration, err error) {
 
 // drop deletes the topic and waits until no member has files of it.
 func (f *fleet) drop(ctx context.Context) error {
+	if f.system == report.Bare {
+		for _, m := range f.members {
+			if err := m.Empty(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if err := f.onController(ctx, func(c *load.Conn) error { return c.Delete(ctx, topic) }); err != nil {
 		return err
 	}

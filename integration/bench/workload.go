@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -149,9 +148,9 @@ func fresh(ctx context.Context, s *subject, do func() (load.Result, error)) (loa
 // holds makes sure that a subject has what it has acknowledged.
 func holds(ctx context.Context, s *subject, r load.Result) error {
 	if s.system == report.Bare {
-		info, err := os.Stat(s.Data())
-		if err == nil && info.Size() < r.Bytes {
-			err = fmt.Errorf("the file has %d bytes of the %d sent", info.Size(), r.Bytes)
+		kept, err := s.Kept()
+		if err == nil && kept < r.Bytes {
+			err = fmt.Errorf("the file has %d bytes of the %d sent", kept, r.Bytes)
 		}
 		return err
 	}

@@ -5,6 +5,9 @@
 // It understands the requests of package load. Produce requests are written to the file whole, from
 // its beginning on for each connection, and Fetch requests are answered from the file by sendfile, one
 // piece after the other, as large as they ask for.
+//
+// A server that has followers, other servers in processes of their own, is the least that a partition's
+// leader has to do: it passes on what it is sent, writes it, and answers once all have answered.
 package bare
 
 import (
@@ -37,18 +40,20 @@ const headBytes = 4 + 2 + 2 + 4 + 2
 
 // A Server serves connections until its listener is closed.
 type Server struct {
-	file *os.File
-	ack  []byte // the answer to a Produce request, but for the correlation id
-	wg   sync.WaitGroup
+	file      *os.File
+	followers []string // addresses
+	ack       []byte   // the answer to a Produce request, but for the correlation id
+	wg        sync.WaitGroup
 }
 
-// New returns a server that keeps what it is sent in the file at path.
-func New(path string) (*Server, error) {
+// New returns a server that keeps what it is sent in the file at path, and has the servers at the addresses
+// of its followers keep it too. It connects to them for each connection of its own.
+func New(path string, followers ...string) (*Server, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{file: file, ack: produceAck()}, nil
+	return &Server{file: file, followers: followers, ack: produceAck()}, nil
 }
 
 // Close waits for the clients to close their connections, and closes the file. Serve must have
@@ -82,9 +87,14 @@ func (s *Server) serve(c *net.TCPConn) error {
 		return err
 	}
 	defer socket.Close()
+	followers, err := dialFollowers(s.followers)
+	if err != nil {
+		return err
+	}
+	defer followers.close()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	conn := &conn{server: s, socket: int(socket.Fd()), file: int(s.file.Fd()), buf: make([]byte, bufferBytes)}
+	conn := &conn{server: s, socket: int(socket.Fd()), file: int(s.file.Fd()), followers: followers, buf: make([]byte, bufferBytes)}
 	if err := unix.SetNonblock(conn.socket, false); err != nil {
 		return err
 	}
@@ -103,6 +113,7 @@ func (s *Server) serve(c *net.TCPConn) error {
 type conn struct {
 	server       *Server
 	socket, file int
+	followers    followers
 
 	buf     []byte
 	held    int    // bytes at the beginning of buf that are not dealt with yet
@@ -117,7 +128,7 @@ type conn struct {
 
 // step reads once, deals with what came, and answers.
 func (c *conn) step() error {
-	n, err := unix.Read(c.socket, c.buf[c.held:])
+	n, err := c.receive()
 	if err != nil {
 		return err
 	}
@@ -130,10 +141,9 @@ func (c *conn) step() error {
 		return err
 	}
 	if used > 0 && !fetched {
-		if _, err := unix.Pwrite(c.file, data[:used], c.written); err != nil {
+		if err := c.keep(data[:used]); err != nil {
 			return err
 		}
-		c.written += int64(used)
 	}
 	c.held = copy(c.buf, data[used:])
 	if len(c.acks) == 0 {
@@ -142,6 +152,28 @@ func (c *conn) step() error {
 	_, err = unix.Write(c.socket, c.acks)
 	c.acks = c.acks[:0]
 	return err
+}
+
+// receive reads what has come. With followers, it waits for all of a request that has begun: each piece of it
+// would be a write more, a packet and a wake-up for every one of them.
+func (c *conn) receive() (int, error) {
+	if c.missing > 0 && len(c.followers) > 0 {
+		n, _, err := unix.Recvfrom(c.socket, c.buf[:min(c.missing, len(c.buf))], unix.MSG_WAITALL)
+		return n, err
+	}
+	return unix.Read(c.socket, c.buf[c.held:])
+}
+
+// keep writes data to the file while the followers, which are sent it first, do the same, and waits for them.
+func (c *conn) keep(data []byte) error {
+	if err := c.followers.pass(data); err != nil {
+		return err
+	}
+	if _, err := unix.Pwrite(c.file, data, c.written); err != nil {
+		return err
+	}
+	c.written += int64(len(data))
+	return c.followers.await(c.acks)
 }
 
 // consume goes over the requests in data, answers a Fetch, and gathers the answers to those that are

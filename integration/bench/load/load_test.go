@@ -223,3 +223,16 @@ func TestWalkRefusesWhatABrokerMustNotSend(t *testing.T) {
 		})
 	}
 }
+
+func TestLateness(t *testing.T) {
+	const naps = 20
+	late := Lateness(t.Context(), naps*time.Millisecond)
+	if n := late.Len(); n < 1 || n > naps || late.Percentile(0) < 0 {
+		t.Errorf("%d sleeps within %d ms, one of them late by %v", n, naps, late.Percentile(0))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n := Lateness(ctx, time.Hour).Len(); n != 0 {
+		t.Errorf("%d sleeps for nobody", n)
+	}
+}

@@ -2,10 +2,7 @@ package load
 
 import (
 	"context"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A Pace is a producer that records reach at a fixed rate, whatever the broker does, one after the
@@ -44,10 +41,7 @@ func (p *Pace) Run(ctx context.Context, addr string, d time.Duration) (Result, e
 	var r Result
 	total := int64(d / p.every)
 	r.Latency.Reserve(int(total))
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)       // ns, of this thread
-	defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // the default again
+	defer exactTimers()()
 
 	slots := make(chan struct{}, InFlight)
 	start := time.Now()
@@ -85,11 +79,4 @@ func (p *Pace) Run(ctx context.Context, addr string, d time.Duration) (Result, e
 	err = pipe.finish()
 	r.Elapsed = time.Since(start)
 	return r, err
-}
-
-// sleep sleeps more exactly than time.Sleep, whose wake-ups may be a millisecond late.
-func sleep(d time.Duration) {
-	wait := unix.NsecToTimespec(d.Nanoseconds())
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &wait, &wait) == unix.EINTR {
-	}
 }

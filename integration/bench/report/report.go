@@ -2,6 +2,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -69,14 +70,25 @@ type Target struct {
 	AtLeast bool    // more is better
 }
 
+// met reports whether a value is within the limit.
+func (t Target) met(value, limit float64) bool {
+	if t.AtLeast {
+		return value >= limit
+	}
+	return value <= limit
+}
+
 // Verdict is how a target was met.
 type Verdict string
 
-// The verdicts. Open is that of a row without a target, or without the values to judge it by.
+// The verdicts. Open is that of a row without a target, or without the values to judge it by. Floor is that of
+// a target which the bare program has missed in the same run too: it is missed all the same, but what the
+// machine and its kernel ask for is more than the target grants.
 const (
-	Pass Verdict = "pass"
-	Fail Verdict = "FAIL"
-	Open Verdict = ""
+	Pass  Verdict = "pass"
+	Fail  Verdict = "FAIL"
+	Floor Verdict = "FAIL, bare too"
+	Open  Verdict = ""
 )
 
 // Verdict judges Gregor's median.
@@ -85,23 +97,38 @@ func (r *Row) Verdict() Verdict {
 	if r.Target.Of != "" {
 		limit *= r.Median(r.Target.Of)
 	}
-	value := r.Median(Gregor)
+	value, bare := r.Median(Gregor), r.Median(Bare)
 	switch {
 	case r.Target.Text == "" || math.IsNaN(limit) || math.IsNaN(value):
 		return Open
-	case value <= limit && !r.Target.AtLeast, value >= limit && r.Target.AtLeast:
+	case r.Target.met(value, limit):
 		return Pass
+	case !math.IsNaN(bare) && !r.Target.met(bare, limit):
+		return Floor
 	}
 	return Fail
 }
 
-// Failed counts the targets that were not met.
-func (r *Report) Failed() int {
-	failed := 0
+// Missed counts the targets that were not met, and those of them that the bare program has missed too.
+func (r *Report) Missed() (all, floor int) {
 	for _, row := range r.rows {
-		if row.Verdict() == Fail {
-			failed++
+		switch row.Verdict() {
+		case Floor:
+			floor++
+			all++
+		case Fail:
+			all++
 		}
 	}
-	return failed
+	return all, floor
+}
+
+// Summary says how many targets were missed.
+func (r *Report) Summary() string {
+	all, floor := r.Missed()
+	text := fmt.Sprintf("%d targets missed", all)
+	if floor > 0 {
+		text += fmt.Sprintf(", %d of them by the bare program too", floor)
+	}
+	return text
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,37 +69,75 @@ func TestVerdict(t *testing.T) {
 	third := Target{Text: "<= 1/3 kafka", Of: Kafka, Factor: 1.0 / 3}
 	thrice := Target{Text: ">= 3 x kafka", Of: Kafka, Factor: 3, AtLeast: true}
 	tests := []struct {
-		name          string
-		target        Target
-		kafka, gregor []float64
-		want          Verdict
+		name                string
+		target              Target
+		kafka, gregor, bare []float64
+		want                Verdict
 	}{
-		{"no target", Target{}, []float64{3}, []float64{9}, Open},
-		{"better", third, []float64{3}, []float64{0.9}, Pass},
-		{"worse", third, []float64{3}, []float64{1.1}, Fail},
-		{"enough of what is good", thrice, []float64{3}, []float64{9.1}, Pass},
-		{"too little of what is good", thrice, []float64{3}, []float64{8.9}, Fail},
-		{"medians count", third, []float64{3, 3, 99}, []float64{0.9, 50, 0.8}, Pass},
-		{"nothing to compare with", third, nil, []float64{1}, Open},
-		{"nothing measured", third, []float64{1}, nil, Open},
-		{"absolute", Target{Text: "<= 100", Factor: 100}, nil, []float64{101}, Fail},
+		{"no target", Target{}, []float64{3}, []float64{9}, []float64{9}, Open},
+		{"better", third, []float64{3}, []float64{0.9}, nil, Pass},
+		{"worse", third, []float64{3}, []float64{1.1}, nil, Fail},
+		{"enough of what is good", thrice, []float64{3}, []float64{9.1}, nil, Pass},
+		{"too little of what is good", thrice, []float64{3}, []float64{8.9}, nil, Fail},
+		{"medians count", third, []float64{3, 3, 99}, []float64{0.9, 50, 0.8}, nil, Pass},
+		{"nothing to compare with", third, nil, []float64{1}, []float64{1}, Open},
+		{"nothing measured", third, []float64{1}, nil, []float64{1}, Open},
+		{"absolute", Target{Text: "<= 100", Factor: 100}, nil, []float64{101}, nil, Fail},
+		{"it could have been met", third, []float64{3}, []float64{1.1}, []float64{0.9}, Fail},
+		{"it could just have been met", third, []float64{3}, []float64{1.1}, []float64{1}, Fail},
+		{"not even the bare program meets it", third, []float64{3}, []float64{1.3}, []float64{1.1}, Floor},
+		{"better than the bare program, which misses it", third, []float64{3}, []float64{1.1}, []float64{1.3}, Floor},
+		{"met, though not by the bare program", third, []float64{3}, []float64{0.9}, []float64{1.1}, Pass},
+		{"the bare program's median counts", third, []float64{3}, []float64{1.1}, []float64{0.9, 0.8, 50}, Fail},
+		{"the bare program has too little of what is good", thrice, []float64{3}, []float64{8}, []float64{8.9}, Floor},
+		{"a multiple of the bare program", Target{Text: "<= 1.3 bare", Of: Bare, Factor: 1.3}, nil, []float64{1.4}, []float64{1}, Fail},
+		{"absolute, below what is possible", Target{Text: "<= 100", Factor: 100}, nil, []float64{103}, []float64{101}, Floor},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var r Report
 			row := r.Row("w", "m")
 			row.Target = tt.target
-			for _, v := range tt.kafka {
-				row.Add(Kafka, v)
-			}
-			for _, v := range tt.gregor {
-				row.Add(Gregor, v)
+			for s, values := range map[System][]float64{Kafka: tt.kafka, Gregor: tt.gregor, Bare: tt.bare} {
+				for _, v := range values {
+					row.Add(s, v)
+				}
 			}
 			if got := row.Verdict(); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
-			if failed := r.Failed(); failed != map[bool]int{true: 1}[tt.want == Fail] {
-				t.Errorf("%d failed", failed)
+		})
+	}
+}
+
+func TestSummaryCountsEveryTargetThatIsMissed(t *testing.T) {
+	tests := []struct {
+		name        string
+		pass        int // rows with this verdict
+		fail, floor int
+		want        string
+	}{
+		{"nothing", 0, 0, 0, "0 targets missed"},
+		{"all met", 2, 0, 0, "0 targets missed"},
+		{"some missed", 1, 2, 0, "2 targets missed"},
+		{"out of reach", 1, 2, 3, "5 targets missed, 3 of them by the bare program too"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r Report
+			add := func(n int, gregor, bare float64) {
+				for range n {
+					row := r.Row("w", strconv.Itoa(len(r.rows)))
+					row.Target = Target{Text: "<= 1", Factor: 1}
+					row.Add(Gregor, gregor)
+					row.Add(Bare, bare)
+				}
+			}
+			add(tt.pass, 0.5, 0.4)
+			add(tt.fail, 2, 0.4)
+			add(tt.floor, 2, 1.5)
+			if got := r.Summary(); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
@@ -112,16 +151,22 @@ func TestTable(t *testing.T) {
 	row.Add(Gregor, 0.69)
 	row.Add(Bare, 0.5)
 	r.Row("produce, 16 KiB batches", "MB/s").Add(Kafka, 1234)
+	late := r.Row("produce, 16 KiB batches", "p99.9 ms")
+	late.Target = Target{Text: "≤ 1/5 of Kafka", Of: Kafka, Factor: 0.2}
+	late.Add(Kafka, 12)
+	late.Add(Gregor, 3)
+	late.Add(Bare, 2.5)
 	r.Row("consumer", "MB/s").Missing = "no groups"
 	want := `
-            kafka  gregor   bare  x kafka  x bare        target
+            kafka  gregor   bare  x kafka  x bare                  target
 
 produce, 16 KiB batches
-  CPU s/GB   2.30   0.690  0.500    0.300    1.38  pass  ≤ 1/3 of Kafka
+  CPU s/GB   2.30   0.690  0.500    0.300    1.38            pass  ≤ 1/3 of Kafka
   MB/s       1234       -      -        -       -
+  p99.9 ms   12.0    3.00   2.50    0.250    1.20  FAIL, bare too  ≤ 1/5 of Kafka
 
 consumer
-  MB/s          -       -      -        -       -        no groups
+  MB/s          -       -      -        -       -                  no groups
 `
 	var got strings.Builder
 	if err := r.WriteTable(&got); err != nil {

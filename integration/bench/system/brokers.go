@@ -73,24 +73,6 @@ func newBroker(name, dir, zooKeeper string, m Member, command func(config string
 	return p, nil
 }
 
-// BareFlag is the first argument with which the benchmark's own program is the bare one; the address
-// and the file follow.
-const BareFlag = "-bare-program"
-
-// NewBare prepares the bare program.
-func NewBare(dir string) (*Program, error) {
-	p, err := newProgram("the bare program", dir)
-	if err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p.command = func() (*exec.Cmd, error) { return exec.Command(self, BareFlag, p.Addr(), p.Data()), nil }
-	return p, nil
-}
-
 // HasData reports whether the broker still has files of a topic that it has been told to delete.
 func (p *Program) HasData(topic string) (bool, error) {
 	entries, err := os.ReadDir(p.Data())

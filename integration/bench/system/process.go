@@ -29,6 +29,7 @@ type Program struct {
 	// Of a broker: host:port/chroot, and its id.
 	zooKeeper string
 	id        int
+	files     []string // of the bare program
 
 	cmd  *exec.Cmd
 	exit chan struct{} // closed once cmd has been waited for
@@ -49,7 +50,7 @@ func newProgram(name, dir string) (*Program, error) {
 // Addr returns the address that the program listens on, host:port.
 func (p *Program) Addr() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
 
-// ID returns the id of a broker.
+// ID returns the id of a broker, or of the bare program among several.
 func (p *Program) ID() int { return p.id }
 
 // Dir returns the directory of everything that the program writes.
