@@ -166,7 +166,7 @@ func (p *Partition) Committed(offset int64) (bool, error) {
 // checkEpochLocked compares the leader epoch that a client knows with this replica's; -1 matches all.
 func (p *Partition) checkEpochLocked(known int32) error {
 	switch {
-	case known < 0 || known == p.mu.leaderEpoch:
+	case known == -1 || known == p.mu.leaderEpoch: // not given, or right
 		return nil
 	case known < p.mu.leaderEpoch:
 		return ErrFencedLeaderEpoch

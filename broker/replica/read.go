@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/gregor-mq/gregor/broker/request"
@@ -11,7 +12,7 @@ import (
 // ReadOptions say what a fetch wants of one partition.
 type ReadOptions struct {
 	Offset             int64
-	MaxBytes           int  // of records
+	MaxBytes           int  // of records; negative: Read fails if there are some
 	MinOneBatch        bool // return the first batch even if it is larger than MaxBytes
 	ReplicaID          int32
 	LeaderOnly         bool     // consumers before Fetch v11 may only read from the leader
@@ -145,7 +146,10 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 		return FailedRead(), n, storage.ErrOffsetOutOfRange
 	}
 	bound := p.boundLocked(o)
-	if o.Offset < bound && o.MaxBytes >= 0 {
+	if o.Offset < bound {
+		if o.MaxBytes < 0 {
+			return FailedRead(), n, errNegativeSize
+		}
 		read, err := p.Log().Read(o.Offset, o.MaxBytes, bound, o.MinOneBatch)
 		if err != nil {
 			return FailedRead(), n, err
@@ -166,6 +170,10 @@ func (p *Partition) read(o *ReadOptions) (res ReadResult, n news, err error) {
 	return res, n, nil
 }
 
+// errNegativeSize is for a client that asks for fewer than no bytes. Kafka finds that out where it reads (LogSegment.read),
+// after everything else, and has no error code for it.
+var errNegativeSize = errors.New("records of a negative size were asked for")
+
 // boundLocked returns the first offset that o may not see.
 func (p *Partition) boundLocked(o *ReadOptions) int64 {
 	switch {
@@ -183,7 +191,7 @@ func (p *Partition) checkFollowerLocked(o *ReadOptions) error {
 	switch {
 	case !o.fromFollower() || slices.Contains(p.mu.replicas, o.ReplicaID):
 		return nil
-	case o.CurrentLeaderEpoch >= 0:
+	case o.CurrentLeaderEpoch != -1:
 		return ErrUnknownLeaderEpoch
 	}
 	return ErrNotLeader

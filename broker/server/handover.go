@@ -84,6 +84,8 @@ func (s *Server) shutdownOf(ctx context.Context, broker int32, epoch int64) ([]t
 		return nil, kerr.StaleControllerEpoch
 	case errors.Is(err, controller.ErrStaleBrokerEpoch):
 		return nil, kerr.StaleBrokerEpoch
+	case errors.Is(err, controller.ErrUnknownBroker) && epoch != -1: // to compare it with that of no broker fails in Kafka
+		return nil, kerr.UnknownServerError
 	case errors.Is(err, controller.ErrUnknownBroker):
 		return nil, kerr.BrokerNotAvailable
 	}

@@ -39,6 +39,9 @@ var rowsController = script{
 		return call{to: 2, req: reassign("e1", 0, 1)(w).req}
 	},
 	"AlterPartitionReassignments: target broker 3 is dead": reassign("e1", 0, 3),
+
+	"ControlledShutdown: unknown broker":                request(controlledShutdown(99)),
+	"ControlledShutdown: unknown broker, with an epoch": request(&kmsg.ControlledShutdownRequest{BrokerID: 99, BrokerEpoch: 7}),
 }
 
 // reassign gives a partition other replicas; nil cancels.

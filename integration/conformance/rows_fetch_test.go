@@ -51,7 +51,13 @@ var rowsFetch = script{
 	"Fetch: max bytes 0 (first batch is still sent)": request(fetch(e1, func(r *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) {
 		r.MaxBytes, p.PartitionMaxBytes = 0, 0
 	})),
-	"Fetch: isolation level 3": request(fetch(e1, func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) { r.IsolationLevel = 3 })),
+	"Fetch: partition max bytes -1": request(fetch(e1, func(_ *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) { p.PartitionMaxBytes = -1 })),
+	"Fetch: max bytes -1":           request(fetch(e1, func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) { r.MaxBytes = -1 })),
+	"Fetch: partition max bytes -1 at the end of the log": request(fetch(e1, fromOffset(recordsInE1), func(r *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) {
+		r.MaxWaitMillis, p.PartitionMaxBytes = 0, -1
+	})),
+	"Fetch: leader epoch -254 (counts as none, unlike elsewhere)": request(fetch(e1, inEpoch(-254))),
+	"Fetch: isolation level 3":                                    request(fetch(e1, func(r *kmsg.FetchRequest, _ *kmsg.FetchRequestTopicPartition) { r.IsolationLevel = 3 })),
 	"Fetch: last fetched epoch 7 (diverging)": request(fetch(e1, func(_ *kmsg.FetchRequest, p *kmsg.FetchRequestTopicPartition) {
 		p.LastFetchedEpoch = 7
 	})),
@@ -70,13 +76,15 @@ var rowsFetch = script{
 	"ListOffsets: unknown partition":               request(listOffsets(part("e1", 7), -1, -1)),
 	"ListOffsets: not leader":                      request(listOffsets(part("second", 0), -1, -1)),
 	"ListOffsets: leader epoch 9":                  request(listOffsets(e1, -1, 9)),
+	"ListOffsets: leader epoch -254":               request(listOffsets(e1, -1, -254)),
 	"ListOffsets: empty log, latest":               request(listOffsets(empty, -1, -1)),
 
-	"OffsetForLeaderEpoch: epoch 0, valid":           request(offsetForEpoch(e1, -1, 0)),
-	"OffsetForLeaderEpoch: epoch 5 (newer than any)": request(offsetForEpoch(e1, -1, 5)),
-	"OffsetForLeaderEpoch: current leader epoch 9":   request(offsetForEpoch(e1, 9, 0)),
-	"OffsetForLeaderEpoch: unknown topic":            request(offsetForEpoch(part("nope", 0), -1, 0)),
-	"OffsetForLeaderEpoch: not leader":               request(offsetForEpoch(part("second", 0), -1, 0)),
+	"OffsetForLeaderEpoch: epoch 0, valid":            request(offsetForEpoch(e1, -1, 0)),
+	"OffsetForLeaderEpoch: epoch 5 (newer than any)":  request(offsetForEpoch(e1, -1, 5)),
+	"OffsetForLeaderEpoch: current leader epoch 9":    request(offsetForEpoch(e1, 9, 0)),
+	"OffsetForLeaderEpoch: current leader epoch -254": request(offsetForEpoch(e1, -254, 0)),
+	"OffsetForLeaderEpoch: unknown topic":             request(offsetForEpoch(part("nope", 0), -1, 0)),
+	"OffsetForLeaderEpoch: not leader":                request(offsetForEpoch(part("second", 0), -1, 0)),
 
 	"DeleteRecords: offset above the high watermark":                        request(deleteRecords(e1, 1000)),
 	"DeleteRecords: offset -5":                                              request(deleteRecords(e1, -5)),

@@ -57,7 +57,7 @@ var plans = sync.Pool{New: func() any { return new(plan) }}
 func newPlan(h *Handler, r *request.Request, req *wire.FetchRequest) *plan {
 	p := plans.Get().(*plan)
 	p.request, p.handler = r, h
-	p.maxBytes = min(max(0, int(req.MaxBytes)), h.MaxBytes)
+	p.maxBytes = min(int(req.MaxBytes), h.MaxBytes)
 	if req.Version < softLimitVersion {
 		p.maxBytes = h.MaxBytes
 		p.hardLimit = true
@@ -132,13 +132,13 @@ func (p *plan) add(s *metadata.Snapshot, q *partition) {
 	case s.Partition(topic.Partition{Topic: q.name, Index: q.index}) == nil:
 		refused = kerr.UnknownTopicOrPartition
 	}
-	p.targets = append(p.targets, target{partition: q, name: q.name, refused: refused, limit: max(0, int(q.maxBytes)), nearest: replica.NoReplica, options: replica.ReadOptions{
+	p.targets = append(p.targets, target{partition: q, name: q.name, refused: refused, limit: int(q.maxBytes), nearest: replica.NoReplica, options: replica.ReadOptions{
 		Offset:             q.fetchOffset,
 		ReplicaID:          p.replicaID,
 		LeaderOnly:         p.request.Version < followerVersion,
 		Committed:          p.committed,
 		TopicID:            q.id,
-		CurrentLeaderEpoch: q.currentLeaderEpoch,
+		CurrentLeaderEpoch: max(q.currentLeaderEpoch, -1), // any negative one is none here, as in FetchRequest.optionalEpoch
 		LastFetchedEpoch:   q.lastFetchedEpoch,
 		LogStartOffset:     q.logStartOffset,
 	}})
