@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"broker/storage/segment", "broker/storage/checkpoint", "broker/storage/producer"},
 	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request",
 		"broker/replica/isr", "broker/quota", "broker/coordinator/group"},
-	{"broker/topic", "broker/auth"},
+	{"broker/topic", "broker/auth", "broker/properties"},
 }
 
 // forbidden names what a package must not know although it stands above it.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,7 +11,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
-	"github.com/magiconair/properties"
+
+	"github.com/gregor-mq/gregor/broker/properties"
 )
 
 // DefaultZooKeeper is where ZooKeeper is looked for if there is no file to say so.
@@ -54,25 +54,12 @@ func Parse(name string, data []byte) (map[string]string, error) {
 	case ".toml":
 		return parseTOML(data)
 	case ".properties":
-		return parseProperties(data)
+		return properties.Parse(data)
 	}
 	if set, err := parseTOML(data); err == nil {
 		return set, nil
 	}
-	return parseProperties(data)
-}
-
-// parseProperties reads what java.util.Properties reads. A ${name} is left as it is.
-func parseProperties(data []byte) (map[string]string, error) {
-	if rest := bytes.TrimRight(data, `\`); (len(data)-len(rest))%2 == 1 {
-		data = data[:len(data)-1] // Java lets the last line be continued by nothing
-	}
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	p, err := loader.LoadBytes(data)
-	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "properties: "))
-	}
-	return p.Map(), nil
+	return properties.Parse(data)
 }
 
 // parseTOML reads properties by their quoted names. Unquoted names with dots and tables mean the

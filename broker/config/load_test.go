@@ -7,44 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// TestPropertiesAsJavaReadsThem compares with what java.util.Properties made of the same bytes.
-func TestPropertiesAsJavaReadsThem(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       map[string]string
-	}{
-		{"comments and separators", "# c\n! d\nlog.dirs = /a,/b \nbroker.id:3\nzk  v with  spaces\n",
-			map[string]string{"log.dirs": "/a,/b ", "broker.id": "3", "zk": "v with  spaces"}},
-		{"continued lines", "a=x\\\n   y\\\n\tz\nb=1\n", map[string]string{"a": "xyz", "b": "1"}},
-		{"escaped separators", "a\\:b\\=c\\ d = e\\:f\n", map[string]string{"a:b=c d": "e:f"}},
-		{"escapes", "a=\\u00e9\\t\\n\\f\\r\\q\n", map[string]string{"a": "é\t\n\f\rq"}},
-		{"Latin-1", "a=caf\xe9\n", map[string]string{"a": "café"}},
-		{"no value", "a\n b\nc=\nd =\n", map[string]string{"a": "", "b": "", "c": "", "d": ""}},
-		{"line ends", "a=1\r\nb=2\rc=3\n", map[string]string{"a": "1", "b": "2", "c": "3"}},
-		{"no expansion", "a=${b}\nb=${a}\n", map[string]string{"a": "${b}", "b": "${a}"}},
-		{"the last one counts", "a=1\na=2\n", map[string]string{"a": "2"}},
-		{"continued by nothing", "a = b\\", map[string]string{"a": "b"}},
-		{"indentation", "\n\n   # indented comment\n   a=1\n", map[string]string{"a": "1"}},
-		{"separators in values", "a==b\nc=:d\ne : = f\n", map[string]string{"a": "=b", "c": ":d", "e": "= f"}},
-		{"comments are not continued", "# comment \\\na=1\n", map[string]string{"a": "1"}},
-		{"escaped backslash", "a=1\\\\\nb=2\n", map[string]string{"a": `1\`, "b": "2"}},
-		{"a login", "sasl.jaas.config=org.x required \\\n  username=\"alice\" \\\n  password=\"p=q\";\n",
-			map[string]string{"sasl.jaas.config": `org.x required username="alice" password="p=q";`}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := parseProperties([]byte(tt.text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
+	"github.com/gregor-mq/gregor/broker/properties"
+)
 
 func TestTOML(t *testing.T) {
 	tests := []struct {
@@ -268,7 +233,7 @@ func FuzzProperties(f *testing.F) {
 	f.Add([]byte("a=\\u00e9\\\\\\\n!x\r\nzookeeper.connect: z\nlog.retention.ms 5\\"))
 	f.Add([]byte("listener.security.protocol.map=A:PLAINTEXT\ninter.broker.listener.name=a\nlisteners=A://:1"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		set, err := parseProperties(data)
+		set, err := properties.Parse(data)
 		if err != nil {
 			return
 		}

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
-	"github.com/magiconair/properties"
 
+	"github.com/gregor-mq/gregor/broker/properties"
 	"github.com/gregor-mq/gregor/integration/cluster/netns"
 	"github.com/gregor-mq/gregor/integration/kafka"
 )
@@ -167,9 +167,9 @@ func (b *Broker) props() Props {
 func (b *Broker) writeConfig() error {
 	var text []byte
 	if b.opts.Kafka {
-		p := properties.LoadMap(b.props())
-		p.DisableExpansion = true
-		text = []byte(p.String())
+		for name, value := range b.props() {
+			text = properties.Append(text, name, value)
+		}
 	} else {
 		var err error
 		if text, err = toml.Marshal(map[string]string(b.props())); err != nil {

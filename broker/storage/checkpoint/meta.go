@@ -6,11 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/magiconair/properties"
-
+	"github.com/gregor-mq/gregor/broker/properties"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
@@ -40,12 +38,11 @@ type MetaProperties struct {
 // ParseMetaProperties reads the content of a meta.properties as java.util.Properties.load does.
 // Errors match ErrMalformed.
 func ParseMetaProperties(data []byte) (MetaProperties, error) {
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	props, err := loader.LoadBytes(data)
+	props, err := properties.Parse(data)
 	if err != nil {
 		return MetaProperties{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	m := MetaProperties{BrokerID: -1, Other: props.Map()}
+	m := MetaProperties{BrokerID: -1, Other: props}
 	if m.Version, err = m.takeInt(metaVersion, 0); err != nil {
 		return MetaProperties{}, err
 	}
@@ -99,50 +96,14 @@ func (m MetaProperties) AppendTo(dst []byte, now time.Time) []byte {
 	dst = now.AppendFormat(dst, "Mon Jan 02 15:04:05 MST 2006")
 	dst = append(dst, '\n')
 	if m.BrokerID >= 0 {
-		dst = appendProperty(dst, m.idProperty(), strconv.Itoa(int(m.BrokerID)))
+		dst = properties.Append(dst, m.idProperty(), strconv.Itoa(int(m.BrokerID)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Other)) {
-		dst = appendProperty(dst, name, m.Other[name])
+		dst = properties.Append(dst, name, m.Other[name])
 	}
-	dst = appendProperty(dst, metaVersion, strconv.Itoa(m.Version))
+	dst = properties.Append(dst, metaVersion, strconv.Itoa(m.Version))
 	if m.ClusterID != "" {
-		dst = appendProperty(dst, metaClusterID, m.ClusterID)
-	}
-	return dst
-}
-
-func appendProperty(dst []byte, name, value string) []byte {
-	dst = appendEscaped(dst, name, true)
-	dst = append(dst, '=')
-	dst = appendEscaped(dst, value, false)
-	return append(dst, '\n')
-}
-
-// appendEscaped escapes as Properties.store to a stream does, with everything outside ASCII as
-// \uXXXX, so that readers of any encoding agree.
-func appendEscaped(dst []byte, s string, name bool) []byte {
-	for i, r := range s {
-		switch {
-		case r == ' ' && (name || i == 0):
-			dst = append(dst, '\\', ' ')
-		case r == '\t':
-			dst = append(dst, '\\', 't')
-		case r == '\n':
-			dst = append(dst, '\\', 'n')
-		case r == '\r':
-			dst = append(dst, '\\', 'r')
-		case r == '\f':
-			dst = append(dst, '\\', 'f')
-		case strings.ContainsRune(`\=:#!`, r):
-			dst = append(dst, '\\', byte(r))
-		case r < ' ' || r > '~' && r <= 0xffff:
-			dst = fmt.Appendf(dst, `\u%04X`, r)
-		case r > 0xffff: // a surrogate pair, as Java counts characters
-			r -= 0x10000
-			dst = fmt.Appendf(dst, `\u%04X\u%04X`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			dst = append(dst, byte(r))
-		}
+		dst = properties.Append(dst, metaClusterID, m.ClusterID)
 	}
 	return dst
 }

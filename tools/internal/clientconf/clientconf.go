@@ -7,12 +7,12 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/magiconair/properties"
-
+	"github.com/gregor-mq/gregor/broker/properties"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
 )
 
@@ -57,12 +57,15 @@ func LoadFile(path string) (Properties, error) {
 	if path == "" {
 		return Properties{}, nil
 	}
-	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	loaded, err := loader.LoadFile(path)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read client properties: %w", err)
 	}
-	return loaded.Map(), nil
+	loaded, err := properties.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("read client properties %s: %w", path, err)
+	}
+	return loaded, nil
 }
 
 // ParsePairs reads key=value arguments; without "=" the value is empty.
