@@ -48,6 +48,8 @@ type Problem struct {
 	Text     string // Kafka's own where Kafka has one
 	// Refused: Kafka would accept it, and Gregor lacks what it asks for.
 	Refused bool
+
+	setting string // Property, with its value if it is set, unless Text has both
 }
 
 // Error returns the text.
@@ -67,12 +69,12 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " %s", e.File)
 	}
 	if len(e.Problems) == 1 {
-		fmt.Fprintf(&b, ": %s", e.Problems[0].Text)
+		fmt.Fprintf(&b, ": %s%s", e.Problems[0].setting, e.Problems[0].Text)
 		return b.String()
 	}
 	fmt.Fprintf(&b, ": %d problems", len(e.Problems))
 	for _, p := range e.Problems {
-		fmt.Fprintf(&b, "\n  %s", p.Text)
+		fmt.Fprintf(&b, "\n  %s%s", p.setting, p.Text)
 	}
 	return b.String()
 }
@@ -84,11 +86,32 @@ type Warning string
 // is an *Error.
 func New(set map[string]string) (*Config, []Warning, error) {
 	c, problems := build(set)
-	problems = append(problems, c.checkCompaction()...)
+	if !slices.ContainsFunc(problems, func(p Problem) bool { return !p.Refused }) {
+		problems = append(problems, c.checkStart()...)
+	}
 	if len(problems) > 0 {
+		for i := range problems {
+			problems[i].setting = c.settingIn(&problems[i])
+		}
 		return nil, nil, &Error{Problems: problems}
 	}
 	return c, c.warnings(), nil
+}
+
+// settingIn returns what an operator must read before the text of a problem, which may be Kafka's and then does not
+// always name the property and its value.
+func (c *Config) settingIn(p *Problem) string {
+	value, isSet := c.set[p.Property]
+	if property, ok := Lookup(p.Property); ok {
+		value = property.shown(value)
+	}
+	switch {
+	case strings.Contains(p.Text, p.Property) && strings.Contains(p.Text, value):
+		return ""
+	case isSet:
+		return p.Property + "=" + value + ": "
+	}
+	return p.Property + ": "
 }
 
 // build parses, checks and derives; the configuration is whole only if there are no problems.
@@ -149,23 +172,6 @@ func (c *Config) parse() []Problem {
 	return append(problems, c.checkListenerOverrides()...)
 }
 
-// checkListenerOverrides reads what is set for one listener only, so that a wrong value is found now.
-func (c *Config) checkListenerOverrides() []Problem {
-	var problems []Problem
-	for _, name := range slices.Sorted(maps.Keys(c.set)) {
-		p, ok := Lookup(name)
-		if !ok || p.Name == name {
-			continue
-		}
-		own := *p
-		own.Name = name
-		if _, problem := own.read(c.set[name]); problem != nil {
-			problems = append(problems, *problem)
-		}
-	}
-	return problems
-}
-
 // refused lists the properties whose values ask for something that is not built.
 func (c *Config) refused() []Problem {
 	var problems []Problem
@@ -177,13 +183,16 @@ func (c *Config) refused() []Problem {
 		problems = append(problems, Problem{Property: p.Name, Refused: true,
 			Text: fmt.Sprintf("%s=%s is not supported and must be removed. %s", p.Name, p.shown(text), p.Doc)})
 	}
-	return problems
+	return append(problems, c.refusedProviders()...)
 }
 
 func (p *Property) isDefault(text string) bool {
 	value, problem := p.Type.parse(text)
 	if problem != "" {
 		return false
+	}
+	if p.asksForNothing(value) {
+		return true
 	}
 	if !p.HasDefault() {
 		return format(value) == ""
@@ -205,17 +214,24 @@ func (p *Property) shown(text string) string {
 
 // warnings lists what is accepted and not acted on.
 func (c *Config) warnings() []Warning {
-	var unknown []string
-	for name := range c.set {
-		if p, ok := Lookup(name); !ok || p.Scope == DynamicOnly {
+	var unknown, strangers []string
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		switch p, ok := Lookup(name); {
+		case !ok || p.Scope == DynamicOnly:
 			unknown = append(unknown, name)
+		case p.Name != name && !c.isForListener(name):
+			strangers = append(strangers, name)
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
+	var warnings []Warning
+	if len(unknown) > 0 {
+		warnings = append(warnings, Warning("these properties are not known, or not in a file, and have no effect: "+strings.Join(unknown, ", ")))
 	}
-	slices.Sort(unknown)
-	return []Warning{Warning("these properties are not known, or not in a file, and have no effect: " + strings.Join(unknown, ", "))}
+	if len(strangers) > 0 {
+		warnings = append(warnings, Warning("these properties have no effect: "+
+			"no listener has that name, which must be in lower case after listener.name.: "+strings.Join(strangers, ", ")))
+	}
+	return warnings
 }
 
 // Summary returns what was set, for the log, without secrets: name=value by name, separated by commas.

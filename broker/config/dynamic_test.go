@@ -155,7 +155,7 @@ func TestValidateDynamic(t *testing.T) {
 		{name: "something else of a listener that stays", set: map[string]string{"max.connections": "6", "listener.name.internal.custom": "y"}, want: wrapped +
 			"Configs cannot be updated dynamically for existing listener ListenerName(INTERNAL), restart broker or create a new listener for update" + by},
 		{name: "what is not supported", set: map[string]string{"metric.reporters": "a.B"},
-			want: "metric.reporters=a.B is not supported and must be removed. Java classes that metrics are given to; there are no such classes."},
+			want: "metric.reporters=a.B is not supported and must be removed. Java classes that metrics are given to; there are none but org.apache.kafka.common.metrics.JmxReporter, which may be named."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

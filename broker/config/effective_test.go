@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,5 +108,34 @@ func TestEffectiveSettings(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestStartsWhereKafkaStarts sets the properties of each row, besides zookeeper.connect, and expects the broker to start,
+// or not, as Kafka did. What only Gregor refuses, since it is not built, counts as started here.
+func TestStartsWhereKafkaStarts(t *testing.T) {
+	for _, row := range golden(t, "broker-config-start.tsv") {
+		set := map[string]string{"zookeeper.connect": "localhost:2181"}
+		for pair := range strings.SplitSeq(row["properties_set"], ";") {
+			name, value, _ := strings.Cut(pair, "=")
+			set[name] = value
+		}
+		_, _, err := New(set)
+		var problems []Problem
+		if e, ok := errors.AsType[*Error](err); ok {
+			problems = e.Problems
+		}
+		if row["at_start"] == "accepted" {
+			problems = slices.DeleteFunc(problems, func(p Problem) bool { return p.Refused })
+		}
+		if refused := len(problems) > 0; refused != (row["at_start"] != "accepted") {
+			t.Errorf("%s: got %v, Kafka's start: %s", row["properties_set"], err, row["at_start"])
+		}
+		for _, p := range problems {
+			value, said := set[p.Property], p.setting+p.Text
+			if !strings.Contains(said, p.Property) || !strings.Contains(said, trim(value)) {
+				t.Errorf("%s: the reason does not name property and value: %s", row["properties_set"], said)
+			}
+		}
 	}
 }

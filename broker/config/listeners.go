@@ -1,9 +1,11 @@
 package config
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,6 +69,37 @@ func (c *Config) InterBrokerListener() string { return c.interBroker }
 // ListenerProtocols returns listener.security.protocol.map by listener, in upper case. The caller
 // must not change it.
 func (c *Config) ListenerProtocols() map[string]SecurityProtocol { return c.protocols }
+
+// checkListenerOverrides reads what is set for one listener only, so that a wrong value is found now. As in
+// Kafka, what is set for a listener that is not there does not matter.
+func (c *Config) checkListenerOverrides() []Problem {
+	var problems []Problem
+	for _, name := range slices.Sorted(maps.Keys(c.set)) {
+		p, ok := Lookup(name)
+		if !ok || p.Name == name || !c.isForListener(name) {
+			continue
+		}
+		own := *p
+		own.Name = name
+		if _, problem := own.read(c.set[name]); problem != nil {
+			problems = append(problems, *problem)
+		}
+	}
+	return problems
+}
+
+// isForListener reports whether name, which has a listener's prefix, is that of one that is listened on. The prefix
+// counts in lower case only (ListenerName.configPrefix).
+func (c *Config) isForListener(name string) bool {
+	list, _ := c.values["listeners"].(string)
+	for _, entry := range splitNonEmpty(trim(list)) {
+		listener, _, _ := strings.Cut(entry, "://")
+		if strings.HasPrefix(name, listenerPrefix+strings.ToLower(listener)+".") {
+			return true
+		}
+	}
+	return false
+}
 
 // parseProtocolMap reads listener.security.protocol.map.
 func parseProtocolMap(text string) (map[string]SecurityProtocol, string) {

@@ -33,13 +33,13 @@ func TestListeners(t *testing.T) {
 		{name: "huge port", set: "listeners=PLAINTEXT://h:99999999999",
 			problem: `Error creating broker listeners from 'PLAINTEXT://h:99999999999': For input string: "99999999999"`},
 		{name: "unknown protocol", set: "listener.security.protocol.map=PLAINTEXT:CLEAR",
-			problem: "Invalid security protocol `CLEAR` defined in listener.security.protocol.map"},
+			problem: "listener.security.protocol.map=PLAINTEXT:CLEAR: Invalid security protocol `CLEAR` defined in listener.security.protocol.map"},
 		{name: "no protocol", set: "listener.security.protocol.map=PLAINTEXT",
 			problem: "Error parsing configuration property 'listener.security.protocol.map': 'PLAINTEXT' is not of the form key:value"},
 		{name: "brokers' listener unmapped", set: "inter.broker.listener.name=inside",
-			problem: "Listener with name INSIDE defined in inter.broker.listener.name not found in listener.security.protocol.map."},
+			problem: "inter.broker.listener.name=inside: Listener with name INSIDE defined in inter.broker.listener.name not found in listener.security.protocol.map."},
 		{name: "advertised but not there", set: "listeners=PLAINTEXT://:1 advertised.listeners=PLAINTEXT://h:1,SSL://h:2",
-			problem: "requirement failed: advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. " +
+			problem: "advertised.listeners=PLAINTEXT://h:1,SSL://h:2: requirement failed: advertised.listeners listener names must be equal to or a subset of the ones defined in listeners. " +
 				"Found PLAINTEXT,SSL. The valid options based on the current configuration are PLAINTEXT"},
 	}
 	for _, tt := range tests {
@@ -105,14 +105,14 @@ func TestGetters(t *testing.T) {
 
 func TestDoublesAreShownAsJavaShowsThem(t *testing.T) {
 	tests := map[string]string{"0": "0.0", "2": "2.0", "0.5": "0.5", "1e7": "1.0E7", "9999999": "9999999.0", "0.001": "0.001", "0.0005": "5.0E-4",
-		"1.7976931348623157E308": "1.7976931348623157E308", "-12.5": "-12.5", "NaN": "NaN", "-Infinity": "-Infinity", "1e999": "Infinity", "3d": "3.0"}
+		"1.7976931348623157E308": "1.7976931348623157E308", "-12.5": "-12.5", "NaN": "NaN", "-Infinity": "-Infinity", "1e999": "Infinity", "3d": "3.0", "0x1p3": "8.0", "-0X.8P1f": "-1.0"}
 	for text, want := range tests {
 		value, problem := Double.parse(text)
 		if problem != "" || format(value) != want {
 			t.Errorf("%s is shown as %s (%s), want %s", text, format(value), problem, want)
 		}
 	}
-	for _, text := range []string{"", "1_000.0", "inf", "nan", "0x1p3", "1e", "--1", "."} {
+	for _, text := range []string{"", "1_000.0", "inf", "nan", "0x10", "0x1p", "1e", "--1", "."} {
 		if value, problem := Double.parse(text); problem == "" {
 			t.Errorf("%q was read as %v", text, value)
 		}

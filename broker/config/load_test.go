@@ -107,13 +107,33 @@ group.initial.rebalance.delay.ms=0
 
 func TestUnknownPropertiesAreOneWarning(t *testing.T) {
 	_, warnings, err := New(map[string]string{"zookeeper.connect": "z", "super.users": "User:a",
-		"confluent.tier": "1", "leader.replication.throttled.rate": "5",
-		"listener.name.internal.max.connections": "5", "listener.name.internal.scram-sha-256.sasl.jaas.config": "x"})
+		"confluent.tier": "1", "leader.replication.throttled.rate": "5", "config.providers": "",
+		"listener.name.plaintext.max.connections": "5", "listener.name.plaintext.scram-sha-256.sasl.jaas.config": "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(warnings) != 1 || !strings.HasSuffix(string(warnings[0]), ": confluent.tier, leader.replication.throttled.rate, super.users") {
+	if len(warnings) != 1 || !strings.HasSuffix(string(warnings[0]), ": config.providers, confluent.tier, leader.replication.throttled.rate, super.users") {
 		t.Errorf("warnings %q", warnings)
+	}
+}
+
+// TestPropertiesOfNoListenerAreOneWarning: Kafka looks for a listener's properties under its name in lower case, and
+// does not even parse others.
+func TestPropertiesOfNoListenerAreOneWarning(t *testing.T) {
+	c, warnings, err := New(map[string]string{"zookeeper.connect": "z", "listeners": "PLAINTEXT://:1,External://:2",
+		"listener.security.protocol.map":            "PLAINTEXT:PLAINTEXT,EXTERNAL:PLAINTEXT",
+		"listener.name.EXTERNAL.max.connections":    "many",
+		"listener.name.internal.max.connections":    "5",
+		"listener.name.external.max.connections":    "7",
+		"listener.name.plaintext.ssl.keystore.type": "PEM"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(warnings) != 1 || !strings.HasSuffix(string(warnings[0]), ": listener.name.EXTERNAL.max.connections, listener.name.internal.max.connections") {
+		t.Errorf("warnings %q", warnings)
+	}
+	if n, set := c.ListenerInt("EXTERNAL", "max.connections"); !set || n != 7 {
+		t.Errorf("the listener's limit is %d, %v", n, set)
 	}
 }
 
@@ -130,8 +150,9 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 "process.roles" = "broker"
 "delegation.token.secret.key" = "hush"
 "listener.name.plaintext.max.connections" = -1
-"listener.name.tls.max.connections" = "many"
+"listener.name.tls.max.connection.creation.rate" = "many"
 "metric.reporters" = ""
+"listeners" = ["PLAINTEXT://:9092", "TLS://:9093"]
 `)
 	_, _, err := Load(file, nil)
 	if err == nil {
@@ -145,7 +166,7 @@ func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 		"Invalid value 10 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1",
 		"Invalid value yes for configuration auto.create.topics.enable: Expected value to be either true or false",
 		"Invalid value -1 for configuration listener.name.plaintext.max.connections: Value must be at least 0",
-		"Invalid value many for configuration listener.name.tls.max.connections: Not a number of type INT",
+		"Invalid value many for configuration listener.name.tls.max.connection.creation.rate: Not a number of type INT",
 		"authorizer.class.name=kafka.security.authorizer.AclAuthorizer is not supported and must be removed",
 		"process.roles=broker is not supported and must be removed. The roles of a node in KRaft mode; Gregor keeps the cluster in ZooKeeper.",
 		"delegation.token.secret.key=[hidden] is not supported",
@@ -164,10 +185,10 @@ func TestEveryMistakeIsSaidOnce(t *testing.T) {
 	for _, tt := range []struct{ name, value, want string }{
 		{"broker.id", "abc", "Invalid value abc for configuration broker.id: Not a number of type INT"},
 		{"node.id", "abc", "Invalid value abc for configuration node.id: Not a number of type INT"},
-		{"broker.id", "-2", "requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"},
+		{"broker.id", "-2", "broker.id=-2: requirement failed: broker.id must be greater than or equal to -1 and not greater than reserved.broker.max.id"},
 		{"inter.broker.protocol.version", "4.0", "Invalid value 4.0 for configuration inter.broker.protocol.version: Version 4.0 is not a valid version"},
-		{"listeners", "", "requirement failed: There must be at least one broker advertised listener."},
-		{"advertised.listeners", "", "requirement failed: There must be at least one broker advertised listener."},
+		{"listeners", "", "advertised.listeners: requirement failed: There must be at least one broker advertised listener."},
+		{"advertised.listeners", "", "advertised.listeners=: requirement failed: There must be at least one broker advertised listener."},
 		{"zookeeper.session.timeout.ms", "-1", "Invalid value -1 for configuration zookeeper.session.timeout.ms: Value must be at least 0"},
 		{"zookeeper.connection.timeout.ms", "-1", "Invalid value -1 for configuration zookeeper.connection.timeout.ms: Value must be at least 0"},
 	} {
@@ -199,7 +220,7 @@ func TestConflictsAreSaidAtOnce(t *testing.T) {
 		"requirement failed: connection.failed.authentication.delay.ms=100 should always be less than connections.max.idle.ms=50",
 		"requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
 		"requirement failed: controller.listener.names must be empty when not running in KRaft mode: [CONTROLLER]",
-		"config.providers is not supported",
+		"config.providers=file is not supported and must be removed",
 	}
 	for _, want := range wants {
 		found := false

@@ -2,7 +2,7 @@ package config
 
 var metricsProperties = []Property{
 	{"metric.reporters", List, "", nil, Low, ClusterWide, Refused,
-		"Java classes that metrics are given to; there are no such classes."},
+		"Java classes that metrics are given to; there are none but org.apache.kafka.common.metrics.JmxReporter, which may be named."},
 	{"kafka.metrics.reporters", List, "", nil, Low, ReadOnly, Refused,
 		"Java classes that metrics are given to; there are no such classes."},
 	{"auto.include.jmx.reporter", Bool, "true", nil, Low, ReadOnly, NoEffect,
@@ -97,7 +97,7 @@ var kraftProperties = []Property{
 		"Must be empty on a broker that uses ZooKeeper."},
 	{"controller.quorum.append.linger.ms", Int, "25", nil, Medium, ReadOnly, NoEffect,
 		"Only KRaft controllers read it."},
-	{"controller.quorum.bootstrap.servers", List, "", anyList, High, ReadOnly, NoEffect,
+	{"controller.quorum.bootstrap.servers", List, "", bootstrapServers, High, ReadOnly, NoEffect,
 		"Only KRaft nodes read it."},
 	{"controller.quorum.election.backoff.max.ms", Int, "1000", nil, High, ReadOnly, NoEffect,
 		"Only KRaft controllers read it."},
@@ -109,7 +109,7 @@ var kraftProperties = []Property{
 		"Only KRaft controllers read it."},
 	{"controller.quorum.retry.backoff.ms", Int, "20", nil, Low, ReadOnly, NoEffect,
 		"Only KRaft controllers read it."},
-	{"controller.quorum.voters", List, "", anyList, High, ReadOnly, NoEffect,
+	{"controller.quorum.voters", List, "", voters, High, ReadOnly, NoEffect,
 		"Only KRaft nodes read it."},
 	{"sasl.mechanism.controller.protocol", String, "GSSAPI", nil, High, ReadOnly, NoEffect,
 		"Only KRaft nodes read it."},

@@ -112,6 +112,18 @@ func (r rule) check(name string, value any) (string, string, bool) {
 
 func (r rule) String() string { return r.allowed }
 
+// listOf allows lists whose entries have a form; an empty list is as good as none.
+func listOf(pattern, form string) rule {
+	entry := regexp.MustCompile(pattern)
+	return rule{"non-empty list", func(_ string, value any) string {
+		list, _ := value.([]string)
+		if slices.ContainsFunc(list, func(s string) bool { return !entry.MatchString(s) }) {
+			return "Each entry should be in the form `" + form + "`"
+		}
+		return ""
+	}}
+}
+
 func orNull(value any) string {
 	if value == nil {
 		return "null"
@@ -132,9 +144,10 @@ var (
 		}
 		return ""
 	}}
-	// anyList stands for the lists of KRaft's quorum: they are read by a process that Gregor is not.
-	anyList   = rule{"non-empty list", func(string, any) string { return "" }}
-	gzipLevel = rule{"[1,...,9] or -1", func(_ string, value any) string {
+	// The lists of KRaft's quorum: nobody here acts on them, but a wrong one keeps any broker from starting.
+	voters           = listOf(`^[+-]?[0-9]+@[^@]*?\[?[0-9a-zA-Z\-%._:]+\]?:[0-9]+$`, "{id}@{host}:{port}")
+	bootstrapServers = listOf(`^.*?\[?[0-9a-zA-Z\-%._:]+\]?:[0-9]+$`, "{host}:{port}")
+	gzipLevel        = rule{"[1,...,9] or -1", func(_ string, value any) string {
 		if n, _ := value.(int64); n > 9 || n < 1 && n != -1 {
 			return "Value must be between 1 and 9 or equal to -1"
 		}

@@ -36,6 +36,10 @@ func (t Type) parse(text string) (value any, problem string) {
 		return x, ""
 	case List:
 		return splitList(trimmed), ""
+	case Class:
+		if trimmed == "" {
+			return nil, "Class  could not be found"
+		}
 	}
 	return trimmed, ""
 }
@@ -90,9 +94,10 @@ func splitNonEmpty(s string) []string {
 	return list
 }
 
-var doubleForm = regexp.MustCompile(`^[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?)$`)
+var doubleForm = regexp.MustCompile(`^[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?|` +
+	`0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+[dDfF]?)$`)
 
-// parseDouble reads what Java's Double.parseDouble reads, hexadecimal notation excepted.
+// parseDouble reads what Java's Double.parseDouble reads.
 func parseDouble(s string) (float64, error) {
 	if !doubleForm.MatchString(s) {
 		return 0, strconv.ErrSyntax

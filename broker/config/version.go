@@ -41,7 +41,7 @@ func (v Version) MessageFormat() int8 {
 // parseVersion reads a full name, or a release such as 3.9, 3.9.2 or 0.10.0.1, which stands for
 // the last version of that release. Releases that are not out yet have no such meaning.
 func parseVersion(s string) (Version, bool) {
-	if parts, n := strings.Split(s, "."), 2; true {
+	if parts, n := strings.Split(strings.TrimRight(s, "."), "."), 2; true { // Java's split drops what is empty at the end
 		if strings.HasPrefix(s, "0.") {
 			n = 3
 		}
