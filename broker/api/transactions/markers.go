@@ -1,6 +1,8 @@
 package transactions
 
 import (
+	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -70,21 +72,62 @@ func (h *Markers) WriteTxnMarkers(r *request.Request) {
 		w.markers = append(w.markers, &marking{of: w, marker: &req.Markers[i]})
 	}
 	w.left.Store(int32(len(w.markers)) + 1) // one for this loop: nothing is answered within it
+	decide := (*marking).append
+	if slices.ContainsFunc(w.markers, (*marking).impossible) {
+		decide = (*marking).fail
+	}
 	for _, m := range w.markers {
-		m.append()
+		decide(m)
 	}
 	w.done()
+}
+
+// partitions yields the partitions that the marker is for, each once, whatever the request names twice. Kafka, which writes one
+// marker too, never answers such a request.
+func (m *marking) partitions() iter.Seq[topic.Partition] {
+	return func(yield func(topic.Partition) bool) {
+		named := map[topic.Partition]bool{}
+		for _, t := range m.marker.Topics {
+			for _, index := range t.Partitions {
+				p := topic.Partition{Topic: t.Topic, Index: index}
+				if !named[p] && !yield(p) {
+					return
+				}
+				named[p] = true
+			}
+		}
+	}
+}
+
+// impossible reports whether the marker is to be written although it is of no producer. Kafka's error is an exception that fails
+// the whole request; what it has written before that stays.
+func (m *marking) impossible() bool {
+	if m.marker.ProducerID != record.NoProducerID && m.marker.ProducerEpoch != record.NoProducerEpoch {
+		return false
+	}
+	for p := range m.partitions() {
+		if _, err := m.of.Replicas.Partition(p); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// fail decides a marker of a request of which one is impossible.
+func (m *marking) fail() {
+	for p := range m.partitions() {
+		m.results = append(m.results, marked{Partition: p, offset: -1, code: kerr.UnknownServerError.Code})
+	}
+	m.of.done()
 }
 
 // append writes the marker and, unless all is decided then, waits.
 func (m *marking) append() {
 	var waits []topic.Partition
-	for i := range m.marker.Topics {
-		for _, index := range m.marker.Topics[i].Partitions {
-			res := m.write(topic.Partition{Topic: m.marker.Topics[i].Topic, Index: index})
-			if m.results = append(m.results, res); res.waits {
-				waits = append(waits, res.Partition)
-			}
+	for p := range m.partitions() {
+		res := m.write(p)
+		if m.results = append(m.results, res); res.waits {
+			waits = append(waits, p)
 		}
 	}
 	m.of.Replicas.Produces.Wait(m, time.Now().Add(m.of.Timeout), waits...)

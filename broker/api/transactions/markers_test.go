@@ -167,6 +167,43 @@ func TestMarkersOfOneProducer(t *testing.T) {
 	}
 }
 
+// TestMarkerNamedTwice: a partition that is named twice for a marker gets it once.
+func TestMarkerNamedTwice(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	p := topic.Partition{Topic: "orders"}
+	begin(t, b, p, 7, 0, 0)
+	twice := marker(7, 0, 0, true, p, p)
+	twice.Topics[0].Partitions = []int32{0, 0}
+	if got, want := write(t, markersOf(b, &groups{}), markersRequest(1, twice)), []string{"7 orders-0 0"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if end := b.Storage.Log(p).EndOffset(); end != 3 {
+		t.Errorf("the log ends at %d, want 3: two records and one marker", end)
+	}
+}
+
+// TestMarkersOfNoProducer: nothing of a request with such a marker is written.
+func TestMarkersOfNoProducer(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	p, absent := topic.Partition{Topic: "orders"}, topic.Partition{Topic: "absent"}
+	h := markersOf(b, &groups{})
+	for _, bad := range []kmsg.WriteTxnMarkersRequestMarker{marker(-1, 0, 0, true, p), marker(8, -1, 0, true, p)} {
+		got := write(t, h, markersRequest(1, marker(7, 0, 0, true, p, absent), bad))
+		want := []string{"7 orders-0 -1", "7 absent-0 -1", fmt.Sprintf("%d orders-0 -1", bad.ProducerID)}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got, want := write(t, h, markersRequest(1, marker(-1, 0, 0, true, absent), marker(7, 0, 0, true, p))), []string{"-1 absent-0 3", "7 orders-0 0"}; !slices.Equal(got, want) {
+		t.Errorf("of no producer in no partition: %q, want %q", got, want)
+	}
+	if end := b.Storage.Log(p).EndOffset(); end != 1 {
+		t.Errorf("the log ends at %d, want 1", end)
+	}
+}
+
 // TestMarkersWaitForReplicas, as for acks=all, up to a limit.
 func TestMarkersWaitForReplicas(t *testing.T) {
 	b := fixture.New(t)
