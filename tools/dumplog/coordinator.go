@@ -67,7 +67,7 @@ func offsetsKey(kind int16, field []byte) ([]byte, error) {
 		data, err = coordinatorjson.DecodeOffsetKey(field)
 	}
 	if err != nil {
-		return nil, errUnreadable("key", kind, err)
+		return nil, errUnreadable("key", kind, shortfall(field[2:], keyFields(kind)))
 	}
 	return coordinatorjson.Marshal(typed{fmt.Sprint(kind), data})
 }
@@ -88,7 +88,7 @@ func offsetsValue(kind int16, field []byte) ([]byte, error) {
 		data, err = coordinatorjson.DecodeOffset(field)
 	}
 	if err != nil {
-		return nil, errUnreadable("value", version, err)
+		return nil, errUnreadable("value", version, shortfall(field[2:], valueFields(kind, version)))
 	}
 	return coordinatorjson.Marshal(versioned{fmt.Sprint(version), data})
 }

@@ -150,7 +150,7 @@ func optional(value int64, ok bool) string {
 	return fmt.Sprintf("OptionalLong[%d]", value)
 }
 
-// txnIndex prints the aborted transactions of a segment. A file that does not exist has none.
+// txnIndex prints the aborted transactions of a segment, none if one of them cannot be read. A file that does not exist has none.
 func (d *dump) txnIndex(f file) error {
 	if _, err := f.offset(); err != nil {
 		return err
@@ -159,6 +159,7 @@ func (d *dump) txnIndex(f file) error {
 	if err != nil && throwable.From(err).Class != throwable.NoSuchFile {
 		return err
 	}
+	var lines []byte
 	for ; len(data) >= segment.AbortedTxnSize; data = data[segment.AbortedTxnSize:] {
 		txn, err := segment.ParseAborted(data)
 		version := int8(data[0]) // all that Kafka takes for it
@@ -166,8 +167,9 @@ func (d *dump) txnIndex(f file) error {
 			return throwable.Newf(throwable.Kafka, "Unexpected aborted transaction version %d in transaction index %s, current version is 0",
 				version, f.absolute())
 		}
-		fmt.Fprintf(d.out, "version: %d producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n",
+		lines = fmt.Appendf(lines, "version: %d producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n",
 			version, txn.ProducerID, txn.FirstOffset, txn.LastOffset, txn.LastStableOffset)
 	}
-	return nil
+	_, err = d.out.Write(lines)
+	return err
 }
