@@ -69,21 +69,28 @@ func writeTransactions(t *testing.T, ctx context.Context, c *cluster.Cluster, na
 	client.Close()
 }
 
+// startWriters lets four clients write transactions until stop is called, or the test has ended, and waits for them then.
+func startWriters(t *testing.T, c *cluster.Cluster) (o *outcomes, stop func()) {
+	o = &outcomes{committed: map[string]bool{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() { writeTransactions(t, ctx, c, fmt.Sprint("writer", i), o) })
+	}
+	stop = func() {
+		cancel()
+		wg.Wait()
+	}
+	t.Cleanup(stop)
+	return o, stop
+}
+
 // TestTransactionsAreAtomic while one leader after the other is killed: what a client was told is committed is there once in every
 // partition, what it was told is aborted is nowhere, and of what it was told nothing, all is there or nothing.
 func TestTransactionsAreAtomic(t *testing.T) {
 	c := startTransactions(t, 3, cluster.Props{"min.insync.replicas": "2"})
 	awaitISR(c, "orders", 3, 3)
-	o := &outcomes{committed: map[string]bool{}}
-	ctx, stop := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer func() { // also when the test ends early: writers use it to its end
-		stop()
-		wg.Wait()
-	}()
-	for i := range 4 {
-		wg.Go(func() { writeTransactions(t, ctx, c, fmt.Sprint("writer", i), o) })
-	}
+	o, stop := startWriters(t, c)
 	for _, id := range []int32{2, 3, 4} {
 		before := o.decided()
 		c.Kill(id)
@@ -93,7 +100,6 @@ func TestTransactionsAreAtomic(t *testing.T) {
 		awaitISR(c, "orders", 3, 3)
 	}
 	stop()
-	wg.Wait()
 	awaitStable(t, c)
 	checkAtomic(t, o, readAll(t, c))
 	t.Logf("%d transactions were begun, %d decided", o.begun, len(o.committed))

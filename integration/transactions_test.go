@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/integration/cluster"
@@ -21,29 +23,46 @@ import (
 // else: topic orders, with 3 partitions and a replica on each, and the groups.
 func startTransactions(t *testing.T, n int32, props cluster.Props) *cluster.Cluster {
 	t.Helper()
+	c := startCoordinators(t, 1, n, props)
+	spread := spreadOver(c.Brokers()[1:])
+	createAssigned(t, c, topic.ConsumerOffsets, spread...)
+	createAssigned(t, c, "orders", spread...)
+	return c
+}
+
+// startCoordinators starts Kafka brokers, the first of the cluster, that coordinate transactions, with a replica of each partition of
+// __transaction_state on each, and n brokers of Gregor.
+func startCoordinators(t *testing.T, kafkas, n int32, props cluster.Props) *cluster.Cluster {
+	t.Helper()
 	all := cluster.Props{
 		"offsets.topic.num.partitions": "3", "offsets.topic.replication.factor": "1",
 		"transaction.state.log.num.partitions": "3", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
 		"group.initial.rebalance.delay.ms": "0", "group.min.session.timeout.ms": "1000", "replica.lag.time.max.ms": "5000",
 		"auto.leader.rebalance.enable": "false", "auto.create.topics.enable": "false",
 	}
-	for name, value := range props {
-		all[name] = value
-	}
+	maps.Copy(all, props)
 	c := cluster.Start(t, 0, all)
-	c.AddKafka(nil)
-	var gregors []int32
+	var coordinators []int32
+	for range kafkas {
+		coordinators = append(coordinators, c.AddKafka(nil).ID())
+	}
 	for range n {
-		gregors = append(gregors, c.Add(nil).ID())
+		c.Add(nil)
 	}
-	createAssigned(t, c, topic.TransactionState, []int32{1}, []int32{1}, []int32{1})
-	var spread [][]int32
-	for i := range 3 {
-		spread = append(spread, slices.Concat(gregors[i%int(n):], gregors[:i%int(n)]))
-	}
-	createAssigned(t, c, topic.ConsumerOffsets, spread...)
-	createAssigned(t, c, "orders", spread...)
+	createAssigned(t, c, topic.TransactionState, coordinators, coordinators, coordinators)
 	return c
+}
+
+// spreadOver returns the replicas of three partitions, which each of the brokers has, and another one leads.
+func spreadOver(brokers []*cluster.Broker) (partitions [][]int32) {
+	for i := range 3 {
+		var replicas []int32
+		for j := range brokers {
+			replicas = append(replicas, brokers[(i+j)%len(brokers)].ID())
+		}
+		partitions = append(partitions, replicas)
+	}
+	return partitions
 }
 
 // transact lets a client commit n transactions and abort as many, each with a record for every partition, and returns the
@@ -226,29 +245,43 @@ func TestTransactionsFromFollowers(t *testing.T) {
 	if by[3].Load() == 0 || by[2].Load() != 0 {
 		t.Errorf("%d records came from the leader, %d from the follower", by[2].Load(), by[3].Load())
 	}
-	// One that waits at the end is woken when a transaction is committed, and not before.
-	reader := c.Client(kgo.Rack("b"), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(30*time.Second),
-		kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
-	idle, cancel := context.WithTimeout(t.Context(), time.Second)
-	reader.PollFetches(idle)
-	cancel()
+	requireWokenByCommit(t, c, client)
+}
+
+// requireWokenByCommit: a consumer that waits at the end, at follower 3, is woken when a transaction is committed, and not before.
+func requireWokenByCommit(t *testing.T, c *cluster.Cluster, client *kgo.Client) {
+	t.Helper()
+	var fetches, by served
+	atEnd := []kgo.Opt{kgo.Rack("b"), kgo.FetchMaxWait(30 * time.Second), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd())}
+	reader := c.Client(append(atEnd, kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.WithHooks(&by, (*asked)(&fetches)))...)
+	c.Await("a fetch that waits at the follower", func() bool { return fetches[3].Load() > 0 })
+	var uncommitted served
+	c.Client(append(atEnd, kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().UnixMilli())), kgo.WithHooks(&uncommitted))...)
 	if err := client.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
 	if err := client.ProduceSync(deadline(t), &kgo.Record{Topic: "orders", Value: []byte("late")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	early, cancel := context.WithTimeout(t.Context(), time.Second)
-	if n := reader.PollFetches(early).NumRecords(); n > 0 {
+	c.Await("the record for those who do not wait for the commit", func() bool { return uncommitted[3].Load() > 0 })
+	if n := by[3].Load(); n > 0 {
 		t.Errorf("%d records of an open transaction were read", n)
 	}
-	cancel()
 	if err := client.EndTransaction(deadline(t), kgo.TryCommit); err != nil {
 		t.Fatal(err)
 	}
 	ended := time.Now()
 	if n := reader.PollFetches(deadline(t)).NumRecords(); n != 1 || time.Since(ended) > 20*time.Second {
 		t.Errorf("read %d records %v after the transaction was committed", n, time.Since(ended))
+	}
+}
+
+// asked counts the fetches that a client has sent to each broker.
+type asked served
+
+func (a *asked) OnBrokerWrite(b kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if b.NodeID >= 0 && int(b.NodeID) < len(a) && key == int16(kmsg.Fetch) && err == nil {
+		a[b.NodeID].Add(1)
 	}
 }
 

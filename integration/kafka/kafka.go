@@ -24,7 +24,7 @@ const Version = "3.9.2"
 //go:embed pom.xml
 var pom []byte
 
-// classes are the Java classes behind the scripts in Kafka's bin folder.
+// classes are the Java classes behind the scripts in Kafka's bin folder, and others.
 var classes = map[string]string{
 	"kafka-server-start":        "kafka.Kafka",
 	"kafka-acls":                "kafka.admin.AclCommand",
@@ -49,6 +49,8 @@ var classes = map[string]string{
 	"kafka-transactions":        "org.apache.kafka.tools.TransactionsCommand",
 	"kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
 	"kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+	// What no script starts, but the system tests of Kafka do.
+	"transactional-message-copier": "org.apache.kafka.tools.TransactionalMessageCopier",
 }
 
 // log4j sends the log of a program to its standard error, so that a tool's output stays clean.
