@@ -16,15 +16,28 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-// startWithDirs starts three brokers of which the last has two log directories, good and bad, and a topic with
-// a replica of each partition on each broker.
-func startWithDirs(t *testing.T, partitions int32, good, bad string) *cluster.Cluster {
+// dirPartitions is how many partitions startWithDirs makes. About half of them are in each directory.
+const dirPartitions = 6
+
+// startWithDirs starts three brokers of which the last has two log directories, good and bad, and a topic with a replica of each
+// partition on each broker, and produces records.
+func startWithDirs(t *testing.T, bad string, records int) (c *cluster.Cluster, good string, acked cluster.Acked) {
 	t.Helper()
-	c := cluster.Start(t, 2, cluster.Props{"replica.high.watermark.checkpoint.interval.ms": "200", "log.segment.bytes": "1000000"})
+	good = filepath.Join(t.TempDir(), "good")
+	c = cluster.Start(t, 2, cluster.Props{"replica.high.watermark.checkpoint.interval.ms": "200", "log.segment.bytes": "1000000"})
 	c.Add(cluster.Props{"log.dirs": good + "," + bad})
-	c.CreateTopic("orders", partitions, 3, replicated)
-	awaitISR(c, "orders", partitions, 3)
-	return c
+	c.CreateTopic("orders", dirPartitions, 3, replicated)
+	awaitISR(c, "orders", dirPartitions, 3)
+	return c, good, c.Produce("orders", records, everywhere)
+}
+
+// startWithDisk is startWithDirs with a bad directory on a disk of its own.
+func startWithDisk(t *testing.T, records int) (c *cluster.Cluster, disk *cluster.Disk, bad string, acked cluster.Acked) {
+	t.Helper()
+	disk = newDisk(t)
+	bad = filepath.Join(disk.Path(), "logs")
+	c, _, acked = startWithDirs(t, bad, records)
+	return c, disk, bad, acked
 }
 
 // inDir returns the partitions of a topic with a replica in a directory.
@@ -92,11 +105,7 @@ func newDisk(t *testing.T) *cluster.Disk {
 // TestDirectoryFillsUp: no space is left in one of a broker's directories. The broker goes on with the other, the
 // cluster with the other replicas, and once there is space again, a restart brings all back.
 func TestDirectoryFillsUp(t *testing.T) {
-	disk := newDisk(t)
-	bad := filepath.Join(disk.Path(), "logs")
-	const partitions = 6
-	c := startWithDirs(t, partitions, filepath.Join(t.TempDir(), "good"), bad)
-	acked := c.Produce("orders", 3000, everywhere)
+	c, disk, bad, acked := startWithDisk(t, 3000)
 	lost := inDir(t, bad, "orders")
 	if err := disk.Fill(); err != nil {
 		t.Fatal(err)
@@ -104,7 +113,7 @@ func TestDirectoryFillsUp(t *testing.T) {
 	client := manual(c)
 	c.Await("the full disk to be met", func() bool {
 		var records []*kgo.Record
-		for p := range int32(partitions) {
+		for p := range int32(dirPartitions) {
 			records = append(records, &kgo.Record{Topic: "orders", Partition: p, Value: make([]byte, 100_000)})
 		}
 		if err := client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
@@ -112,14 +121,14 @@ func TestDirectoryFillsUp(t *testing.T) {
 		}
 		return len(dirsOf(t, c, "orders")["failed"]) > 0
 	})
-	requireFailed(t, c, partitions, lost)
+	requireFailed(t, c, dirPartitions, lost)
 	more(c, acked, 2000)
 	c.RequireReadable("orders", acked, patience)
 	if err := disk.Free(); err != nil {
 		t.Fatal(err)
 	}
 	c.Restart(3)
-	awaitISR(c, "orders", partitions, 3)
+	awaitISR(c, "orders", dirPartitions, 3)
 	more(c, acked, 2000)
 	c.RequireReadable("orders", acked, patience)
 	for _, id := range []int32{1, 2} { // and broker 3 has it all
@@ -133,11 +142,7 @@ func TestDirectoryFillsUp(t *testing.T) {
 // TestIdleDirectoryFillsUp: a directory that nobody writes to is offline, as Kafka's is, once its disk is full: the next
 // checkpoint has no room.
 func TestIdleDirectoryFillsUp(t *testing.T) {
-	disk := newDisk(t)
-	bad := filepath.Join(disk.Path(), "logs")
-	const partitions = 6
-	c := startWithDirs(t, partitions, filepath.Join(t.TempDir(), "good"), bad)
-	acked := c.Produce("orders", 300, everywhere)
+	c, disk, bad, acked := startWithDisk(t, 300)
 	c.Await("checkpoints of all that was produced", func() bool {
 		for _, p := range inDir(t, bad, "orders") {
 			if checkpointed(t, bad, "replication-offset-checkpoint", fmt.Sprintf("orders %d", p)) != 50 {
@@ -149,7 +154,7 @@ func TestIdleDirectoryFillsUp(t *testing.T) {
 	if err := disk.Fill(); err != nil {
 		t.Fatal(err)
 	}
-	requireFailed(t, c, partitions, inDir(t, bad, "orders"))
+	requireFailed(t, c, dirPartitions, inDir(t, bad, "orders"))
 	c.RequireReadable("orders", acked, patience)
 }
 
@@ -158,14 +163,12 @@ func TestIdleDirectoryFillsUp(t *testing.T) {
 func TestDirectoryVanishes(t *testing.T) {
 	base := t.TempDir()
 	bad, gone := filepath.Join(base, "bad"), filepath.Join(base, "gone")
-	const partitions = 6
-	c := startWithDirs(t, partitions, filepath.Join(base, "good"), bad)
-	acked := c.Produce("orders", 3000, everywhere)
+	c, good, acked := startWithDirs(t, bad, 3000)
 	lost := inDir(t, bad, "orders")
 	if err := os.Rename(bad, gone); err != nil {
 		t.Fatal(err)
 	}
-	requireFailed(t, c, partitions, lost)
+	requireFailed(t, c, dirPartitions, lost)
 	more(c, acked, 2000)
 	c.RequireReadable("orders", acked, patience)
 	c.Stop(3)
@@ -173,15 +176,15 @@ func TestDirectoryVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Restart(3)
-	awaitISR(c, "orders", partitions, 3)
+	awaitISR(c, "orders", dirPartitions, 3)
 	c.RequireReadable("orders", acked, patience)
-	requireEqualDirs(t, c, partitions, filepath.Join(base, "good"), bad)
+	requireEqualDirs(t, c, good, bad)
 }
 
 // requireEqualDirs compares broker 3's replicas, in two directories, with broker 1's.
-func requireEqualDirs(t *testing.T, c *cluster.Cluster, partitions int32, dirs ...string) {
+func requireEqualDirs(t *testing.T, c *cluster.Cluster, dirs ...string) {
 	t.Helper()
-	for p := range partitions {
+	for p := range dirPartitions {
 		name := fmt.Sprintf("orders-%d", p)
 		c.Await("equal replicas of "+name, func() bool {
 			var own []byte
