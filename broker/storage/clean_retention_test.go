@@ -121,3 +121,56 @@ func basesOf(t *testing.T, fsys vfs.FS) []int64 {
 	}
 	return bases
 }
+
+// TestCompactedRetentionIsAborted: who pauses the cleaning of a log waits until one of its old segments is removed, durably, and not
+// for all of them. They are removed later, or go with the log.
+func TestCompactedRetentionIsAborted(t *testing.T) {
+	fsys := vfs.NewMem()
+	var m *Manager
+	armed, paused := false, make(chan struct{})
+	faulty := vfs.NewFaulty(fsys, func(op vfs.Op) error {
+		if armed && op.Kind == vfs.OpSyncDir {
+			armed = false
+			states := m.env.cleaner.states
+			states.mu.Lock()
+			abort := states.of[orders].abort
+			states.mu.Unlock()
+			go func() {
+				states.pause(orders)
+				close(paused)
+			}()
+			<-abort
+		}
+		return nil
+	})
+	m = openCleaner(t, faulty)
+	c := compactConfig()
+	c.MinCleanableRatio = 1
+	l := mustCreate(t, m, orders, c)
+	versions(t, l, 20, "a", "b")
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	before := l.Segments()
+	if _, err := l.IncrementStartOffset(20); err != nil {
+		t.Fatal(err)
+	}
+	armed = true
+	cleanOnce(m)
+	<-paused
+	if got := l.Segments(); !slices.Equal(got, before[1:]) {
+		t.Errorf("the pause came after %v were left of %v", got, before)
+	}
+	cleanOnce(m)
+	if got := l.Segments(); !slices.Equal(got, before[1:]) {
+		t.Errorf("%v are left of %v after a cleaning that is paused", got, before)
+	}
+	m.env.cleaner.states.resume(orders)
+	cleanOnce(m)
+	if got := l.Segments(); got[0] != 20 {
+		t.Errorf("segments %v, want none before 20", got)
+	}
+	if got := basesOf(t, fsys.CrashClone(nil)); got[0] != 20 {
+		t.Errorf("segments %v after a crash, want none before 20", got)
+	}
+}

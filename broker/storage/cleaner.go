@@ -171,7 +171,8 @@ func (c *cleaner) markUncleanable(log *Log, err error) {
 }
 
 // trim removes old segments of compacted logs: those below the log's start, and, if the policy says delete as well,
-// what is too old or too much. Nobody else does, so that nobody does while they are cleaned.
+// what is too old or too much. Nobody else does, so that nobody does while they are cleaned. Whoever wants a log for something else
+// waits for one segment at most: what is left is for the next time.
 func (c *cleaner) trim(ctx context.Context) {
 	for log := range c.m.Logs() {
 		if ctx.Err() != nil {
@@ -180,16 +181,26 @@ func (c *cleaner) trim(ctx context.Context) {
 		if !c.mayClean(log) {
 			continue
 		}
-		if _, ok := c.states.begin(log.partition); !ok {
+		abort, ok := c.states.begin(log.partition)
+		if !ok {
 			continue
 		}
 		var err error
 		if c.mayClean(log) {
-			_, err = log.deleteOldSegments(c.m.env.nowMs())
+			_, err = log.deleteOldSegmentsWhile(c.m.env.nowMs(), func() bool { return ctx.Err() == nil && !isClosed(abort) })
 		}
 		c.states.end(log.partition)
 		if err != nil && !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
 			c.markUncleanable(log, err)
 		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

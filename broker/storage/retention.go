@@ -15,8 +15,16 @@ import (
 // those behind it, or a key would have a value that a later one had replaced. Of other logs the next start finds that
 // out (see removeLeftovers).
 func (l *Log) deleteOldSegments(now int64) (total int, err error) {
+	return l.deleteOldSegmentsWhile(now, func() bool { return true })
+}
+
+// deleteOldSegmentsWhile is deleteOldSegments that goes on to the next segment of a compacted log while may says so.
+func (l *Log) deleteOldSegmentsWhile(now int64, may func() bool) (total int, err error) {
 	l.proveAges(now)
 	for range len(*l.segments.Load()) { // and not those that are begun meanwhile
+		if !may() {
+			break
+		}
 		n, err := l.deleteSomeOldSegments(now)
 		if total += n; err != nil || n == 0 || !l.compacted() {
 			return total, err
