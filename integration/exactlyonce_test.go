@@ -3,18 +3,12 @@ package integration
 import (
 	"context"
 	"fmt"
-	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
@@ -109,76 +103,4 @@ func copies(t *testing.T, c *cluster.Cluster, n int, progress func(int)) map[str
 	defer cancel()
 	client.PollFetches(ctx).EachRecord(func(r *kgo.Record) { seen[string(r.Value)]++ })
 	return seen
-}
-
-// TestHangingTransactions: Kafka's tool finds a transaction that no coordinator knows of on a partition of Gregor's, and ends it
-// (KIP-664).
-func TestHangingTransactions(t *testing.T) {
-	c := startTransactions(t, 1, cluster.Props{"transaction.partition.verification.enable": "false"})
-	want := transact(t, transactional(c, "tx"), "a", 3)
-	awaitStable(t, c)
-	p := newProducer(t, c)
-	started := time.Now().Add(-time.Hour)
-	p.sendTxn(started)
-	run := func(args ...string) string {
-		t.Helper()
-		return string(cluster.MustTool(t, nil, "kafka-transactions", append([]string{"--bootstrap-server", c.Bootstrap()}, args...)...))
-	}
-	producers := run("describe-producers", "--topic", "orders", "--partition", "0")
-	row := regexp.MustCompile(`(?m)^` + fmt.Sprint(p.id) + `\s+0\s+-1\s+1\s+(\d+)\s+(\d+)`).FindStringSubmatch(producers)
-	if row == nil || row[1] != fmt.Sprint(started.UnixMilli()) {
-		t.Fatalf("describe-producers prints\n%s\nwant producer %d with sequence 1 at %d", producers, p.id, started.UnixMilli())
-	}
-	if got := run("list"); !strings.Contains(got, "CompleteAbort") {
-		t.Errorf("list prints %q, want the transaction that was aborted last", got)
-	}
-	if got := run("describe", "--transactional-id", "tx"); !strings.Contains(got, "CompleteAbort") {
-		t.Errorf("describe prints %q", got)
-	}
-	hanging := run("find-hanging", "--broker-id", "2", "--max-transaction-timeout", "30")
-	if lines := strings.Split(strings.TrimSpace(hanging), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "orders") || !strings.Contains(lines[1], fmt.Sprint(p.id)) {
-		t.Fatalf("find-hanging prints\n%s\nwant one transaction of producer %d", hanging, p.id)
-	}
-	start, err := strconv.ParseInt(row[2], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, transact(t, transactional(c, "tx"), "b", 1)...)
-	slices.Sort(want)
-	run("abort", "--topic", "orders", "--partition", "0", "--start-offset", fmt.Sprint(start))
-	sameValues(t, "franz-go", readCommitted(t, c, len(want)), want)
-	awaitStable(t, c)
-	if hanging := run("find-hanging", "--broker-id", "2", "--max-transaction-timeout", "30"); strings.Contains(hanging, "orders") {
-		t.Errorf("find-hanging prints after the abort\n%s", hanging)
-	}
-}
-
-// sendTxn produces a batch of two records in a transaction that nobody has begun.
-func (p *producer) sendTxn(at time.Time) {
-	p.t.Helper()
-	b := record.NewBuilder(record.MagicV2, record.BuilderOptions{
-		LeaderEpoch: -1, Transactional: true, Producer: &record.ProducerInfo{ID: p.id, Epoch: p.epoch},
-	})
-	for range 2 {
-		if err := b.Append(record.Record{Timestamp: at.UnixMilli(), Value: []byte("hangs")}); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	batch, err := b.Build(nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	req := kmsg.NewPtrProduceRequest()
-	name := "nobody's"
-	req.TransactionID, req.Acks, req.TimeoutMillis = &name, -1, 10_000
-	part := kmsg.NewProduceRequestTopicPartition()
-	part.Records = batch
-	req.Topics = []kmsg.ProduceRequestTopic{{Topic: "orders", Partitions: []kmsg.ProduceRequestTopicPartition{part}}}
-	resp, err := req.RequestWith(deadline(p.t), p.client)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if code := resp.Topics[0].Partitions[0].ErrorCode; code != 0 {
-		p.t.Fatalf("produce: error %d", code)
-	}
 }
