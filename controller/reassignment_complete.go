@@ -74,23 +74,30 @@ func (c *core) moveLeaders(ctx context.Context, moves []*move) error {
 			change = append(change, m)
 		}
 	}
-	if err := c.raiseLeaderEpochs(ctx, stay); err != nil {
+	assigned := func(m *move) []int32 { return m.old.Replicas }
+	if err := c.raiseLeaderEpochs(ctx, stay, assigned); err != nil {
 		return err
 	}
-	_, err := c.bringOnline(ctx, partitionsIn(change), electReassigned)
+	before := map[*partition][]int32{}
+	for _, m := range change {
+		before[m.partition] = assigned(m)
+	}
+	_, err := c.bringOnline(ctx, partitionsIn(change), electReassigned(before))
 	return err
 }
 
 // electReassigned is the strategy for partitions whose leader has no place in the target, or is offline: the
-// first replica of the target that is online and in the ISR, which stays as it is.
-func electReassigned(p *partition, old *leadership, online func(int32) bool) (*leadership, []int32, bool) {
-	replicas := target(p.Assignment)
-	for _, id := range replicas {
-		if online(id) && slices.Contains(old.ISR, id) {
-			return old.led(id, old.ISR, old.Recovering), replicas, true
+// first replica of the target that is online and in the ISR. That stays as it is, with those who were assigned before.
+func electReassigned(before map[*partition][]int32) strategy {
+	return func(p *partition, old *leadership, online func(int32) bool) (*leadership, []int32, bool) {
+		replicas := target(p.Assignment)
+		for _, id := range replicas {
+			if online(id) && slices.Contains(old.ISR, id) {
+				return old.led(id, inSyncAmong(before[p], old), old.Recovering), replicas, true
+			}
 		}
+		return nil, replicas, false
 	}
-	return nil, replicas, false
 }
 
 // deleteReplicas takes replicas out of the ISRs and has their brokers delete them. Whether they do, is not waited

@@ -15,7 +15,7 @@ func (c *core) beginCopying(ctx context.Context, moves []*move) error {
 		return err
 	}
 	// A partition that never had a leader fails here, though not its new replicas: one may be its first leader.
-	if err := c.raiseLeaderEpochs(ctx, moves); err != nil {
+	if err := c.raiseLeaderEpochs(ctx, moves, func(m *move) []int32 { return m.Replicas }); err != nil {
 		return err
 	}
 	// A replica may be there already, from the reassignment before or for the controller before.
@@ -39,8 +39,11 @@ func (c *core) replaceRemovedLeaders(ctx context.Context, moves []*move) error {
 	return err
 }
 
-// raiseLeaderEpochs raises the leader epochs of partitions, whoever leads, and tells all replicas of their assignments.
-func (c *core) raiseLeaderEpochs(ctx context.Context, moves []*move) error {
+// raiseLeaderEpochs raises the leader epochs of partitions, whoever leads, and tells all replicas of their assignments. Of the
+// ISRs those stay who are among the assigned: a leader that writes its ISR to ZooKeeper may have taken a replica of the
+// reassignment before into it, after that was stopped and before the leader is told so here. Nobody could get it out again.
+// With Kafka, where leaders ask the controller, their requests wait meanwhile, and are then of a leader epoch that is past.
+func (c *core) raiseLeaderEpochs(ctx context.Context, moves []*move, assigned func(m *move) []int32) error {
 	b := newBatch()
 	for left := moves; len(left) > 0; {
 		states, err := c.readStates(ctx, partitionsIn(left))
@@ -54,7 +57,7 @@ func (c *core) raiseLeaderEpochs(ctx context.Context, moves []*move) error {
 				m.failed = fmt.Errorf("raise the leader epoch: %s", states[i].reason)
 				continue
 			}
-			changes = append(changes, change{partition: m.partition, old: old, next: old.led(old.Leader, old.ISR, old.Recovering)})
+			changes = append(changes, change{partition: m.partition, old: old, next: old.led(old.Leader, inSyncAmong(assigned(m), old), old.Recovering)})
 		}
 		var failed failures
 		done, again, err := c.update(ctx, changes, &failed)
@@ -81,4 +84,12 @@ func (c *core) raiseLeaderEpochs(ctx context.Context, moves []*move) error {
 	}
 	c.flush(b)
 	return nil
+}
+
+// inSyncAmong returns those of the ISR who are among ids; all if none is.
+func inSyncAmong(ids []int32, l *leadership) []int32 {
+	if isr := keep(l.ISR, func(id int32) bool { return slices.Contains(ids, id) }); len(isr) > 0 {
+		return isr
+	}
+	return l.ISR
 }
