@@ -175,14 +175,19 @@ type Member struct {
 	CaughtUp time.Duration // how long ago
 }
 
-// Lagging returns the members of the ISR that are not caught up; none while a proposal is pending.
+// Lagging returns the members of the ISR that are not caught up, or are no replicas any more, as it may be after a
+// reassignment (Partition.isFollowerOutOfSync); none while a proposal is pending.
 func (t *Tracker) Lagging(leaderEnd int64, now time.Duration) []Member {
 	if t.pending != nil {
 		return nil
 	}
 	var lagging []Member
 	for _, id := range t.committed {
-		if f := t.follower(id); f != nil && !f.caughtUp(leaderEnd, now, t.maxLag) {
+		switch f := t.follower(id); {
+		case id == t.self:
+		case f == nil:
+			lagging = append(lagging, Member{ID: id, LogEnd: unknown, CaughtUp: now - longAgo})
+		case !f.caughtUp(leaderEnd, now, t.maxLag):
 			lagging = append(lagging, Member{ID: id, LogEnd: f.logEnd, CaughtUp: now - f.lastCaughtUp})
 		}
 	}
