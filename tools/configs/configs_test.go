@@ -8,6 +8,7 @@ import (
 
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
+	"github.com/gregor-mq/gregor/zkutil"
 )
 
 func parse(t *testing.T, args ...string) *command {
@@ -189,5 +190,16 @@ func TestStoredBroker(t *testing.T) {
 		if _, err := storedBroker(tt.set, true); err == nil || !strings.HasPrefix(throwable.String(err), tt.want) {
 			t.Errorf("%v: got %v, want %s", tt.set, err, tt.want)
 		}
+	}
+}
+
+// TestZooKeeperOrder checks the order in which Kafka's tool was seen to show users.
+func TestZooKeeperOrder(t *testing.T) {
+	name := func(s string) zkutil.Entity { return zkutil.UserEntity(&s) }
+	want := []zkutil.Entity{zkutil.UserEntity(nil), name("bob"), name("täst"), name("CN=a b,O=c")}
+	got := append(slices.Clone(want[1:]), want[0])
+	sortAsZooKeeper(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/tools/internal/client"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/zkutil"
 )
@@ -151,6 +152,7 @@ func (c *command) describeInZooKeeper(ctx context.Context, zk *zkutil.Client) er
 			return err
 		}
 		entities = slices.DeleteFunc(entities, func(e zkutil.Entity) bool { _, withClient := e.Client(); return withClient })
+		sortAsZooKeeper(entities)
 	} else if e.Type() == brokers {
 		if err := requireStopped(ctx, zk, e, "--bootstrap-server option must be specified to describe brokers"); err != nil {
 			return err
@@ -165,6 +167,12 @@ func (c *command) describeInZooKeeper(ctx context.Context, zk *zkutil.Client) er
 		}
 	}
 	return nil
+}
+
+// sortAsZooKeeper puts entities into the order in which ZooKeeper's server names the nodes, which it keeps in a HashSet that was made
+// for 8 (DataNode), and in which Kafka's tool shows them.
+func sortAsZooKeeper(entities []zkutil.Entity) {
+	javamap.Sort(entities, 8, func(e zkutil.Entity) int32 { return javamap.HashString(e.Name()) })
 }
 
 // javaPairs returns what is set as name=value, in the order of Java's Properties.
