@@ -222,3 +222,27 @@ func TestConfigsSession(t *testing.T) {
 	}
 	session(t, c, "kafka-configs", servedRules(t, c.Addrs()[0], rules), func(string) {})
 }
+
+// TestConfigsRefused replays command lines that are refused, and those about quotas and credentials with a broker that has no such
+// thing.
+func TestConfigsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs ZooKeeper and a broker")
+	}
+	c := cluster.Start(t, 0, nil)
+	if os.Getenv("GREGORCTL_KAFKA") != "" {
+		c.AddKafka(nil)
+	} else {
+		c.Add(nil)
+	}
+	c.CreateTopic("orders", 1, 1, nil)
+	t.Run("refused", func(t *testing.T) { session(t, c, "kafka-configs-refused", nil, func(string) {}) })
+	t.Run("unserved", func(t *testing.T) {
+		for _, key := range []kmsg.Key{kmsg.AlterClientQuotas, kmsg.AlterUserSCRAMCredentials} {
+			if serves(t, c.Addrs()[0], key) {
+				t.Skipf("the broker serves %s", key.Name())
+			}
+		}
+		session(t, c, "kafka-configs-unserved", nil, func(string) {})
+	})
+}
