@@ -18,6 +18,7 @@ type refusals struct {
 	reasons    []string
 	levels     map[string]logrus.Level
 	partitions map[string][]string
+	details    map[string]string // what is peculiar to a partition, by its name
 }
 
 // named is how many partitions a line of the log names at most.
@@ -37,7 +38,11 @@ func (r *refusals) add(p topic.Partition, err error) {
 		level = logrus.WarnLevel
 	}
 	if r.partitions == nil {
-		r.levels, r.partitions = map[string]logrus.Level{}, map[string][]string{}
+		r.levels, r.partitions, r.details = map[string]logrus.Level{}, map[string][]string{}, map[string]string{}
+	}
+	if errors.Is(err, ErrInconsistentTopicID) { // each topic has ids of its own
+		reason = ErrInconsistentTopicID.Error()
+		r.details[p.String()] = strings.TrimPrefix(err.Error(), reason)
 	}
 	if r.partitions[reason] == nil {
 		r.reasons = append(r.reasons, reason)
@@ -46,7 +51,7 @@ func (r *refusals) add(p topic.Partition, err error) {
 	r.partitions[reason] = append(r.partitions[reason], p.String())
 }
 
-// log writes a line for each reason.
+// log writes a line for each reason, with what is peculiar to the first of its partitions.
 func (r *refusals) log(log logrus.FieldLogger, request string) {
 	slices.Sort(r.reasons)
 	for _, reason := range r.reasons {
@@ -56,6 +61,10 @@ func (r *refusals) log(log logrus.FieldLogger, request string) {
 		if more := len(names) - named; more > 0 {
 			some += fmt.Sprintf(" and %d more", more)
 		}
-		log.WithField("count", len(names)).WithField("error", reason).Logf(r.levels[reason], "Ignoring %s for %s", request, some)
+		told := reason
+		if detail := r.details[names[0]]; detail != "" {
+			told += fmt.Sprintf(", as of %s%s", names[0], detail)
+		}
+		log.WithField("count", len(names)).WithField("error", told).Logf(r.levels[reason], "Ignoring %s for %s", request, some)
 	}
 }

@@ -46,6 +46,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	for i := range states {
 		states[i].LeaderEpoch, states[i].TopicID = 1, is
 	}
+	states[11].TopicID = topic.NewID() // a line for all of them
 	apply()
 	states = []replica.PartitionState{state(2, 1, 1, []int32{2}, []int32{2})}
 	states[0].TopicID = was
@@ -60,7 +61,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	}
 	want := []string{
 		fmt.Sprintf("error: Ignoring LeaderAndIsr for orders-0, orders-1, orders-10, orders-11, orders-2, orders-3, orders-4, orders-5, "+
-			"orders-6, orders-7 and 2 more: topic id does not match the log's: it has %s, and the controller means %s", was, is),
+			"orders-6, orders-7 and 2 more: topic id does not match the log's, as of orders-0: it has %s, and the controller means %s", was, is),
 		"warning: Ignoring LeaderAndIsr for orders-0: unknown topic or partition",
 		"error: Ignoring LeaderAndIsr for payments-0: properties of topic payments: not JSON",
 	}
