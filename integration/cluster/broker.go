@@ -84,6 +84,9 @@ func (b *Broker) Node() *netns.Node { return b.opts.Node }
 // DataDir returns the directory of the broker's logs, unless Props name another.
 func (b *Broker) DataDir() string { return filepath.Join(b.opts.Dir, "data") }
 
+// Prop returns the value of a property that the broker is started with, "" if it has none of its own.
+func (b *Broker) Prop(name string) string { return b.props()[name] }
+
 // LogFile returns the file that the broker's output goes to, over restarts.
 func (b *Broker) LogFile() string { return b.process.logFile }
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 )
 
 // ExpireSession ends the ZooKeeper session of a registered broker, through one of the servers, as if it had
@@ -39,10 +41,31 @@ func (r *Registry) ExpireSession(id int32, servers ...*ZooKeeper) error {
 // would wait until it has timed out.
 func (c *Cluster) EndSession(id int32) {
 	c.t.Helper()
-	if err := c.registry.ExpireSession(id, c.servers...); err != nil && !errors.Is(err, errNoNode) {
+	c.ExpireSession(id)
+	c.Await(fmt.Sprintf("end of the registration of broker %d", id), func() bool { return c.Epoch(id) == 0 })
+}
+
+// ExpireSession ends the ZooKeeper session of a broker that lives, and finds out when it connects again.
+func (c *Cluster) ExpireSession(id int32) {
+	c.t.Helper()
+	var last error
+	defer func() {
+		if c.t.Failed() {
+			c.t.Log(last)
+		}
+	}()
+	c.Await(fmt.Sprintf("end of the session of broker %d", id), func() bool {
+		last = c.registry.ExpireSession(id, c.servers...) // the server may be busy with the broker
+		return last == nil || errors.Is(last, errNoNode)
+	})
+}
+
+// DeleteController removes the controller's znode, if there is one, so that the brokers elect one.
+func (c *Cluster) DeleteController() {
+	c.t.Helper()
+	if err := c.registry.DeleteController(); err != nil && !errors.Is(err, zk.ErrNoNode) {
 		c.t.Fatal(err)
 	}
-	c.Await(fmt.Sprintf("end of the session of broker %d", id), func() bool { return c.Epoch(id) == 0 })
 }
 
 func closeThrough(server *ZooKeeper, session int64) error {
