@@ -78,11 +78,10 @@ func (c *command) act(ctx context.Context) error {
 
 // open makes the client.
 func (c *command) open() error {
-	file, err := c.options.Value(commandConfig)
-	if err != nil {
+	properties, err := clientconf.LoadOption(c.options, commandConfig)
+	if _, parsing := errors.AsType[*jopt.Error](err); parsing {
 		return err
 	}
-	properties, err := clientconf.LoadFile(file)
 	if err != nil {
 		return throwable.InRuntime(err)
 	}

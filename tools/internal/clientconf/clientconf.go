@@ -4,6 +4,7 @@
 package clientconf
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
@@ -66,6 +67,18 @@ func LoadFile(path string) (Properties, error) {
 		return nil, fmt.Errorf("read client properties %s: %w", path, err)
 	}
 	return loaded, nil
+}
+
+// LoadOption reads the file that an option names, if it was given. To Java, the empty path is the working directory.
+func LoadOption(options *jopt.Set, name string) (Properties, error) {
+	path, err := options.Value(name)
+	if err != nil {
+		return nil, err
+	}
+	if options.Has(name) {
+		path = cmp.Or(path, ".")
+	}
+	return LoadFile(path)
 }
 
 // ParsePairs reads key=value arguments; without "=" the value is empty.

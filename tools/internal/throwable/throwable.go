@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -45,6 +46,7 @@ const (
 	IllegalState         = "java.lang.IllegalStateException"
 	IndexOutOfBounds     = "java.lang.IndexOutOfBoundsException"
 	NumberFormat         = "java.lang.NumberFormatException"
+	PatternSyntax        = "java.util.regex.PatternSyntaxException"
 	Runtime              = "java.lang.RuntimeException"
 	Execution            = "java.util.concurrent.ExecutionException"
 	ClassNotFound        = "java.lang.ClassNotFoundException"
@@ -152,6 +154,8 @@ func fileException(err *fs.PathError) *Exception {
 		return New(NoSuchFile, err.Path)
 	case errors.Is(err, fs.ErrPermission):
 		return New(AccessDenied, err.Path)
+	case errors.Is(err, syscall.EISDIR):
+		return New(IO, "Is a directory")
 	}
 	return New(IO, err.Error())
 }

@@ -204,7 +204,7 @@ func (e *Env) line(level, class, message string) string {
 
 // ReadFile reads a file that an option names, with Kafka's words for one that cannot be read.
 func ReadFile(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(cmp.Or(path, ".")) // to Java, the empty path is the working directory
 	if err != nil {
 		return nil, &throwable.Exception{Class: throwable.IO, Message: "Unable to read file " + path, Cause: throwable.From(err)}
 	}
