@@ -72,40 +72,51 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return uncaught{err}
 	}
-	if err := checkConfig(config); err != nil {
-		return uncaught{err}
-	}
-	var places *positions
-	if r.joins(config) {
-		places = newPositions(config)
-	}
-	settings, err := r.clientOptions(config, places)
+	c, err := open(env, options, r, config)
 	if err != nil {
 		return uncaught{err}
-	}
-	cl, err := client.New(env, config, settings...)
-	if err != nil {
-		return uncaught{err}
-	}
-	if places != nil {
-		places.use(cl)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer onSignal(cancel, oneSignal)()
-
-	c := &consumer{env: env, request: r, client: cl, logContext: client.LogContext(config),
-		positions: places}
-	err = c.run(ctx)
-	c.close()
+	err = c.runAndClose(ctx, cancel)
 	fmt.Fprintf(env.Stderr, "Processed a total of %d messages\n", c.count)
 	if r.systemTest {
 		fmt.Fprintln(env.Stdout, "shutdown_complete")
 	}
-	if exit, ok := errors.AsType[tool.Exit](context.Cause(ctx)); ok && err == nil {
-		return exit
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
 	}
 	return err
+}
+
+// open makes the client, and checks in Kafka's order what cannot be consumed.
+func open(env *tool.Env, options *jopt.Set, r *request, config *clientconf.Config) (*consumer, error) {
+	if err := checkConfig(config); err != nil {
+		return nil, err
+	}
+	c := &consumer{env: env, request: r, logContext: client.LogContext(config)}
+	if r.joins(config) {
+		c.positions = newPositions(config)
+	}
+	settings, err := r.clientOptions(config, c.positions)
+	if err != nil {
+		return nil, err
+	}
+	if c.client, err = client.New(env, config, settings...); err != nil {
+		return nil, err
+	}
+	if c.positions != nil {
+		c.positions.use(c.client)
+	}
+	if c.subscription, err = r.subscribe(config); err == nil {
+		err = r.parseMaxMessages(env, options)
+	}
+	if err != nil {
+		c.client.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // oneSignal is how long further signals are taken as the one that ends the command: timeout(1) sends two, to the process and to
@@ -152,7 +163,7 @@ func (r *request) clientOptions(config *clientconf.Config, places *positions) ([
 	if config.String("isolation.level") == "read_committed" {
 		options = append(options, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
-	if config.Bool("allow.auto.create.topics") {
+	if config.Bool("allow.auto.create.topics") && !r.included { // what is included is there, or is not wanted any more
 		options = append(options, kgo.AllowAutoTopicCreation())
 	}
 	if !config.Bool("check.crcs") {
@@ -161,7 +172,7 @@ func (r *request) clientOptions(config *clientconf.Config, places *positions) ([
 	if rack := config.String("client.rack"); rack != "" {
 		options = append(options, kgo.Rack(rack))
 	}
-	options = append(options, r.source(config)...)
+	options = append(options, r.source()...)
 	if !r.joins(config) {
 		return options, nil
 	}
@@ -189,24 +200,20 @@ func resetOffset(config *clientconf.Config) kgo.Offset {
 	return kgo.NewOffset().AtEnd()
 }
 
-// source says what is consumed: one partition, a topic, or the topics that match.
-func (r *request) source(config *clientconf.Config) []kgo.Opt {
+// source says what is consumed: one partition or a topic. Topics that are included are added as they are found.
+func (r *request) source() []kgo.Opt {
 	switch {
-	case r.one:
-		at := kgo.NewOffset().At(r.offset)
-		switch r.offset {
-		case offsetEarliest:
-			at = kgo.NewOffset().AtStart()
-		case offsetLatest:
-			at = kgo.NewOffset().AtEnd()
-		}
-		return []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: {r.partition: at}})}
-	case r.topic != "":
+	case r.included, r.topic == "", r.partition < 0: // of a negative partition no record ever comes
+		return nil
+	case !r.one:
 		return []kgo.Opt{kgo.ConsumeTopics(r.topic)}
 	}
-	options := []kgo.Opt{kgo.ConsumeRegex(), kgo.ConsumeTopics(r.included), kgo.ConsumeExcludeTopics(r.excluded...)}
-	if config.Bool("exclude.internal.topics") {
-		options = append(options, kgo.ConsumeExcludeTopics("^__(consumer_offsets|transaction_state)$"))
+	at := kgo.NewOffset().At(r.offset)
+	switch r.offset {
+	case offsetEarliest:
+		at = kgo.NewOffset().AtStart()
+	case offsetLatest:
+		at = kgo.NewOffset().AtEnd()
 	}
-	return options
+	return []kgo.Opt{kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{r.topic: {r.partition: at}})}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -35,8 +36,28 @@ type consumer struct {
 	logContext string
 	positions  *positions // where a member of a group is; nil without a group
 
+	subscription *subscription // the topics that are included; nil for a topic
+	following    sync.WaitGroup
+
 	count  int64 // records processed
 	output []byte
+}
+
+// runAndClose prints records and closes the client. Included topics are looked for meanwhile; cancel is told if that
+// cannot go on.
+func (c *consumer) runAndClose(ctx context.Context, cancel context.CancelCauseFunc) error {
+	following, stop := context.WithCancel(ctx)
+	if c.subscription != nil {
+		c.following.Go(func() {
+			if err := c.subscription.follow(following, c.client); err != nil {
+				cancel(uncaught{err})
+			}
+		})
+	}
+	err := c.run(ctx)
+	stop()
+	c.close()
+	return err
 }
 
 // run prints records. An error that Kafka's tool logs and takes for an end is logged here and is nil.
@@ -198,6 +219,9 @@ func (c *consumer) close() {
 			c.env.LogError(logger, c.logContext+"Offsets of the records printed last could not be committed", err)
 		}
 		c.client.AllowRebalance()
+	}
+	c.following.Wait()
+	if c.positions != nil {
 		_ = c.client.LeaveGroupContext(ctx) // the broker removes members that say nothing
 	}
 	c.client.CloseAllowingRebalance()
@@ -223,7 +247,7 @@ func (c *consumer) checkTopic(ctx context.Context) error {
 	for _, t := range resp.(*kmsg.MetadataResponse).Topics {
 		failure := kerr.TypedErrorForCode(t.ErrorCode)
 		if failure == nil {
-			continue
+			return c.checkReset(t)
 		}
 		c.env.Log("WARN", networkClient, fmt.Sprintf("%sThe metadata response from the cluster reported a recoverable issue "+
 			"with correlation id 2 : {%s=%s}", c.logContext, c.request.topic, failure.Message))
@@ -233,4 +257,16 @@ func (c *consumer) checkTopic(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// checkReset returns an error if there is no place to begin in the topic: without a group nothing is committed.
+func (c *consumer) checkReset(t kmsg.MetadataResponseTopic) error {
+	if c.request.properties["auto.offset.reset"] != "none" || c.request.one || c.positions != nil {
+		return nil
+	}
+	open := map[string][]int32{}
+	for _, p := range t.Partitions {
+		open[c.request.topic] = append(open[c.request.topic], p.Partition)
+	}
+	return undefinedOffset(open)
 }

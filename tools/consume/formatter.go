@@ -76,11 +76,7 @@ func newFormatter(env *tool.Env, options *jopt.Set) (formatter, error) {
 }
 
 func formatterProperties(options *jopt.Set) (clientconf.Properties, error) {
-	file, err := options.Value("formatter-config")
-	if err != nil {
-		return nil, err
-	}
-	properties, err := clientconf.LoadFile(file)
+	properties, err := clientconf.LoadOption(options, "formatter-config")
 	if err != nil {
 		return nil, err
 	}

@@ -22,14 +22,29 @@ var assignors = map[string]func() kgo.GroupBalancer{
 	"org.apache.kafka.clients.consumer.CooperativeStickyAssignor": kgo.CooperativeStickyBalancer,
 }
 
-func groupOptions(group string, config *clientconf.Config) ([]kgo.Opt, error) {
-	var balancers []kgo.GroupBalancer
+// balancers returns the assignors that the configuration names.
+func balancers(config *clientconf.Config) ([]kgo.GroupBalancer, error) {
+	var named []kgo.GroupBalancer
 	for _, class := range config.List("partition.assignment.strategy") {
 		newBalancer, ok := assignors[trimClass(class)]
 		if !ok {
-			return nil, throwable.Newf(throwable.Kafka, "%s ClassNotFoundException exception occurred", class)
+			return nil, cannotConstruct(&throwable.Exception{Class: throwable.Kafka, Message: class + " ClassNotFoundException exception occurred",
+				Cause: throwable.New(throwable.ClassNotFound, class)})
 		}
-		balancers = append(balancers, newBalancer())
+		named = append(named, newBalancer())
+	}
+	return named, nil
+}
+
+// cannotConstruct is what Kafka's consumer makes of what it finds wrong while it is made.
+func cannotConstruct(cause error) error {
+	return &throwable.Exception{Class: throwable.Kafka, Message: "Failed to construct kafka consumer", Cause: cause}
+}
+
+func groupOptions(group string, config *clientconf.Config) ([]kgo.Opt, error) {
+	balancers, err := balancers(config)
+	if err != nil {
+		return nil, err
 	}
 	options := []kgo.Opt{
 		kgo.ConsumerGroup(group),
@@ -51,8 +66,25 @@ func checkConfig(config *clientconf.Config) error {
 		return throwable.New(throwable.Config, "group.remote.assignor cannot be set when group.protocol=CLASSIC")
 	}
 	if classic && config.Int("heartbeat.interval.ms") >= config.Int("session.timeout.ms") {
-		return &throwable.Exception{Class: throwable.Kafka, Message: "Failed to construct kafka consumer",
-			Cause: throwable.New(throwable.IllegalArgument, "Heartbeat must be set lower than the session timeout")}
+		return cannotConstruct(throwable.New(throwable.IllegalArgument, "Heartbeat must be set lower than the session timeout"))
+	}
+	if classic {
+		if _, err := balancers(config); err != nil {
+			return err
+		}
+	}
+	return checkPlugins(config)
+}
+
+// checkPlugins refuses classes that are to be called with records and metrics: there is no JVM to load them.
+func checkPlugins(config *clientconf.Config) error {
+	for _, property := range []string{"metric.reporters", "interceptor.classes"} {
+		for _, class := range config.List(property) {
+			if class != "" && class != "org.apache.kafka.common.metrics.JmxReporter" {
+				return cannotConstruct(&throwable.Exception{Class: throwable.Kafka, Message: "Class " + class + " cannot be found",
+					Cause: throwable.New(throwable.ClassNotFound, class)})
+			}
+		}
 	}
 	return nil
 }

@@ -1,20 +1,17 @@
 package consume
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/gregor-mq/gregor/tools/internal/javaregex"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
-	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
 
-// parseLimits reads where to begin and when to end.
-func (r *request) parseLimits(env *tool.Env, options *jopt.Set) error {
+// parseLimits reads where to begin, and how long to wait for records.
+func (r *request) parseLimits(options *jopt.Set) error {
 	text, err := options.Value("offset")
 	if err != nil {
 		return err
@@ -37,31 +34,18 @@ func (r *request) parseLimits(env *tool.Env, options *jopt.Set) error {
 	if r.timeout = forever; given && timeout >= 0 && timeout < int64(forever/time.Millisecond) {
 		r.timeout = time.Duration(timeout) * time.Millisecond
 	}
+	return nil
+}
+
+// parseMaxMessages reads how many records are printed. Kafka's tool looks at it when it runs already.
+func (r *request) parseMaxMessages(env *tool.Env, options *jopt.Set) error {
 	messages, given, err := options.Int32("max-messages")
 	if err != nil {
-		fmt.Fprintln(env.Stderr, "Processed a total of 0 messages") // Kafka's tool looks at it when it runs already
-		return uncaught{err}
+		fmt.Fprintln(env.Stderr, "Processed a total of 0 messages")
+		return err
 	}
 	if r.maxMessages = noLimit; given {
 		r.maxMessages = int64(messages)
-	}
-	return r.parsePattern()
-}
-
-// parsePattern reads which topics --include names.
-func (r *request) parsePattern() error {
-	if r.include == "" {
-		return nil
-	}
-	pattern, err := javaregex.Compile(r.include)
-	if err == nil {
-		var ok bool
-		if r.included, r.excluded, ok = pattern.Excluding(); !ok {
-			err = errors.New("only one alternative with lookaheads, which must be negative, is supported: " + r.include)
-		}
-	}
-	if err != nil {
-		return uncaught{throwable.New("java.util.regex.PatternSyntaxException", err.Error())}
 	}
 	return nil
 }

@@ -62,10 +62,9 @@ const noLimit = -1
 
 // request is what the options ask for.
 type request struct {
-	topic, include string   // one of them
-	included       string   // the expression that names match which include selects,
-	excluded       []string // and those that they do not match
-	one            bool     // only partition is read, and no group joined
+	topic, include string // one of them
+	included       bool   // it is include
+	one            bool   // only partition is read, and no group joined
 	partition      int32
 	offset         int64  // of partition; or offsetLatest, offsetEarliest
 	group          string // "": none
@@ -90,7 +89,7 @@ func parse(env *tool.Env, options *jopt.Set) (*request, error) {
 	if err := r.parseProperties(env, options); err != nil {
 		return nil, err
 	}
-	if err := r.parseLimits(env, options); err != nil {
+	if err := r.parseLimits(options); err != nil {
 		return nil, err
 	}
 	var err error
@@ -113,7 +112,7 @@ func (r *request) parseSource(options *jopt.Set) error {
 	if r.include, err = options.Value(include); err != nil {
 		return err
 	}
-	if options.Has("topic") == options.Any("include", "whitelist") {
+	if r.included = options.Any("include", "whitelist"); options.Has("topic") == r.included {
 		hint := ""
 		if options.Has("whitelist") {
 			hint = "--whitelist is DEPRECATED use --include instead; ignored if --include specified."
@@ -139,11 +138,7 @@ func (r *request) parseSource(options *jopt.Set) error {
 
 // parseProperties puts together the configuration of the consumer.
 func (r *request) parseProperties(env *tool.Env, options *jopt.Set) error {
-	file, err := options.Value("consumer.config")
-	if err != nil {
-		return err
-	}
-	fromFile, err := clientconf.LoadFile(file)
+	fromFile, err := clientconf.LoadOption(options, "consumer.config")
 	if err != nil {
 		return err
 	}

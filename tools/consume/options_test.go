@@ -46,7 +46,7 @@ func TestParse(t *testing.T) {
 		{"--topic t --partition 0 --offset abc", "The provided offset value 'abc' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long."},
 		{"--topic t --partition 0 --offset -3", "The provided offset value '-3' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long."},
 		{"--topic t --timeout-ms abc", "Cannot parse argument 'abc' of option timeout-ms"},
-		{"--include (?!a).*|b", "only one alternative with lookaheads, which must be negative, is supported: (?!a).*|b"},
+		{"--include (?!a).*|b", "/(?!a).*|b/all@-1 group= max=-1"},
 		{"--topic t --max-messages abc", "Cannot parse argument 'abc' of option max-messages"},
 	}
 	for _, tt := range tests {
@@ -57,6 +57,9 @@ func TestParse(t *testing.T) {
 			}
 			env, _ := testEnv()
 			r, err := parse(env, set)
+			if err == nil {
+				err = r.parseMaxMessages(env, set)
+			}
 			got := ""
 			if err != nil {
 				got = err.Error()
@@ -123,7 +126,7 @@ func TestClientOptions(t *testing.T) {
 		{"--topic t --group g --consumer-property enable.auto.commit=false", ""},
 		{"--topic t --consumer-property check.crcs=false --isolation-level read_committed", ""},
 		{"--topic t --group g --consumer-property partition.assignment.strategy=org.apache.kafka.clients.consumer.StickyAssignor", ""},
-		{"--topic t --group g --consumer-property partition.assignment.strategy=foo.Bar", "foo.Bar ClassNotFoundException exception occurred"},
+		{"--topic t --group g --consumer-property partition.assignment.strategy=foo.Bar", "Failed to construct kafka consumer"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
@@ -152,6 +155,52 @@ func TestClientOptions(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestOpen checks what is refused before anything is consumed, in Kafka's order.
+func TestOpen(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"--topic t", ""},
+		{"--include (?!__)(?<n>t)\\k<n>.*+", ""},
+		{"--include t[", "Unclosed character class near index 1"},
+		{"--include t[ --max-messages x", "Unclosed character class near index 1"},
+		{"--include ''", "Topic pattern to subscribe to cannot be empty"},
+		{"--topic ''", "Topic collection to subscribe to cannot contain null or empty topic"},
+		{"--topic '' --partition 0", "Topic partitions to assign to cannot have null or empty topic"},
+		{"--topic t --partition -1", ""},
+		{"--topic t --max-messages x", "Cannot parse argument 'x' of option max-messages"},
+		{"--topic '' --consumer-property partition.assignment.strategy=foo", "Failed to construct kafka consumer"},
+		{"--topic t --consumer-property partition.assignment.strategy=", "Must configure at least one partition assigner class"},
+		{"--topic t --partition 0 --consumer-property partition.assignment.strategy=", ""},
+		{"--topic t --consumer-property interceptor.classes=a.B", "Failed to construct kafka consumer"},
+		{"--topic t --consumer-property metric.reporters=org.apache.kafka.common.metrics.JmxReporter", ""},
+	}
+	for _, tt := range tests {
+		words := strings.Fields("--bootstrap-server 127.0.0.1:1 " + tt.args)
+		for i := range words {
+			words[i] = strings.Trim(words[i], "'") // '' is the empty one
+		}
+		set, err := options().Parse(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		env, _ := testEnv()
+		r, err := parse(env, set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := clientconf.New(clientconf.Consumer, r.properties)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := open(env, set, r, config)
+		if err == nil {
+			c.client.Close()
+		}
+		if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", tt.args, err, tt.want)
+		}
 	}
 }
 

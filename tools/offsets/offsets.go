@@ -163,7 +163,12 @@ func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([
 			continue
 		}
 		for _, p := range t.Partitions {
-			if partition := (topic.Partition{Topic: *t.Topic, Index: p.Partition}); req.filter.Match(partition) {
+			partition := topic.Partition{Topic: *t.Topic, Index: p.Partition}
+			selected, err := req.filter.Match(partition)
+			if err != nil {
+				return nil, err
+			}
+			if selected {
 				partitions = append(partitions, partition)
 			}
 		}

@@ -125,7 +125,7 @@ func (c *command) names(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	selected := func(string) bool { return true }
+	selected := func(string) (bool, error) { return true, nil }
 	if c.options.Has(topicName) {
 		matching, err := filter.ParseTopics(pattern)
 		if err != nil {
@@ -135,7 +135,14 @@ func (c *command) names(ctx context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, t := range topics {
-		if t.Topic != nil && selected(*t.Topic) {
+		if t.Topic == nil {
+			continue
+		}
+		matches, err := selected(*t.Topic)
+		if err != nil {
+			return nil, err
+		}
+		if matches {
 			names = append(names, *t.Topic)
 		}
 	}

@@ -29,8 +29,14 @@ func ParseTopics(text string) (*Topics, error) {
 	return &Topics{pattern}, nil
 }
 
-// Match reports whether the topic is selected.
-func (t *Topics) Match(name string) bool { return t.pattern.Match(name) }
+// Match reports whether the topic is selected. It fails if that takes too long to find out.
+func (t *Topics) Match(name string) (bool, error) {
+	matches, err := t.pattern.Match(name)
+	if err != nil {
+		return false, throwable.New(throwable.Runtime, err.Error())
+	}
+	return matches, nil
+}
 
 // Partitions selects partitions: those that match one of its rules.
 type Partitions struct{ rules []rule }
@@ -113,16 +119,22 @@ func parseRule(match []string) (rule, error) {
 	return r, nil
 }
 
-// Match reports whether the partition is selected.
-func (p *Partitions) Match(partition topic.Partition) bool {
-	index := int64(partition.Index)
-	return slices.ContainsFunc(p.rules, func(r rule) bool {
-		if !r.topics.Match(partition.Topic) {
-			return false
+// Match reports whether the partition is selected. It fails as Topics.Match does.
+func (p *Partitions) Match(partition topic.Partition) (bool, error) {
+	for _, r := range p.rules {
+		if !r.selects(int64(partition.Index)) {
+			continue
 		}
-		if r.ids != nil {
-			return slices.Contains(r.ids, index)
+		if matches, err := r.topics.Match(partition.Topic); matches || err != nil {
+			return matches, err
 		}
-		return index >= r.low && index < r.high
-	})
+	}
+	return false, nil
+}
+
+func (r rule) selects(index int64) bool {
+	if r.ids != nil {
+		return slices.Contains(r.ids, index)
+	}
+	return index >= r.low && index < r.high
 }

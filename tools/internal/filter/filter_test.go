@@ -25,13 +25,13 @@ func TestTopics(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name := range strings.FieldsSeq(tt.matches) {
-			if !filter.Match(name) {
-				t.Errorf("%q does not match %s", tt.pattern, name)
+			if matches, err := filter.Match(name); !matches || err != nil {
+				t.Errorf("%q does not match %s: %v", tt.pattern, name, err)
 			}
 		}
 		for name := range strings.FieldsSeq(tt.misses) {
-			if filter.Match(name) {
-				t.Errorf("%q matches %s", tt.pattern, name)
+			if matches, err := filter.Match(name); matches || err != nil {
+				t.Errorf("%q matches %s: %v", tt.pattern, name, err)
 			}
 		}
 	}
@@ -72,7 +72,11 @@ func TestPartitions(t *testing.T) {
 			for _, name := range []string{"logs", "orders"} {
 				for index := range int32(4) {
 					p := topic.Partition{Topic: name, Index: index}
-					if filter.Match(p) {
+					selected, err := filter.Match(p)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if selected {
 						got = append(got, p.String())
 					}
 				}
@@ -109,8 +113,12 @@ func FuzzParseRules(f *testing.F) {
 			return
 		}
 		p := topic.Partition{Topic: "t", Index: 1}
-		if filter, err := ParseRules(text + ",t:1"); err != nil || !filter.Match(p) {
-			t.Errorf("%q and one more rule for %s do not select it (%v)", text, p, err)
+		filter, err := ParseRules(text + ",t:1")
+		if err != nil {
+			t.Fatalf("%q and one more rule: %v", text, err)
+		}
+		if selected, err := filter.Match(p); err == nil && !selected {
+			t.Errorf("%q and one more rule for %s do not select it", text, p)
 		}
 	})
 }

@@ -1,152 +1,74 @@
-// Package javaregex matches names with regular expressions that were written for Kafka's tools, and so for Java.
+// Package javaregex matches names with regular expressions as java.util.regex does. Kafka's tools hand theirs to it, and
+// what people have in scripts and files was written for it: (?!__).* for "all topics but the internal ones", \p{Alpha},
+// [a-z&&[^q]], possessive quantifiers, lookbehind, back references, \Q..\E. Go's engine knows none of these, or reads
+// something else into them.
 //
-// Go's engine, which never backtracks, has no lookahead; but that is how "all topics except these" is said:
-// (?!__|test).* is what people type. Where lookaheads stand at the beginning of an alternative, as there, they are taken off
-// and tried on their own. What else only Java's engine knows (lookahead elsewhere, lookbehind, back references, possessive
-// quantifiers, intersections of classes) is an error.
+// An expression is read into nodes by Java's rules, those of version 17, its oddities and the texts of its errors included
+// (in a{2}{3} the second quantifier repeats nothing), and the nodes match by trying one way after the other, as Java's
+// do. What is not built is an error of Compile: grapheme clusters (\X, \b{g}), characters by name (\N{..}), blocks and
+// abbreviated names of scripts (\p{InGreek}, \p{IsGrek}), canonical equivalence ((?c)).
+//
+// Other engines that try, such as regexp2 with .NET's dialect, do not know possessive quantifiers, intersections, POSIX
+// classes and \Q either: an expression has to be read by Java's rules in any case, and is matched in few lines then.
+//
+// Trying one way after the other may take for ever. Java then hangs; here it is an error after so many steps.
 package javaregex
 
-import (
-	"regexp"
-	"strings"
-)
+import "fmt"
 
-// Pattern is an expression that must match a whole name.
-type Pattern struct{ alternatives []alternative }
+// stepsMax is how many nodes may be tried on one text: about a second's work.
+const stepsMax = 5_000_000
 
-// alternative matches a name if whole does and every lookahead holds.
-type alternative struct {
-	whole *regexp.Regexp
-	ahead []lookahead
+// Pattern is an expression that was read.
+type Pattern struct {
+	text   string
+	root   node
+	groups int  // capturing groups
+	refers bool // to what they captured
 }
 
-// lookahead holds if begin matches, or, if it is negative, does not match; begin is anchored at the beginning only.
-type lookahead struct {
-	begin    *regexp.Regexp
-	negative bool
+// Compile reads an expression. Its error is a *SyntaxError.
+func Compile(text string) (pattern *Pattern, err error) {
+	p := &parser{pattern: text, text: unquote([]rune(text)), names: map[string]int{}}
+	defer func() {
+		switch failure := recover().(type) {
+		case nil:
+		case *SyntaxError:
+			err = failure
+		default:
+			panic(failure)
+		}
+	}()
+	root := p.alternatives()
+	switch {
+	case p.at == len(p.text):
+	case p.peek() == ')':
+		p.fail("Unmatched closing ')'")
+	default:
+		p.fail("Unexpected internal error")
+	}
+	return &Pattern{text: text, root: root, groups: p.groups, refers: p.refers}, nil
 }
 
-// Compile reads an expression. Its errors are those of package regexp.
-func Compile(text string) (*Pattern, error) {
-	p := &Pattern{}
-	for _, part := range alternatives(text) {
-		a, err := newAlternative(part)
-		if err != nil {
-			return nil, err
-		}
-		p.alternatives = append(p.alternatives, a)
-	}
-	return p, nil
-}
+// String returns the expression.
+func (p *Pattern) String() string { return p.text }
 
-// Match reports whether the whole name matches.
-func (p *Pattern) Match(name string) bool {
-	for _, a := range p.alternatives {
-		if a.match(name) {
-			return true
-		}
-	}
-	return false
-}
+// Match reports whether the whole text matches. It gives up with an error if that takes too long to find out.
+func (p *Pattern) Match(text string) (matches bool, err error) { return p.match(text, stepsMax) }
 
-func (a *alternative) match(name string) bool {
-	for _, l := range a.ahead {
-		if l.begin.MatchString(name) == l.negative {
-			return false
-		}
+func (p *Pattern) match(text string, steps int) (matches bool, err error) {
+	m := &matcher{text: []rune(text), groups: make([]span, p.groups+1), remember: !p.refers, steps: steps}
+	for i := range m.groups {
+		m.groups[i] = noSpan
 	}
-	return a.whole.MatchString(name)
-}
-
-// Excluding returns an expression for package regexp that all names match, and others of which they must match none. ok is
-// false if the pattern cannot be said so: if some of its alternatives have lookaheads, or they are not negative.
-func (p *Pattern) Excluding() (include string, exclude []string, ok bool) {
-	if len(p.alternatives) != 1 {
-		return "", nil, false
-	}
-	a := p.alternatives[0]
-	for _, l := range a.ahead {
-		if !l.negative {
-			return "", nil, false
+	defer func() {
+		switch failure := recover().(type) {
+		case nil:
+		case tooManySteps:
+			err = fmt.Errorf("%s takes too long to match with %s", p.text, text)
+		default:
+			panic(failure)
 		}
-		exclude = append(exclude, l.begin.String())
-	}
-	return a.whole.String(), exclude, true
-}
-
-// alternatives splits an expression that has lookaheads; one without is left whole, flags at its beginning included.
-func alternatives(text string) []string {
-	if !strings.Contains(text, "(?!") && !strings.Contains(text, "(?=") {
-		return []string{text}
-	}
-	var parts []string
-	for {
-		i := find(text, '|')
-		parts = append(parts, text[:i])
-		if i == len(text) {
-			return parts
-		}
-		text = text[i+1:]
-	}
-}
-
-func newAlternative(text string) (alternative, error) {
-	var a alternative
-	for {
-		rest := strings.TrimPrefix(text, "^") // the beginning of a name is where matching begins
-		negative := strings.HasPrefix(rest, "(?!")
-		if !negative && !strings.HasPrefix(rest, "(?=") {
-			break
-		}
-		end := find(rest, ')')
-		if end == len(rest) {
-			break // the group has no end, which compile finds out
-		}
-		begin, err := compile(rest[len("(?!"):end], "")
-		if err != nil {
-			return a, err
-		}
-		a.ahead = append(a.ahead, lookahead{begin, negative})
-		text = rest[end+1:]
-	}
-	var err error
-	a.whole, err = compile(text, "$")
-	return a, err
-}
-
-// compile anchors an expression, which has to be one by itself.
-func compile(text, end string) (*regexp.Regexp, error) {
-	if _, err := regexp.Compile(text); err != nil {
-		return nil, err
-	}
-	return regexp.Compile("^(?:" + text + ")" + end)
-}
-
-// find returns where c stands in an expression outside of classes and of groups, one that c itself closes excepted; the length
-// of text if it does not.
-func find(text string, c byte) int {
-	groups, class := 0, -1 // class is where the one begins that i is in
-	for i := 0; i < len(text); i++ {
-		at := text[i]
-		switch {
-		case at == '\\':
-			i++
-			continue
-		case class >= 0:
-			if at == ']' && i > class+1 && (i > class+2 || text[class+1] != '^') {
-				class = -1
-			}
-			continue
-		case at == '[':
-			class = i
-		case at == '(':
-			groups++
-		case at == ')':
-			groups--
-		}
-		if at == c && groups <= 0 {
-			return i
-		}
-	}
-	return len(text)
+	}()
+	return p.root.match(m, 0, func(at int) bool { return at == len(m.text) }), nil
 }
