@@ -101,8 +101,8 @@ func electReassigned(before map[*partition][]int32) strategy {
 }
 
 // deleteReplicas takes replicas out of the ISRs and has their brokers delete them. Whether they do, is not waited
-// for: a broker that is dead now keeps its files, as with Kafka. Those of partitions where nobody else is in the
-// ISR are kept, and only stopped.
+// for: a broker that is dead now keeps its files, as with Kafka, and so does one that this controller has no time left to
+// tell, of which the next one knows nothing. Those of partitions where nobody else is in the ISR are kept, and only stopped.
 func (c *core) deleteReplicas(ctx context.Context, gone []replica) (kept map[*partition]bool, err error) {
 	if len(gone) == 0 {
 		return nil, nil
