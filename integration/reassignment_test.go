@@ -103,6 +103,7 @@ func (m *mover) produce() (stop func() cluster.Acked) {
 	m.t.Helper()
 	client := m.Client(kgo.DefaultProduceTopic(m.name), everywhere, kgo.MetadataMinAge(50*time.Millisecond), kgo.RecordDeliveryTimeout(patience),
 		kgo.UnknownTopicRetries(-1), // a leader may hear later of its partition than others
+		kgo.AlwaysRetryEOF(),        // see cluster.Produce
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
 	var mu sync.Mutex
 	acked := cluster.Acked{}
