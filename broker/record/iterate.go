@@ -25,7 +25,7 @@ func (b Batch) Records() iter.Seq2[Record, error] {
 		case b.Codec() == None:
 			err = b.eachPlain(each)
 		default:
-			err = b.eachInner(func(r Record, _ []byte) error { return each(r) })
+			err = b.eachInner(false, func(r Record, _ []byte) error { return each(r) })
 		}
 		if err != nil && !stopped {
 			yield(Record{}, err)
@@ -141,12 +141,12 @@ func (b Batch) eachPlain(f func(Record) error) error {
 
 // eachInner goes over the records of a compressed message of format v0 or v1. It goes twice over those
 // of format v1, whose offsets are relative to one that depends on the last.
-// It gives each with the bytes it was read from.
-func (b Batch) eachInner(f func(r Record, raw []byte) error) error {
+// It gives each with the bytes it was read from, and, if misfits is set, also those whose key or value do not fit, without them.
+func (b Batch) eachInner(misfits bool, f func(r Record, raw []byte) error) error {
 	base := int64(0)
 	if b.Magic() == MagicV1 {
 		last := int64(0)
-		err := b.inner(func(m message, _ []byte) error {
+		err := b.innerOf(misfits, func(m message, _ []byte) error {
 			last = m.offset
 			return nil
 		})
@@ -157,7 +157,7 @@ func (b Batch) eachInner(f func(r Record, raw []byte) error) error {
 			return err
 		}
 	}
-	return b.inner(func(m message, raw []byte) error {
+	return b.innerOf(misfits, func(m message, raw []byte) error {
 		return f(Record{
 			Offset:    base + m.offset,
 			Timestamp: b.innerTime(m),

@@ -66,6 +66,7 @@ type message struct {
 	crc        uint32
 	time       int64
 	key, value []byte
+	misfit     bool // the error about it is that key or value do not fit; the rest stands here
 }
 
 // parseMessage reads a message, whose checksum it leaves to others. It is lenient as Kafka is: bytes
@@ -88,10 +89,10 @@ func parseMessage(b []byte) (m message, err error) {
 		rest = rest[8:]
 	}
 	var ok bool
-	if m.key, rest, ok = sized(rest); !ok {
-		return m, errMessage()
+	if m.key, rest, ok = sized(rest); ok {
+		m.value, _, ok = sized(rest)
 	}
-	if m.value, _, ok = sized(rest); !ok {
+	if m.misfit = !ok; m.misfit {
 		return m, errMessage()
 	}
 	return m, nil
@@ -134,7 +135,10 @@ func (m message) describe(offset int64, t TimestampType, time int64) string {
 // inner goes over the messages inside the compressed message b, in order, and gives each to f with
 // the bytes it was read from; both are valid until f returns. An incomplete one at the end is left
 // out, as Kafka does.
-func (b Batch) inner(f func(m message, raw []byte) error) error {
+func (b Batch) inner(f func(m message, raw []byte) error) error { return b.innerOf(false, f) }
+
+// innerOf is inner which, if misfits is set, gives messages to f of which key or value do not fit, too.
+func (b Batch) innerOf(misfits bool, f func(m message, raw []byte) error) error {
 	codec := b.Codec()
 	outer, err := parseMessage(b)
 	switch {
@@ -153,7 +157,7 @@ func (b Batch) inner(f func(m message, raw []byte) error) error {
 	n := 0
 	for ; ; n++ {
 		m, raw, err := s.message()
-		if err != nil {
+		if err != nil && !(misfits && m.misfit) {
 			return err
 		}
 		if raw == nil {

@@ -109,10 +109,8 @@ func (b *batch) describe(dst []byte) ([]byte, error) {
 
 // recordOf is a record with what only some formats know of it.
 type recordOf struct {
-	record.Record
-	legacy bool
-	crc    uint32 // of formats v0 and v1
-	valid  bool
+	record.Record              // without key and value, if it is legacy
+	legacy        record.Batch // the message of format v0 or v1; nil for others
 }
 
 // each calls f with the records of the batch. As Kafka does, it goes through all that are compressed first, so that f
@@ -128,6 +126,11 @@ func (b *batch) each(f func(*recordOf) error) error {
 		return throwable.Newf(throwable.IllegalArgument, "Unknown compression type id: %d", int8(whole.Codec()))
 	}
 	if whole.Codec() != record.None {
+		if whole.Magic() < record.MagicV2 {
+			if _, err := legacyValue(whole); err != nil {
+				return err
+			}
+		}
 		if err := records(whole, func(*recordOf) error { return nil }); err != nil {
 			return err
 		}
@@ -150,7 +153,7 @@ func records(b record.Batch, f func(*recordOf) error) error {
 	}
 	for m, err := range b.Messages() {
 		if err == nil {
-			err = f(&recordOf{Record: m.Record, legacy: true, crc: m.CRC, valid: m.Valid})
+			err = f(&recordOf{Record: record.Record{Offset: m.Offset, Timestamp: m.Timestamp}, legacy: m.Raw})
 		}
 		if err != nil {
 			return exception(err)

@@ -54,12 +54,15 @@ func (p *printer) format(dst []byte, b *batch, r *recordOf) ([]byte, error) {
 	prefix := "| "
 	var err error
 	if p.metadata {
-		dst, prefix = append(dst, prefix...), " "
+		prefix = " "
 		if dst, err = appendMetadata(dst, b, r); err != nil {
 			return dst, err
 		}
 	}
 	if p.contents != nil && !b.IsControl() {
+		if err := r.loadLegacy(); err != nil {
+			return dst, err
+		}
 		contents, err := p.contents(&r.Record)
 		if err != nil {
 			return dst, err
@@ -75,7 +78,12 @@ func (p *printer) format(dst []byte, b *batch, r *recordOf) ([]byte, error) {
 }
 
 func appendMetadata(dst []byte, b *batch, r *recordOf) ([]byte, error) {
-	dst = fmt.Appendf(dst, "offset: %d %s: %d keySize: %d valueSize: %d", r.Offset, b.TimestampType(), r.Timestamp, size(r.Key), size(r.Value))
+	keySize, valueSize, err := r.sizes()
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, "| "...)
+	dst = fmt.Appendf(dst, "offset: %d %s: %d keySize: %d valueSize: %d", r.Offset, b.TimestampType(), r.Timestamp, keySize, valueSize)
 	if b.magic >= record.MagicV2 {
 		dst = fmt.Appendf(dst, " sequence: %d headerKeys: [", r.Sequence)
 		first := true
@@ -87,21 +95,13 @@ func appendMetadata(dst []byte, b *batch, r *recordOf) ([]byte, error) {
 		}
 		dst = append(dst, ']')
 	}
-	if r.legacy {
-		dst = fmt.Appendf(dst, " isValid: %t crc: %d}", r.valid, r.crc) // the brace is Kafka's
+	if r.legacy != nil {
+		dst = fmt.Appendf(dst, " isValid: %t crc: %d}", r.legacy.Check() == nil, r.legacy.CRC()) // the brace is Kafka's
 	}
 	if !b.IsControl() {
 		return dst, nil
 	}
 	return appendControl(dst, &r.Record)
-}
-
-// size returns the size of a key or value, -1 for null.
-func size(field []byte) int {
-	if field == nil {
-		return -1
-	}
-	return len(field)
 }
 
 // controlTypes are the names of the types of control records; those from 2 on are KRaft's.
