@@ -81,14 +81,14 @@ func (c *Config) checkListenerPools(next *Config, _ map[string]bool) (property, 
 		same := true
 		values := map[string]int{}
 		for _, name := range clusterListenerProperties {
-			values[name] = next.listenerNumber(l.Listener, name)
-			same = same && values[name] == c.listenerNumber(l.Listener, name)
+			values[name] = next.ListenerNumber(l.Listener, name)
+			same = same && values[name] == c.ListenerNumber(l.Listener, name)
 		}
 		if same {
 			continue
 		}
 		const threads = "num.network.threads"
-		if text := checkThreadCount(threads, c.listenerNumber(l.Listener, threads), values[threads]); text != "" {
+		if text := checkThreadCount(threads, c.ListenerNumber(l.Listener, threads), values[threads]); text != "" {
 			return threads, text
 		}
 		for _, name := range clusterListenerProperties[:2] {
@@ -98,14 +98,6 @@ func (c *Config) checkListenerPools(next *Config, _ map[string]bool) (property, 
 		}
 	}
 	return "", ""
-}
-
-// listenerNumber returns what a listener has of its own, else what the broker has.
-func (c *Config) listenerNumber(listener, name string) int {
-	if own, ok := c.ListenerInt(listener, name); ok {
-		return own
-	}
-	return c.Int(name)
 }
 
 // threadPools are the properties that may at most double, and at most be halved, at once.

@@ -134,3 +134,12 @@ func (c *Config) ListenerInt(listener, name string) (int, bool) {
 	}
 	return int(value.(int64)), true
 }
+
+// ListenerNumber returns a number that a listener has of its own, else what the broker has: as in Kafka, a limit of
+// the broker is one of each listener too. The listener's name is in upper case.
+func (c *Config) ListenerNumber(listener, name string) int {
+	if own, ok := c.ListenerInt(listener, name); ok {
+		return own
+	}
+	return c.Int(name)
+}

@@ -6,14 +6,16 @@ const (
 	// rateBurst is for how many seconds' worth of connections may come at once: Kafka measures a rate
 	// over ten full windows of one second (quota.window.num, quota.window.size.seconds).
 	rateBurst = 10
-	// rateWindow caps the delay of one connection, as in Kafka.
+	// rateWindow caps the delay of one connection, as in Kafka. A rate that lets nobody in so comes to one
+	// connection in that time.
 	rateWindow = time.Second
 )
 
-// bucket is a token bucket; its rate is passed with each call and may change. The zero bucket is full.
+// bucket is a token bucket; its rate is passed with each call and may change: 0 is no limit, and a negative one lets
+// nobody in before rateWindow is over. The zero bucket is full.
 type bucket struct {
-	at      time.Time
-	missing float64 // tokens short of full at that time
+	at      time.Time // of the last refill or, where nobody is let in, of the last token
+	missing float64   // tokens short of full at that time
 }
 
 func (b *bucket) refill(now time.Time, rate int) {
@@ -21,10 +23,13 @@ func (b *bucket) refill(now time.Time, rate int) {
 	b.at = now
 }
 
-// delay returns for how long there will be no token; 0 if rate is no limit.
+// delay returns for how long there will be no token.
 func (b *bucket) delay(now time.Time, rate int) time.Duration {
-	if rate <= 0 {
+	switch {
+	case rate == 0:
 		return 0
+	case rate < 0:
+		return max(0, rateWindow-now.Sub(b.at))
 	}
 	b.refill(now, rate)
 	lack := b.missing + 1 - float64(rate*rateBurst)
@@ -36,9 +41,12 @@ func (b *bucket) delay(now time.Time, rate int) time.Duration {
 
 // spend takes a token.
 func (b *bucket) spend(now time.Time, rate int) {
-	if rate > 0 {
+	switch {
+	case rate > 0:
 		b.refill(now, rate)
 		b.missing++
+	case rate < 0:
+		b.at = now
 	}
 }
 

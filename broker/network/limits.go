@@ -10,7 +10,7 @@ import (
 type admission struct {
 	mu struct {
 		sync.Mutex
-		protected string // the inter-broker listener, if there are others: max.connections does not hold it
+		protected string // the inter-broker listener, if there are others: only limits of its own hold it
 		limits    Limits
 		total     int
 		listeners map[string]int
@@ -50,7 +50,7 @@ func (a *admission) listen(listeners []Listener) {
 	a.announceLocked()
 }
 
-// isProtected reports whether max.connections does not hold a listener.
+// isProtected reports whether only limits of its own hold a listener.
 func (a *admission) isProtected(listener string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,8 +113,22 @@ func (a *admission) hasSlot(listener string) bool {
 // delayLocked returns how long the rates of connections keep listener from accepting another one. It requires mu.
 func (a *admission) delayLocked(listener string) time.Duration {
 	now := time.Now()
-	return max(a.mu.rate.delay(now, a.mu.limits.CreationRate),
-		a.mu.listenerRates[listener].delay(now, a.mu.limits.Listeners[listener].CreationRate))
+	broker, own := a.ratesLocked(listener)
+	return max(a.mu.rate.delay(now, broker), a.mu.listenerRates[listener].delay(now, own))
+}
+
+// ratesLocked returns how many connections a second listener may accept together with the others, and by itself. The
+// protected listener keeps only its own rate. Where the broker's lets nobody in, each connection waits for the cap
+// of its delay, and no listener for another. It requires mu.
+func (a *admission) ratesLocked(listener string) (broker, own int) {
+	broker, own = a.mu.limits.CreationRate, a.mu.limits.Listeners[listener].CreationRate
+	switch {
+	case listener == a.mu.protected:
+		return 0, own
+	case broker < 0:
+		return 0, broker
+	}
+	return broker, own
 }
 
 // fullLocked requires mu.
@@ -139,8 +153,9 @@ func (a *admission) take(listener string, ip netip.Addr) (verdict, time.Duration
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	a.mu.rate.spend(now, a.mu.limits.CreationRate)
-	a.mu.listenerRates[listener].spend(now, a.mu.limits.Listeners[listener].CreationRate)
+	broker, own := a.ratesLocked(listener)
+	a.mu.rate.spend(now, broker)
+	a.mu.listenerRates[listener].spend(now, own)
 	if limit := a.ipLimitLocked(ip); limit != 0 && a.mu.ips[ip] >= limit {
 		return closeNow, 0
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/auth"
@@ -126,6 +127,34 @@ func TestNoneMayBeLetIn(t *testing.T) {
 	if !a.hasSlot("CLIENT") || a.hasSlot("BROKER") || a.excess() != 0 {
 		t.Errorf("the listener's max.connections=0: slots %v, %v, excess %d", a.hasSlot("CLIENT"), a.hasSlot("BROKER"), a.excess())
 	}
+}
+
+// TestARateOfZeroIsASecondForEach: with max.connection.creation.rate=0, which is negative here, Kafka was seen to
+// accept a connection a second on each listener; on that of the brokers only its own rate counts.
+func TestARateOfZeroIsASecondForEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAdmission([]Listener{{Name: "CLIENT"}, {Name: "OTHER"}, {Name: "BROKER", InterBroker: true}},
+			Limits{CreationRate: -1, Listeners: map[string]ListenerLimits{"OTHER": {CreationRate: 1000}}})
+		expect := func(want map[string]bool) {
+			t.Helper()
+			for listener, free := range want {
+				if a.hasSlot(listener) != free {
+					t.Errorf("%s may accept: %v, want %v", listener, !free, free)
+				}
+			}
+		}
+		expect(map[string]bool{"CLIENT": true, "OTHER": true, "BROKER": true})
+		for _, listener := range []string{"CLIENT", "BROKER"} {
+			a.take(listener, netip.MustParseAddr("10.0.0.1"))
+		}
+		expect(map[string]bool{"CLIENT": false, "OTHER": true, "BROKER": true})
+		time.Sleep(rateWindow)
+		expect(map[string]bool{"CLIENT": true})
+		a.take("OTHER", netip.MustParseAddr("10.0.0.1"))
+		a.set(Limits{Listeners: map[string]ListenerLimits{"BROKER": {CreationRate: -1}}})
+		a.take("BROKER", netip.MustParseAddr("10.0.0.1"))
+		expect(map[string]bool{"CLIENT": true, "OTHER": true, "BROKER": false})
+	})
 }
 
 func TestRates(t *testing.T) {

@@ -47,8 +47,8 @@ type Endpoint struct {
 	Port     int
 }
 
-// Limits bound connections; a zero field means no limit, a negative number of connections that none is let in. They
-// may change while the Server runs.
+// Limits bound connections; a zero field means no limit, a negative number of connections that none is let in, and a
+// negative rate that each waits as long as a rate makes any wait, a second. They may change while the Server runs.
 type Limits struct {
 	Connections int // max.connections, of the whole broker
 	PerIP       int // max.connections.per.ip

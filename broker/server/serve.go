@@ -107,23 +107,21 @@ func connectionLimits(ctx context.Context, cfg *config.Config) (network.Limits, 
 	limits := network.Limits{
 		Connections:  orNone(cfg.Int("max.connections")),
 		PerIP:        orNone(cfg.Int("max.connections.per.ip")),
-		CreationRate: cfg.Int("max.connection.creation.rate"),
+		CreationRate: orNone(cfg.Int("max.connection.creation.rate")),
 		Listeners:    map[string]network.ListenerLimits{},
 	}
 	for _, l := range cfg.Listeners() {
-		var own network.ListenerLimits
-		if n, set := cfg.ListenerInt(l.Listener, "max.connections"); set {
-			own.Connections = orNone(n)
+		limits.Listeners[l.Listener] = network.ListenerLimits{
+			Connections:  orNone(cfg.ListenerNumber(l.Listener, "max.connections")),
+			CreationRate: orNone(cfg.ListenerNumber(l.Listener, "max.connection.creation.rate")),
 		}
-		own.CreationRate, _ = cfg.ListenerInt(l.Listener, "max.connection.creation.rate")
-		limits.Listeners[l.Listener] = own
 	}
 	var err error
 	limits.PerIPOverrides, err = addresses(ctx, cfg.MaxConnectionsPerIP())
 	return limits, err
 }
 
-// orNone returns a limit of connections as network has it: 0 is no limit there, and keeps everybody out here.
+// orNone returns a limit of connections or of their rate as network has it: 0 is no limit there, and keeps everybody out here.
 func orNone(limit int) int {
 	if limit == 0 {
 		return -1

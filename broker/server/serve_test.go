@@ -23,17 +23,29 @@ func TestNetworkTakesWhatKafkaTakes(t *testing.T) {
 	}
 }
 
-// TestLimitsOfZero: unlike a limit that is not set, one of zero lets nobody in.
-func TestLimitsOfZero(t *testing.T) {
-	for override, want := range map[string][3]int{
-		"broker.id=1":       {math.MaxInt32, math.MaxInt32, 0},
-		"max.connections=0": {-1, math.MaxInt32, 0},
-		"listener.name.plaintext.max.connections=0": {math.MaxInt32, math.MaxInt32, -1},
-		"listener.name.plaintext.max.connections=3": {math.MaxInt32, math.MaxInt32, 3},
+// TestLimitsOfConnections: unlike a limit that is not set, one of zero lets nobody in; and each listener has what it is not
+// given of its own from the broker.
+func TestLimitsOfConnections(t *testing.T) {
+	const no = math.MaxInt32
+	for _, tt := range []struct {
+		override             string
+		broker, ip, listener int
+		rate, listenerRate   int
+	}{
+		{"broker.id=1", no, no, no, no, no},
+		{"max.connections=0", -1, no, -1, no, no},
+		{"max.connections=5", 5, no, 5, no, no},
+		{"listener.name.plaintext.max.connections=0", no, no, -1, no, no},
+		{"listener.name.plaintext.max.connections=3", no, no, 3, no, no},
+		{"max.connection.creation.rate=0", no, no, no, -1, -1},
+		{"max.connection.creation.rate=7", no, no, no, 7, 7},
+		{"listener.name.plaintext.max.connection.creation.rate=0", no, no, no, no, -1},
 	} {
-		limits, err := connectionLimits(t.Context(), load(t, override))
-		if got := [3]int{limits.Connections, limits.PerIP, limits.Listeners["PLAINTEXT"].Connections}; err != nil || got != want {
-			t.Errorf("%s: limits of broker, address and listener %v, want %v; %v", override, got, want, err)
+		limits, err := connectionLimits(t.Context(), load(t, tt.override))
+		got := [5]int{limits.Connections, limits.PerIP, limits.Listeners["PLAINTEXT"].Connections,
+			limits.CreationRate, limits.Listeners["PLAINTEXT"].CreationRate}
+		if want := [5]int{tt.broker, tt.ip, tt.listener, tt.rate, tt.listenerRate}; err != nil || got != want {
+			t.Errorf("%s: limits %v, want %v; %v", tt.override, got, want, err)
 		}
 	}
 }

@@ -264,8 +264,8 @@ func freeAddr(t testing.TB) string {
 	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
-// TestProtectedListener: max.connections does not hold the listener of the brokers, for which one of
-// the others' connections has to go; a listener may have a limit of its own.
+// TestProtectedListener: max.connections does not hold the listener of the brokers together with the others, one of
+// whose connections has to go for it; by itself that listener may have as many. A listener may have a limit of its own.
 func TestProtectedListener(t *testing.T) {
 	t.Parallel()
 	const limit, own = 8, 3
@@ -309,5 +309,13 @@ func TestProtectedListener(t *testing.T) {
 	}
 	if last := open[len(open)-1]; !answered(t, last) {
 		t.Error("a connection was closed that was used later")
+	}
+	for n := 3; n < limit-1; n++ { // one is the controller's
+		if !answered(t, dial(t, inside)) {
+			t.Errorf("connection %d on the listener of the brokers is not served", n+1)
+		}
+	}
+	if answered(t, dial(t, inside)) {
+		t.Errorf("more than %d connections on the listener of the brokers", limit)
 	}
 }
