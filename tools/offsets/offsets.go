@@ -129,7 +129,11 @@ func parse(options *jopt.Set) (*request, error) {
 	if options.Has("topic-partitions") {
 		req.filter, err = filter.ParseRules(texts["topic-partitions"])
 	} else {
-		req.filter, err = filter.ParseIDs(texts["topic"], texts["partitions"])
+		topics := ".*"
+		if options.Has("topic") {
+			topics = texts["topic"]
+		}
+		req.filter, err = filter.ParseIDs(topics, texts["partitions"])
 	}
 	return req, err
 }

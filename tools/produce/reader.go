@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/javaregex"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -36,7 +37,7 @@ type format struct {
 
 	// headersPattern is headersSeparator as the regular expression that Kafka takes it for; nil if it
 	// stands for itself only.
-	headersPattern *regexp.Regexp
+	headersPattern *javaregex.Pattern
 }
 
 const readBuffer = 1 << 18
@@ -63,9 +64,9 @@ func parseFormat(properties clientconf.Properties) (format, error) {
 		f.nullMarker = []byte(marker)
 	}
 	if separator := string(f.headersSeparator); regexp.QuoteMeta(separator) != separator {
-		pattern, err := regexp.Compile(separator)
+		pattern, err := javaregex.Compile(separator)
 		if err != nil {
-			return f, throwable.New("java.util.regex.PatternSyntaxException", "headers.separator: "+err.Error())
+			return f, throwable.New(throwable.PatternSyntax, err.Error())
 		}
 		f.headersPattern = pattern
 	}
@@ -204,7 +205,11 @@ func (l *lineReader) parseHeaders(text []byte, r *record) error {
 		return nil
 	}
 	r.headers = l.headers[:0]
-	for _, pair := range f.splitHeaders(text) {
+	pairs, err := f.splitHeaders(text)
+	if err != nil {
+		return err
+	}
+	for _, pair := range pairs {
 		key, value, found := bytes.Cut(pair, f.headerSeparator)
 		switch {
 		case !found && !f.ignoreError:
@@ -222,18 +227,25 @@ func (l *lineReader) parseHeaders(text []byte, r *record) error {
 	return nil
 }
 
-// splitHeaders splits as Java does: empty pairs at the end do not count, unless there is nothing else.
-func (f *format) splitHeaders(text []byte) [][]byte {
-	var pairs [][]byte
-	if f.headersPattern == nil {
-		pairs = bytes.Split(text, f.headersSeparator)
-	} else {
-		for _, pair := range f.headersPattern.Split(string(text), -1) {
+// splitHeaders splits as Java does: empty pairs at the end do not count, so that a separator alone is no pair at all.
+func (f *format) splitHeaders(text []byte) ([][]byte, error) {
+	if f.headersPattern != nil {
+		parts, err := f.headersPattern.Split(string(text))
+		if err != nil {
+			return nil, throwable.New(throwable.Runtime, err.Error())
+		}
+		var pairs [][]byte
+		for _, pair := range parts {
 			pairs = append(pairs, []byte(pair))
 		}
+		return pairs, nil
 	}
-	for len(pairs) > 1 && len(pairs[len(pairs)-1]) == 0 {
+	pairs := bytes.Split(text, f.headersSeparator)
+	if len(pairs) == 1 {
+		return pairs, nil
+	}
+	for len(pairs) > 0 && len(pairs[len(pairs)-1]) == 0 {
 		pairs = pairs[:len(pairs)-1]
 	}
-	return pairs
+	return pairs, nil
 }

@@ -84,6 +84,9 @@ func TestReader(t *testing.T) {
 		{name: "header pattern", properties: with(both, "headers.separator=[;&]"), in: "a:1;b:2&c:3\tk\tv\n", want: []string{"a=1,b=2,c=3|k|v"}},
 		{name: "null marker", properties: with(both, "null.marker=N"), in: "N\tN\tN\nh:N\tk\tv\n", want: []string{"|<null>|<null>", "h=<null>|k|v"}},
 		{name: "null header", properties: with(both, "null.marker=N"), in: "N:1\tk\tv\n", err: "Header keys should not be equal to the null marker 'N' as they can't be null"},
+		{name: "Java's header pattern", properties: with(both, `headers.separator=[\p{Punct}&&[^:]]++`), in: "a:1;;b:2&\tk\tv\n", want: []string{"a=1,b=2|k|v"}},
+		{name: "separators only", properties: both, in: ",,\tk\tv\n", want: []string{"|k|v"}},
+		{name: "bad header pattern", properties: with(both, "headers.separator=(;"), in: "v\n", err: "Unclosed group near index 2\n(;"},
 		{name: "same separators", properties: with(both, "headers.separator=:"), in: "v\n", err: "headers.separator and headers.key.separator may not be equal"},
 		{name: "marker is separator", properties: with(key, "null.marker=:"), in: "v\n", err: "null.marker and key.separator may not be equal"},
 	}

@@ -48,12 +48,8 @@ type rule struct {
 	ids       []int64
 }
 
-// ParseIDs selects the partitions with the given numbers (all for "") of the topics that match ("" for
-// all topics).
+// ParseIDs selects the partitions with the given numbers (all for "") of the topics that match.
 func ParseIDs(topics, ids string) (*Partitions, error) {
-	if topics == "" {
-		topics = ".*"
-	}
 	matching, err := ParseTopics(topics)
 	if err != nil {
 		return nil, err

@@ -50,14 +50,17 @@ func TestPartitions(t *testing.T) {
 		{rules: "orders:", want: "orders-0 orders-1 orders-2 orders-3"},
 		{rules: "logs", want: "logs-0 logs-1 logs-2 logs-3"},
 		{rules: ":3", want: "logs-3 orders-3"},
-		{rules: "", want: "logs-0 logs-1 logs-2 logs-3 orders-0 orders-1 orders-2 orders-3"},
+		{topics: ".*", want: "logs-0 logs-1 logs-2 logs-3 orders-0 orders-1 orders-2 orders-3"},
 		{rules: "orders:0,logs:1-2", want: "logs-1 orders-0"},
 		{rules: "ord.*:3,orders:3", want: "orders-3"},
 		{rules: "orders:3-1", want: ""},
 		{topics: "orders", ids: "0,2", want: "orders-0 orders-2"},
-		{ids: "3", want: "logs-3 orders-3"},
+		{topics: ".*", ids: "3", want: "logs-3 orders-3"},
 		{topics: "logs", want: "logs-0 logs-1 logs-2 logs-3"},
 		{topics: "nope", want: ""},
+		{topics: "", want: ""}, // matches nothing, as any expression for a name without characters
+		{rules: ":", want: "logs-0 logs-1 logs-2 logs-3 orders-0 orders-1 orders-2 orders-3"},
+		{topics: "[a-o&&[^l]]+(?<!x)rders", ids: "0", want: "orders-0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.rules+"/"+tt.topics+"/"+tt.ids, func(t *testing.T) {

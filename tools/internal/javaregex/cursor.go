@@ -25,6 +25,8 @@ type parser struct {
 	groups  int // capturing groups that were opened
 	names   map[string]int
 	refers  bool // there are back references
+
+	continues bool // there is \G
 }
 
 func (p *parser) has(f flags) bool { return p.flags&f != 0 }

@@ -10,7 +10,8 @@ func (p *parser) escapedAtom() node {
 	}
 	ch := p.take()
 	switch ch {
-	case 'A', 'G': // nothing was matched before
+	case 'A', 'G': // where a whole text is matched, nothing was matched before
+		p.continues = p.continues || ch == 'G'
 		return assertion(atBegin)
 	case 'Z':
 		return p.lineEnd(false)

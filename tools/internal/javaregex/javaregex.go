@@ -14,8 +14,6 @@
 // Trying one way after the other may take for ever. Java then hangs; here it is an error after so many steps.
 package javaregex
 
-import "fmt"
-
 // stepsMax is how many nodes may be tried on one text: about a second's work.
 const stepsMax = 5_000_000
 
@@ -25,6 +23,8 @@ type Pattern struct {
 	root   node
 	groups int  // capturing groups
 	refers bool // to what they captured
+
+	continues bool // \G is in it, the end of the match before
 }
 
 // Compile reads an expression. Its error is a *SyntaxError.
@@ -47,7 +47,7 @@ func Compile(text string) (pattern *Pattern, err error) {
 	default:
 		p.fail("Unexpected internal error")
 	}
-	return &Pattern{text: text, root: root, groups: p.groups, refers: p.refers}, nil
+	return &Pattern{text: text, root: root, groups: p.groups, refers: p.refers, continues: p.continues}, nil
 }
 
 // String returns the expression.
@@ -57,18 +57,13 @@ func (p *Pattern) String() string { return p.text }
 func (p *Pattern) Match(text string) (matches bool, err error) { return p.match(text, stepsMax) }
 
 func (p *Pattern) match(text string, steps int) (matches bool, err error) {
-	m := &matcher{text: []rune(text), groups: make([]span, p.groups+1), remember: !p.refers, steps: steps}
-	for i := range m.groups {
-		m.groups[i] = noSpan
-	}
-	defer func() {
-		switch failure := recover().(type) {
-		case nil:
-		case tooManySteps:
-			err = fmt.Errorf("%s takes too long to match with %s", p.text, text)
-		default:
-			panic(failure)
-		}
-	}()
+	m := p.matcher(text, steps)
+	defer func() { err = m.gaveUp(recover(), p, text, err) }()
 	return p.root.match(m, 0, func(at int) bool { return at == len(m.text) }), nil
+}
+
+func (p *Pattern) matcher(text string, steps int) *matcher {
+	m := &matcher{text: []rune(text), groups: make([]span, p.groups+1), remember: !p.refers, steps: steps}
+	m.reset()
+	return m
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,45 @@ func TestGivesUp(t *testing.T) {
 	}
 }
 
+// TestSplit holds what Java 17's Pattern.split was seen to return.
+func TestSplit(t *testing.T) {
+	tests := []struct {
+		expression, text string
+		want             []string
+	}{
+		{`,`, "a,b", []string{"a", "b"}},
+		{`,`, "a,,b,,", []string{"a", "", "b"}},
+		{`,`, ",", []string{}},
+		{`,`, "", []string{""}},
+		{`,`, ",a", []string{"", "a"}},
+		{`[;&]`, "a;b&c", []string{"a", "b", "c"}},
+		{``, "abc", []string{"a", "b", "c"}},
+		{`x*`, "axxb", []string{"a", "", "b"}},
+		{`\p{Punct}++`, "a--b..c", []string{"a", "b", "c"}},
+		{`(?<=a)`, "abab", []string{"a", "ba", "b"}},
+		{`(.)\1`, "abbcddd", []string{"a", "c", "d"}},
+		{`|`, "ab", []string{"a", "b"}},
+		{`^a`, "aab", []string{"", "ab"}},
+		{`$`, "ab", []string{"ab"}},
+		{`[a-z&&[^b]]`, "xbybz", []string{"", "b", "b"}},
+		{`a`, "a", []string{}},
+	}
+	for _, tt := range tests {
+		p, err := Compile(tt.expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Split(tt.text); !slices.Equal(got, tt.want) || err != nil {
+			t.Errorf("%s and %q: %q, %v, want %q", tt.expression, tt.text, got, err, tt.want)
+		}
+	}
+	if p, err := Compile(`\Ga`); err != nil {
+		t.Error(err)
+	} else if _, err := p.Split("aab"); err == nil {
+		t.Error(`\G is taken for something else`)
+	}
+}
+
 func TestUnicode(t *testing.T) {
 	tests := []struct {
 		expression, text string
@@ -161,6 +201,9 @@ func FuzzCompile(f *testing.F) {
 				t.Fatalf("%q: %v", expression, err)
 			}
 			return
+		}
+		if len(text) < 10 {
+			_, _ = p.Split(text)
 		}
 		matches, err := p.match(text, 50_000)
 		if simple(expression) && !strings.ContainsFunc(text, isLineEnd) {

@@ -1,5 +1,7 @@
 package javaregex
 
+import "fmt"
+
 // node is a part of an expression.
 type node interface {
 	// match tries the ways in which the node matches at a place of the text, until then likes where one of them ends.
@@ -56,6 +58,24 @@ func (m *matcher) step() {
 	if m.steps--; m.steps < 0 {
 		panic(tooManySteps{})
 	}
+}
+
+// reset forgets what groups captured.
+func (m *matcher) reset() {
+	for i := range m.groups {
+		m.groups[i] = noSpan
+	}
+}
+
+// gaveUp returns the error of an attempt that ended by a panic; err if it did not.
+func (m *matcher) gaveUp(failure any, p *Pattern, text string, err error) error {
+	switch failure.(type) {
+	case nil:
+		return err
+	case tooManySteps:
+		return fmt.Errorf("%s takes too long to match with %s", p.text, text)
+	}
+	panic(failure)
 }
 
 // once returns where the first way ends in which n matches.
