@@ -1,9 +1,11 @@
 package consume
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -18,6 +20,9 @@ const transactionKey = 0 // TransactionLogKey in __transaction_state
 
 // malformed reports a record that is none of a coordinator.
 func malformed(what string, err error) error {
+	if errors.Is(err, kbin.ErrNotEnoughData) {
+		return throwable.New("java.nio.BufferUnderflowException", "")
+	}
 	return throwable.New("org.apache.kafka.common.protocol.types.SchemaException", fmt.Sprintf("Error reading %s: %v", what, err))
 }
 

@@ -73,6 +73,9 @@ func formatGroupJSON(dst []byte, r *kgo.Record) ([]byte, error) {
 		v := coordinatorjson.Version(r.Key)
 		switch {
 		case v >= 0 && v <= coordinatorjson.OffsetKeyMax:
+			if _, err := coordinatorjson.DecodeOffsetKey(r.Key); err != nil {
+				return dst, malformed("OffsetCommitKey", err)
+			}
 			return dst, nil
 		case v != coordinatorjson.GroupKeyVersion:
 			printedKey = &versioned{v, unknown}
