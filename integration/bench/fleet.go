@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/integration/bench/load"
 	"github.com/gregor-mq/gregor/integration/bench/report"
@@ -18,6 +21,9 @@ var memberProperties = map[report.System]string{
 	report.Kafka:  "zookeeper.session.timeout.ms=6000\n",
 	report.Gregor: "",
 }
+
+// clusterPatience is how long brokers may take until all know what is waited for, of all partitions.
+const clusterPatience = 10 * time.Minute
 
 // fleet is a cluster of brokers, with ids from 1 on.
 type fleet struct {
@@ -117,7 +123,7 @@ func (f *fleet) addrs(except *system.Program) []string {
 
 // await waits until every member that runs passes the test.
 func (f *fleet) await(ctx context.Context, what string, test func(*load.Conn) error, except ...*system.Program) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("no %s within %v", what, readyPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("no %s within %v", what, clusterPatience))
 	defer cancel()
 	for _, m := range f.members {
 		if len(except) > 0 && m == except[0] {
@@ -130,10 +136,21 @@ func (f *fleet) await(ctx context.Context, what string, test func(*load.Conn) er
 	return nil
 }
 
-// create creates the topic, with so many partitions of three replicas.
+// create creates the topic, with so many partitions of three replicas. A broker that does not do so in the time that
+// it is given goes on all the same: then it is waited for.
 func (f *fleet) create(ctx context.Context, partitions int) error {
-	return f.onController(ctx, func(c *load.Conn) error {
+	err := f.onController(ctx, func(c *load.Conn) error {
 		_, err := c.CreateReplicated(ctx, partitions, 3, map[string]string{"min.insync.replicas": "2"}, topic)
+		return err
+	})
+	if !errors.Is(err, kerr.RequestTimedOut) {
+		return err
+	}
+	return f.await(ctx, "leaders", func(c *load.Conn) error {
+		known, err := c.Describe(ctx, topic)
+		if led := len(known.Leaders) - known.Led[-1]; err == nil && led < partitions {
+			err = fmt.Errorf("%d of %d partitions have leaders", led, partitions)
+		}
 		return err
 	})
 }
@@ -160,7 +177,7 @@ func (f *fleet) onController(ctx context.Context, do func(*load.Conn) error) err
 
 // probe sends a record to each of so many partitions and returns how long after begin all are accepted.
 func (f *fleet) probe(ctx context.Context, begin time.Time, count int, except *system.Program) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyPatience, fmt.Errorf("not accepted within %v", readyPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("not accepted within %v", clusterPatience))
 	defer cancel()
 	partitions := make([]load.Partition, count)
 	for i := range partitions {

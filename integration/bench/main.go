@@ -211,13 +211,12 @@ func run(o options) (err error) {
 	b := &bench{options: o, work: dir, zooKeeper: zk.Addr(), report: &report.Report{}, wakeUps: wakeUps(late)}
 	b.say("%s", environment())
 	b.say("%s", b.wakeUps)
-	if err := b.measure(ctx); err != nil {
-		if ctx.Err() == nil {
-			return err
-		}
+	err = b.measure(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = nil // it is as it was to be
 		fmt.Fprintln(os.Stderr, "bench: incomplete:", context.Cause(ctx))
 	}
-	return b.print()
+	return errors.Join(err, b.print()) // what was measured until then is worth its time
 }
 
 // print writes the report.

@@ -16,8 +16,9 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-// stopPatience is how long a program may take to end in order.
-const stopPatience = 90 * time.Second
+// stopPatience is how long a program may take to end in order. Kafka, with 5,000 partitions and busy processors, has been
+// seen to need more than a minute and a half.
+const stopPatience = 5 * time.Minute
 
 // Program is a server that can be started and ended several times, on the same address and data. It
 // is used by one goroutine at a time, and dies with this process.
