@@ -124,7 +124,7 @@ func (f *fleet) fresh(ctx context.Context, partitions int, do func(leaders []str
 	return r, cpu, f.drop(ctx)
 }
 
-// ledTopic creates the topic and returns the addresses of its partitions' leaders. The bare programs have one
+// ledTopic creates the topic, with followers at work, and returns the addresses of its partitions' leaders. The bare programs have one
 // already.
 func (f *fleet) ledTopic(ctx context.Context, partitions int) ([]string, error) {
 	if f.system == report.Bare {
@@ -134,6 +134,11 @@ func (f *fleet) ledTopic(ctx context.Context, partitions int) ([]string, error) 
 		return nil, err
 	}
 	if err := f.inSync(ctx, partitions); err != nil {
+		return nil, err
+	}
+	// The replicas of a new partition are in sync before they have fetched. Kafka's that ask before there is a leader wait
+	// for a second, replica.fetch.backoff.ms, until they ask again: that is over once a record of each is accepted.
+	if _, err := f.probe(ctx, time.Now(), partitions, nil); err != nil {
 		return nil, err
 	}
 	known, err := f.describe(ctx)
