@@ -79,6 +79,10 @@ func checkPath(path string, sequential bool) error {
 	if !strings.HasPrefix(path, "/") || len(path) > 1 && !sequential && strings.HasSuffix(path, "/") || strings.Contains(path, "//") {
 		return ErrInvalidPath
 	}
+	// Java's client looks at UTF-16 units and takes no surrogates (PathUtils.java); go-zookeeper looks at runes.
+	if strings.ContainsFunc(path, func(r rune) bool { return r > 0xffff }) {
+		return ErrInvalidPath
+	}
 	return nil
 }
 

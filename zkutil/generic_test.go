@@ -55,6 +55,9 @@ func TestGenericOperations(t *testing.T) {
 	if _, err := c.Create(ctx, "a", nil, zkutil.Persistent); !errors.Is(err, zkutil.ErrInvalidPath) {
 		t.Errorf("relative path: %v", err)
 	}
+	if _, err := c.Create(ctx, "/\U0001d11e", nil, zkutil.Persistent); !errors.Is(err, zkutil.ErrInvalidPath) {
+		t.Errorf("a character that takes two in Java: %v", err)
+	}
 	if _, err := c.Set(ctx, "/a", make([]byte, 5<<20), -1); !errors.Is(err, zkutil.ErrTooLarge) {
 		t.Errorf("5 MiB: %v", err)
 	}
