@@ -14,7 +14,7 @@ func (c *conn) admit(s *slot) error {
 		c.uncork()
 	}
 	c.mu.Lock()
-	for !c.mayStartLocked() && !c.mu.closed && !c.mu.dropping {
+	for !c.mayStartLocked(s) && !c.mu.closed && !c.mu.dropping {
 		c.mu.waiting = true
 		until := c.mu.mutedUntil
 		c.mu.Unlock()
@@ -33,6 +33,7 @@ func (c *conn) admit(s *slot) error {
 		c.mu.tail.next = s
 	}
 	c.mu.tail = s
+	c.mu.held = s.route.Holds
 	c.mu.unanswered++
 	c.mu.corked = true
 	c.lingered += s.Size
@@ -47,12 +48,15 @@ func (c *conn) admit(s *slot) error {
 	return nil
 }
 
-// mayStartLocked reports whether nothing speaks against another request. It requires mu.
+// mayStartLocked reports whether nothing speaks against s. It requires mu.
 //
 // Answers that hold their contents in memory are fewer than others before they have to leave first,
 // lest a client that pipelines many requests and reads nothing, or puts a long poll in front of
 // them, makes the broker keep them all.
-func (c *conn) mayStartLocked() bool {
+func (c *conn) mayStartLocked(s *slot) bool {
+	if c.mu.held || s.route.Follows && (c.mu.head != nil || c.mu.writing) {
+		return false
+	}
 	if !c.mu.mutedUntil.IsZero() {
 		if time.Now().Before(c.mu.mutedUntil) {
 			return false

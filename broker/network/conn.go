@@ -52,6 +52,7 @@ type conn struct {
 
 		stopped    bool // serve is to read no further
 		dropping   bool // and to handle nothing further: a request was dropped
+		held       bool // a request whose route holds is not answered
 		mutedUntil time.Time
 		closed     bool
 		reason     error // why it is closed
@@ -133,13 +134,13 @@ func (c *conn) stopped() bool {
 	return c.mu.stopped || c.mu.closed
 }
 
-// awaitAnswers waits until every request that was read is answered and written, or the connection
-// fails.
+// awaitAnswers waits until every request that was read is answered and written, but for those behind one that never is,
+// or the connection fails.
 func (c *conn) awaitAnswers() {
 	c.uncork()
 	for {
 		c.mu.Lock()
-		over := c.mu.closed || c.mu.head == nil && !c.mu.writing
+		over := c.mu.closed || !c.mu.writing && (c.mu.head == nil || c.mu.head.state == abandoned)
 		c.mu.waiting = !over
 		c.mu.Unlock()
 		if over {

@@ -13,6 +13,12 @@
 // run on the connection's goroutine; those of routes that block run on a second one, in order among
 // themselves.
 //
+// Two kinds of routes keep requests further apart, as Kafka does with all of them: one that holds lets nothing behind
+// it begin before it is answered, one that follows begins when everything before it is answered. JoinGroup and
+// SyncGroup hold: what a member sends behind them is meant for the generation that they bring, and a second one on the
+// connection must not take the place of the first. A request whose place was taken, by one on another connection, is
+// abandoned: it is never answered and nothing behind it is, until the connection ends.
+//
 // # Who writes
 //
 // There is no writer goroutine at rest. Whoever makes the head of the queue ready takes the writing

@@ -14,7 +14,7 @@ func (c *conn) uncork() {
 	c.batch, c.lingered = 0, 0
 	c.mu.Lock()
 	c.mu.corked = false
-	flush := c.mu.head != nil && c.mu.head.state != pending && !c.mu.writing
+	flush := c.mu.head != nil && c.mu.head.settled() && !c.mu.writing
 	if flush {
 		c.mu.writing = true
 	}
@@ -63,7 +63,7 @@ func (c *conn) wrote(o *outbound, err error, start time.Time) {
 func (c *conn) takeReady(o *outbound) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.mu.closed && c.mu.head != nil && c.mu.head.state != pending && len(o.slots) < corkMax && o.reason == nil {
+	for !c.mu.closed && c.mu.head != nil && c.mu.head.settled() && len(o.slots) < corkMax && o.reason == nil {
 		s := c.mu.head
 		c.mu.head = s.next
 		if c.mu.head == nil {

@@ -14,8 +14,9 @@ type slotState int8
 const (
 	pending slotState = iota
 	answered
-	silent  // no answer is to be written
-	dropped // the connection is to be closed instead
+	silent    // no answer is to be written
+	dropped   // the connection is to be closed instead
+	abandoned // nothing is to be written, and nothing behind it
 )
 
 // slot is a request's place in the order of its connection. It is the request's Replier.
@@ -77,6 +78,12 @@ func (s *slot) Reply(_ *request.Request, body request.Body) {
 // Drop implements request.Replier. The connection is closed once the answers before it are written.
 func (s *slot) Drop(_ *request.Request, reason error) { s.settle(dropped, nil, reason) }
 
+// Abandon implements request.Replier.
+func (s *slot) Abandon(*request.Request) { s.settle(abandoned, nil, nil) }
+
+// settled reports whether s may leave the queue.
+func (s *slot) settled() bool { return s.state != pending && s.state != abandoned }
+
 // Waits lets answers leave that are held back while the connection's goroutine is busy.
 func (s *slot) Waits() {
 	if !s.route.Blocks {
@@ -116,11 +123,17 @@ func (s *slot) settle(state slotState, body request.Body, reason error) {
 			c.mu.mutedUntil = until
 		}
 	}
-	if state == dropped {
+	switch {
+	case state == dropped:
 		c.mu.dropping = true
 		c.stopReadingLocked()
+	case state == abandoned:
+		c.signalLocked() // serve may have nothing to wait for any more
+	case s.route.Holds:
+		c.mu.held = false
+		c.signalLocked()
 	}
-	flush := c.mu.head == s && !c.mu.corked && !c.mu.writing
+	flush := c.mu.head == s && s.settled() && !c.mu.corked && !c.mu.writing
 	if flush {
 		c.mu.writing = true
 	}

@@ -27,7 +27,7 @@ type Conn struct {
 
 // A Request is one request, from its decoded header to its answer.
 //
-// Invariant: exactly one of Reply, Drop is called, once, by the handler or by what the handler
+// Invariant: exactly one of Reply, Drop, Abandon is called, once, by the handler or by what the handler
 // hands the request to. After that call the request must not be touched: it is recycled.
 type Request struct {
 	Key           int16
@@ -49,7 +49,7 @@ type Request struct {
 	To Replier
 }
 
-// Replier receives the outcome of requests; the connection implements it. Both methods may be
+// Replier receives the outcome of requests; the connection implements it. Its methods may be
 // called from any goroutine, and during Handle.
 type Replier interface {
 	// Reply answers r with body; nil means that the client expects no answer (acks=0).
@@ -57,6 +57,9 @@ type Replier interface {
 	// Drop closes the connection without an answer, which is Kafka's reaction to what cannot be
 	// parsed. One log line gives the reason.
 	Drop(r *Request, reason error)
+	// Abandon leaves r without an answer for ever, which is what Kafka does where a later request takes the place of
+	// one that waits. Nothing behind r on its connection is handled; the client, or connections.max.idle.ms, ends it.
+	Abandon(r *Request)
 }
 
 // Reply answers r with body in r's version; nil means no answer is written.
@@ -64,6 +67,9 @@ func (r *Request) Reply(body Body) { r.To.Reply(r, body) }
 
 // Drop closes r's connection without an answer.
 func (r *Request) Drop(reason error) { r.To.Drop(r, reason) }
+
+// Abandon leaves r, whose Route holds what is behind it, without an answer for ever.
+func (r *Request) Abandon() { r.To.Abandon(r) }
 
 // Waits is called by a handler, on the goroutine that runs it, before it waits for something: answers to earlier
 // requests that were held back, to leave together with its own, leave now.
@@ -129,8 +135,11 @@ type Route struct {
 	// Blocks says that Handle may wait (for ZooKeeper, say): the connection then runs it on a
 	// goroutine of its own and goes on reading. One that waits although it does not say so, because what comes
 	// behind it on the connection has to wait too, calls Request.Waits first.
-	Blocks  bool
-	Handler Handler
+	Blocks bool
+	// Holds says that what comes behind it on the connection is handled once it is answered, and Follows that it is
+	// handled once all before it are: as is every request in Kafka.
+	Holds, Follows bool
+	Handler        Handler
 	// HandleAll handles several requests as if Handler were called with one after the other. It is for
 	// APIs that are better off with all that a client has sent at once; nil: it makes no difference.
 	HandleAll func(rs []*Request)

@@ -8,9 +8,10 @@ import (
 // binding is what serves an API. An API of wire's table that is missing here is not
 // built: it is neither advertised nor served.
 type binding struct {
-	handle func(*request.Request)
-	all    func([]*request.Request) // see request.Route.HandleAll
-	blocks bool                     // waits for ZooKeeper or the controller
+	handle         func(*request.Request)
+	all            func([]*request.Request) // see request.Route.HandleAll
+	blocks         bool                     // waits for ZooKeeper or the controller
+	holds, follows bool                     // see request.Route
 }
 
 // routes is the table of what this broker serves, in the order of the API keys. It implements
@@ -29,7 +30,7 @@ func newRoutes(bound map[string]binding) *routes {
 		}
 		t.list = append(t.list, request.Route{
 			Key: api.Key, Name: api.Name, Min: api.Min, Max: api.Max, FlexibleFrom: api.FlexibleFrom,
-			Blocks: b.blocks, Handler: request.HandlerFunc(b.handle), HandleAll: b.all,
+			Blocks: b.blocks, Holds: b.holds, Follows: b.follows, Handler: request.HandlerFunc(b.handle), HandleAll: b.all,
 		})
 	}
 	for i := range t.list {

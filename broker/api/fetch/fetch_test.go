@@ -358,6 +358,8 @@ func (s *sink) Reply(_ *request.Request, body request.Body) {
 
 func (*sink) Drop(_ *request.Request, reason error) { panic(reason) }
 
+func (*sink) Abandon(*request.Request) { panic("abandoned") }
+
 // TestAllocations holds the bound on garbage per fetch, whatever the number of records.
 func TestAllocations(t *testing.T) {
 	for _, n := range []int{1, 100, 5000} {

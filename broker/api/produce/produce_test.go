@@ -392,6 +392,8 @@ func (d *discard) Reply(_ *request.Request, body request.Body) {
 
 func (d *discard) Drop(*request.Request, error) { d.dropped = true }
 
+func (d *discard) Abandon(*request.Request) { d.dropped = true }
+
 // repeatable returns a request with a batch of n records, and what makes it fresh again after the
 // broker has patched the batch.
 func repeatable(t testing.TB, n int, to request.Replier) (*request.Request, func()) {
