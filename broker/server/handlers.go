@@ -86,11 +86,11 @@ func (s *Server) groupAPIs(log logrus.FieldLogger) map[string]binding {
 	}
 	return map[string]binding{
 		"OffsetCommit":           {handle: members.OffsetCommit},
-		"OffsetFetch":            {handle: members.OffsetFetch},
-		"JoinGroup":              {handle: members.JoinGroup},
+		"OffsetFetch":            {handle: members.OffsetFetch, follows: true},
+		"JoinGroup":              {handle: members.JoinGroup, holds: true},
 		"Heartbeat":              {handle: members.Heartbeat},
 		"LeaveGroup":             {handle: members.LeaveGroup},
-		"SyncGroup":              {handle: members.SyncGroup},
+		"SyncGroup":              {handle: members.SyncGroup, holds: true},
 		"DescribeGroups":         {handle: members.DescribeGroups},
 		"ListGroups":             {handle: members.ListGroups},
 		"TxnOffsetCommit":        {handle: members.TxnOffsetCommit},

@@ -1,7 +1,9 @@
 // Package groups serves the APIs of consumer groups and committed offsets.
 //
 // The handlers translate: what a group does is the coordinator's part. JoinGroup, SyncGroup, OffsetCommit and
-// TxnOffsetCommit are answered when the coordinator calls back, from whatever goroutine; the connection meanwhile reads on.
+// TxnOffsetCommit are answered when the coordinator calls back, from whatever goroutine. What is behind a JoinGroup or
+// SyncGroup on a connection is handled once it is answered, and an OffsetFetch once the commits before it are
+// (request.Route).
 package groups
 
 import (
@@ -69,18 +71,33 @@ func (h *Handlers) JoinGroup(r *request.Request) {
 	if req.Version == 0 {
 		j.RebalanceTimeoutMs = req.SessionTimeoutMillis
 	}
+	seen := make(map[string]bool, len(req.Protocols))
 	for i := range req.Protocols {
-		j.Protocols = append(j.Protocols, group.Protocol{Name: req.Protocols[i].Name, Metadata: req.Protocols[i].Metadata})
+		p := &req.Protocols[i]
+		if seen[p.Name] {
+			continue // Kafka counts it as if two members knew it, and then finds none that all know
+		}
+		seen[p.Name] = true
+		j.Protocols = append(j.Protocols, group.Protocol{Name: p.Name, Metadata: p.Metadata})
 	}
-	h.Groups.Join(req.Group, j, func(a group.Joined) { r.Reply(joined(req, a)) })
+	h.Groups.Join(req.Group, j, func(a group.Joined) {
+		if a.Superseded {
+			r.Abandon()
+			return
+		}
+		r.Reply(joined(req, a))
+	})
 }
 
 func joined(req *kmsg.JoinGroupRequest, a group.Joined) request.Body {
 	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
 	resp.ErrorCode, resp.MemberID, resp.Generation = a.Code, a.MemberID, a.Generation
 	resp.ProtocolType, resp.Protocol, resp.LeaderID, resp.SkipAssignment = a.ProtocolType, a.Protocol, a.Leader, a.Skip
-	if resp.Protocol == nil && req.Version < 7 {
+	switch {
+	case req.Version < 7 && resp.Protocol == nil:
 		resp.Protocol = new(string)
+	case req.Version >= 7 && resp.Protocol != nil && *resp.Protocol == "": // as JoinGroupResponse.java
+		resp.Protocol = nil
 	}
 	for _, m := range a.Members {
 		out := kmsg.NewJoinGroupResponseMember()
@@ -97,6 +114,10 @@ func (h *Handlers) SyncGroup(r *request.Request) {
 		return
 	}
 	reply := func(a group.Synced) {
+		if a.Superseded {
+			r.Abandon()
+			return
+		}
 		resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
 		resp.ErrorCode, resp.ProtocolType, resp.Protocol, resp.MemberAssignment = a.Code, a.ProtocolType, a.Protocol, a.Assignment
 		if resp.MemberAssignment == nil {

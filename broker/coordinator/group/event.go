@@ -27,6 +27,8 @@ type Join struct {
 
 // Joined answers a Join.
 type Joined struct {
+	// Superseded: another Join of the member waits now, and this one is never answered.
+	Superseded   bool
 	Code         int16
 	MemberID     string
 	Generation   int32
@@ -56,6 +58,8 @@ type Sync struct {
 
 // Synced answers a Sync.
 type Synced struct {
+	// Superseded: another Sync of the member waits now, and this one is never answered.
+	Superseded   bool
 	Code         int16
 	ProtocolType *string
 	Protocol     *string

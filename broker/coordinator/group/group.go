@@ -58,7 +58,7 @@ type initialJoin struct {
 //   - the generation never decreases, and a member of a Stable group has that generation's assignment
 //   - leader names a member if there are members
 //   - joiners counts the members that wait in JoinGroup, supported the members that know a protocol
-//   - whoever waits is answered once: by an event, or by Unload
+//   - whoever waits is answered once, if only by Superseded: by an event, or by Unload
 type Group struct {
 	ID string
 
@@ -313,10 +313,11 @@ func (g *Group) answerSync(m *member, s Synced) bool {
 	return true
 }
 
-// parkJoin lets m wait for the rebalance. A request of m that waits already belongs to a connection that
-// the member has given up: it is told to come again.
+// parkJoin lets m wait for the rebalance. A request of m that waits already gives way and is never answered: it belongs
+// to a connection that the member has given up. If it does not, an answer would have two clients with one id take each
+// other's place for ever.
 func (g *Group) parkJoin(m *member, from Caller) {
-	g.answerJoin(m, refusal(m.id, kerr.RebalanceInProgress))
+	g.answerJoin(m, Joined{Superseded: true})
 	m.joining = from
 	g.joiners++
 }

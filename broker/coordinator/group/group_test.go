@@ -224,6 +224,10 @@ func (e *env) effects() string {
 	e.extra.Reset()
 	fx := e.group.Take()
 	for _, j := range fx.Joins {
+		if j.Superseded {
+			fmt.Fprintf(&b, "-> %s: superseded\n", j.To)
+			continue
+		}
 		fmt.Fprintf(&b, "-> %s: %s", j.To, name(j.Code))
 		if j.MemberID != "" {
 			fmt.Fprintf(&b, " member=%s", j.MemberID)
@@ -240,6 +244,10 @@ func (e *env) effects() string {
 		b.WriteByte('\n')
 	}
 	for _, s := range fx.Syncs {
+		if s.Superseded {
+			fmt.Fprintf(&b, "-> %s: superseded\n", s.To)
+			continue
+		}
 		fmt.Fprintf(&b, "-> %s: %s\n", s.To, strings.TrimRight(name(s.Code)+" "+string(s.Assignment), " "))
 	}
 	for _, c := range fx.Commits {

@@ -67,7 +67,11 @@ func (g *Group) joinNew(j *Join, from Caller, now time.Time) {
 
 // joinKnown handles a member that comes with the id that it was given.
 func (g *Group) joinKnown(j *Join, from Caller, now time.Time) {
-	if _, waits := g.pending[j.MemberID]; waits && j.InstanceID == nil {
+	if _, waits := g.pending[j.MemberID]; waits {
+		if j.InstanceID != nil { // an IllegalStateException in Kafka: such an id is of no static member
+			g.refuse(from, "", kerr.UnknownServerError)
+			return
+		}
 		g.admit(j, j.MemberID, from, now)
 		return
 	}

@@ -280,6 +280,9 @@ func (h *history) clientOf(to Caller) *client {
 }
 
 func (h *history) told(a *JoinAnswer) error {
+	if a.Superseded {
+		return nil // nobody hears of it
+	}
 	c := h.clientOf(a.To)
 	switch a.Code {
 	case 0:

@@ -40,7 +40,9 @@ func (g *Group) DeleteOffsets(partitions []topic.Partition, now time.Time) (int1
 		}
 		gone = append(gone, p)
 	}
-	g.Forget(gone, now)
+	if len(gone) > 0 {
+		g.Forget(gone, now)
+	}
 	return 0, codes
 }
 
@@ -92,7 +94,8 @@ func (g *Group) Expire(retention time.Duration, now time.Time) {
 }
 
 // discard removes offsets, and the group if that is asked for or nothing is left of it, and has tombstones
-// written for what there was.
+// written for what there was. An id that was given out and not used yet keeps no group: who comes with it is sent for
+// another one.
 func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time) {
 	var records []Record
 	for _, p := range partitions {
@@ -101,7 +104,7 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 			records = append(records, Record{Key: offsetKey(g.ID, p)})
 		}
 	}
-	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txns.pending) == 0 && len(g.pending) == 0 {
+	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txns.pending) == 0 {
 		g.note("group %s transitions to Dead in generation %d", g.ID, g.generation)
 		if g.die(now); g.generation > 0 {
 			records = append(records, Record{Key: metadataKey(g.ID)})

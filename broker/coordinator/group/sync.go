@@ -23,7 +23,7 @@ func (g *Group) Sync(s *Sync, from Caller, now time.Time) {
 		g.heard(m, now)
 		return
 	}
-	g.answerSync(m, Synced{Code: kerr.RebalanceInProgress.Code}) // of a connection that m has given up
+	g.answerSync(m, Synced{Superseded: true})
 	m.syncing = from
 	if g.leader != m.id {
 		return
