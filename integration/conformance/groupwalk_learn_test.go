@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,6 +26,20 @@ func (w *groupWalk) differentLeaders() bool {
 		}
 	}
 	return false
+}
+
+// toldOfRemoval reports whether members that waited in SyncGroup were told that they are removed, by our broker alone,
+// and nothing else differs.
+func (w *groupWalk) toldOfRemoval() bool {
+	var told []int
+	for _, step := range w.sides[0].fresh {
+		r, ok := w.sides[0].answers[step].resp.(*kmsg.SyncGroupResponse)
+		if ok && r.ErrorCode == 25 && w.sides[1].answers[step] == nil {
+			told = append(told, step)
+		}
+	}
+	rest := slices.DeleteFunc(slices.Clone(w.sides[0].fresh), func(step int) bool { return slices.Contains(told, step) })
+	return len(told) > 0 && slices.Equal(rest, w.sides[1].fresh)
 }
 
 // learn lets the actors know what they were answered.
