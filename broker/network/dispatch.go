@@ -25,6 +25,7 @@ func (c *conn) dispatchFrames() error {
 			n := int64(max(len(frame), c.in.need))
 			if !c.srv.queued.tryReserve(n) {
 				c.uncork()
+				frame = c.in.compact(frame)
 				if !c.srv.queued.reserve(n, c.done) {
 					return errStopped
 				}

@@ -33,7 +33,8 @@
 // A connection at rest holds no buffer: it waits for readability first. A frame's buffer grows with the
 // bytes that arrive, not with the length that was announced. A connection stops reading while too
 // many of its requests are unanswered, while a write waits for the client, or while the bytes of all
-// requests in work exceed queued.max.request.bytes. Sections of files hold no memory.
+// requests in work exceed queued.max.request.bytes; with that limit it reads no further than the frame that is paid for,
+// but for the smallest buffer. Sections of files hold no memory.
 //
 // # Locks
 //

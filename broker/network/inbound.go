@@ -20,6 +20,9 @@ type inbound struct {
 	large int
 	// last is what the last read brought: the next one is likely to bring as much.
 	last int
+	// lean says that little more is to be read than the frame that was begun, whose bytes are reserved: what comes
+	// behind it waits in the socket until there is room for it as well.
+	lean bool
 }
 
 // expectMax bounds the buffer that is taken for bytes before they are there.
@@ -36,12 +39,34 @@ func (in *inbound) expected() int {
 func (in *inbound) room() []byte {
 	switch {
 	case in.buf == nil:
-		in.buf = getBuffer(in.expected())
+		size := in.expected()
+		if in.lean {
+			size = minBuffer
+		}
+		in.buf = getBuffer(size)
 		in.r, in.w = 0, 0
 	case in.r > 0 && in.r+in.need > len(in.buf.b) || in.w == len(in.buf.b):
 		in.enlarge()
 	}
-	return in.buf.b[in.w:]
+	room := in.buf.b[in.w:]
+	if in.lean {
+		room = room[:min(len(room), max(0, in.need-(in.w-in.r))+minBuffer)]
+	}
+	return room
+}
+
+// compact moves frame, which next has just returned or nil, and what follows it into the smallest buffer that holds
+// them, and returns frame there. It is for before a long wait.
+func (in *inbound) compact(frame []byte) []byte {
+	have := in.buf.b[in.r-len(frame) : in.w]
+	if minBuffer<<(2*bufferClass(len(have))) >= len(in.buf.b) {
+		return frame
+	}
+	smaller := getBuffer(len(have))
+	copy(smaller.b, have)
+	putBuffer(in.buf)
+	in.buf, in.r, in.w = smaller, len(frame), len(have)
+	return smaller.b[:len(frame):len(frame)]
 }
 
 // enlarge moves the unfinished frame to the start of a buffer with room for more of it.

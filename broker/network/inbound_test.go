@@ -86,6 +86,43 @@ func TestAnnouncedBytesTakeNoMemory(t *testing.T) {
 	}
 }
 
+// TestLeanReadsWhatIsPaidFor: with queued.max.request.bytes what lies in the socket behind a frame is left there, however large the
+// frames before were.
+func TestLeanReadsWhatIsPaidFor(t *testing.T) {
+	in := inbound{lean: true}
+	defer in.release()
+	const size = 1_200_000
+	pipelined := bytes.Repeat(frame(keyEcho, 0, 1, make([]byte, size)), 3)
+	for read := 0; read < len(pipelined); {
+		if room := len(in.room()); room > max(0, in.need-(in.w-in.r))+minBuffer {
+			t.Fatalf("%d bytes may be read, %d of %d are there", room, in.w-in.r, in.need)
+		}
+		n := copy(in.room(), pipelined[read:])
+		in.filled(n)
+		read += n
+		whole, ok, err := in.next(100 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok && in.need > 0 && in.w-in.r <= minBuffer { // now is when room for it would be waited for
+			in.compact(nil)
+			if len(in.buf.b) > minBuffer {
+				t.Fatalf("a buffer of %d bytes waits with %d", len(in.buf.b), in.w-in.r)
+			}
+		}
+		if ok {
+			want := bytes.Clone(whole)
+			if again := in.compact(whole); !bytes.Equal(again, want) {
+				t.Fatal("compact has changed the frame")
+			}
+			in.rest()
+		}
+	}
+	if in.buf != nil {
+		t.Errorf("%d bytes are left", in.w-in.r)
+	}
+}
+
 func TestBufferClasses(t *testing.T) {
 	for n, want := range map[int]int{0: minBuffer, 1: minBuffer, minBuffer: minBuffer, minBuffer + 1: 4 * minBuffer,
 		4 * minBuffer: 4 * minBuffer, 4*minBuffer + 1: 16 * minBuffer, 1 << 20: 1 << 20, 1<<20 + 1: 4 << 20,
@@ -169,6 +206,7 @@ func FuzzConnection(f *testing.F) {
 		tr := &script{data: data, sizes: sizes}
 		c := &conn{srv: s, lst: &listener{Listener: Listener{Name: "L"}, srv: s, log: newCloseLog(logger)}, tr: tr,
 			wake: make(chan struct{}, 1), done: make(chan struct{})}
+		c.in.lean = s.queued.limited()
 		s.mu.conns[c] = struct{}{}
 		s.admission.take("L", c.info.Remote.Addr())
 		c.serve()

@@ -156,6 +156,7 @@ func (l *listener) start(tcp *net.TCPConn, remote netip.AddrPort) error {
 			Principal: auth.Anonymous, InterBroker: l.InterBroker,
 		},
 	}
+	c.in.lean = l.srv.queued.limited()
 	c.last.Store(time.Now().UnixNano())
 	tr, err := newPlain(tcp, &c.last) // TCP_NODELAY and keep-alive are set by package net
 	if err != nil {
