@@ -178,7 +178,7 @@ func TestTransactionsAreAtomicWithoutCoordinator(t *testing.T) {
 		before := o.decided()
 		t.Logf("with %d offsets of the copies written, the coordinator is to be %s", endOffset(t, client, "copies"), loss.name)
 		loss.lose(t, c, func() {})
-		c.Await("transactions with the coordinator "+loss.name, func() bool { return o.decided() >= before+50 })
+		c.Await("transactions with the coordinator "+loss.name, func() bool { return o.decided() >= before+75 })
 	}
 	stop()
 	if r := <-copied; r.Exit != 0 {
