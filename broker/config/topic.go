@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 // An Override is a topic property of a request; a nil Value is null.
@@ -140,13 +141,32 @@ func LookupTopic(name string) (*Property, bool) {
 	return &p.Property, true
 }
 
+// unknownTopicProperty returns the name of a property that topics do not have: of several the one that comes first in Java's
+// Properties, whose keys are in the order of their hashes.
 func unknownTopicProperty(overrides map[string]string) (string, bool) {
+	var unknown []string
 	for _, name := range slices.Sorted(maps.Keys(overrides)) {
 		if _, ok := topicTable[name]; !ok {
-			return name, true
+			unknown = append(unknown, name)
 		}
 	}
-	return "", false
+	if unknown == nil {
+		return "", false
+	}
+	buckets := 16
+	for len(overrides) >= buckets*3/4 {
+		buckets *= 2
+	}
+	return slices.MinFunc(unknown, func(a, b string) int { return bucket(a, buckets) - bucket(b, buckets) }), true
+}
+
+// bucket returns where a ConcurrentHashMap, which Properties is made of, puts a key.
+func bucket(key string, buckets int) int {
+	var hash uint32
+	for _, unit := range utf16.Encode([]rune(key)) {
+		hash = 31*hash + uint32(unit)
+	}
+	return int(hash^hash>>16) & (buckets - 1)
 }
 
 // topicValues returns all topic properties by name: overrides over the broker's values.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -106,6 +107,26 @@ func TestMessageFormat(t *testing.T) {
 		}
 		if topic.MessageFormat != tt.want {
 			t.Errorf("protocol %s, broker %s, topic %q: format %d, want %d", tt.protocol, tt.broker, tt.topic, topic.MessageFormat, tt.want)
+		}
+	}
+}
+
+// TestFirstUnknown checks which of several names that topics do not have is named: Kafka goes through a Java map of them.
+func TestFirstUnknown(t *testing.T) {
+	c, _, err := New(map[string]string{"zookeeper.connect": "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, names := range map[string]string{
+		"quux": "zz.top foo.bar quux retentoin.ms",
+		"aaa":  "bbb aaa",
+	} {
+		set := map[string]string{"retention.ms": "x"}
+		for name := range strings.FieldsSeq(names) {
+			set[name] = "1"
+		}
+		if err := c.CheckTopic(set); err == nil || err.Error() != "Unknown topic config name: "+want {
+			t.Errorf("%s: %v", names, err)
 		}
 	}
 }
