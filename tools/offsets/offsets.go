@@ -3,6 +3,7 @@
 package offsets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/client"
 	"github.com/gregor-mq/gregor/tools/internal/filter"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
@@ -72,10 +74,10 @@ func isLate(err error) bool {
 
 // request is what the options ask for.
 type request struct {
-	servers, config string
-	filter          *filter.Partitions
-	timestamp       int64
-	internal        bool
+	servers   string
+	filter    *filter.Partitions
+	timestamp int64
+	internal  bool
 }
 
 func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
@@ -83,7 +85,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return err
 	}
-	admin, err := client.NewAdmin(env, req.servers, req.config, "GetOffsetShell")
+	admin, err := client.NewAdmin(env, req.servers, options, "command-config", "GetOffsetShell")
 	if err != nil {
 		return err
 	}
@@ -93,12 +95,12 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 		return err
 	}
 	offsets, failed := admin.ListOffsets(ctx, partitions, req.timestamp)
-	slices.SortFunc(partitions, func(a, b topic.Partition) int { return strings.Compare(a.String(), b.String()) })
 	for _, p := range partitions {
 		if err := failed[p]; err != nil {
 			fmt.Fprintf(env.Stderr, "Skip getting offsets for topic-partition %s due to error: %s\n", p, throwable.String(err))
 		}
 	}
+	slices.SortFunc(partitions, func(a, b topic.Partition) int { return strings.Compare(a.String(), b.String()) })
 	for _, p := range partitions {
 		if offset, ok := offsets[p]; ok && offset >= 0 && failed[p] == nil {
 			fmt.Fprintf(env.Stdout, "%s:%d:%d\n", p.Topic, p.Index, offset)
@@ -112,17 +114,23 @@ func parse(options *jopt.Set) (*request, error) {
 	if options.Has("bootstrap-server") {
 		servers = "bootstrap-server"
 	}
-	texts, err := options.Texts(servers, "topic-partitions", "topic", "partitions", "time", "command-config")
+	texts, err := options.Texts(servers, "topic-partitions", "topic", "partitions", "time")
 	if err != nil {
 		return nil, err
 	}
+	if strings.TrimSpace(texts[servers]) == "" {
+		return nil, tool.Usagef("Error while validating the bootstrap address\n")
+	}
 	if err := client.CheckAddresses(texts[servers]); err != nil {
+		if _, usage := errors.AsType[*tool.Usage](err); !usage {
+			err = tool.Usagef("%v", err)
+		}
 		return nil, err
 	}
 	if options.Has("topic-partitions") && options.Any("topic", "partitions") {
 		return nil, throwable.New(throwable.Terse, "--topic-partitions cannot be used with --topic or --partitions")
 	}
-	req := &request{servers: texts[servers], config: texts["command-config"], internal: !options.Has("exclude-internal-topics")}
+	req := &request{servers: texts[servers], internal: !options.Has("exclude-internal-topics")}
 	if req.timestamp, err = ParseTime(texts["time"]); err != nil {
 		return nil, err
 	}
@@ -152,7 +160,8 @@ func ParseTime(text string) (int64, error) {
 	return timestamp, nil
 }
 
-// selectPartitions returns the partitions that the filter selects; none is an error.
+// selectPartitions returns the partitions that the filter selects, in the order of a HashMap of their topics; none is an
+// error.
 func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([]topic.Partition, error) {
 	metadata := kmsg.NewPtrMetadataRequest()
 	metadata.Topics = nil // all
@@ -161,11 +170,13 @@ func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([
 		// Kafka's tool meets the error inside a future.
 		return nil, throwable.InFuture(err)
 	}
+	topics, err := selectTopics(resp.Topics, req)
+	if err != nil {
+		return nil, err
+	}
 	var partitions []topic.Partition
-	for _, t := range resp.Topics {
-		if t.Topic == nil || !req.internal && t.IsInternal {
-			continue
-		}
+	for _, t := range topics {
+		slices.SortFunc(t.Partitions, func(a, b kmsg.MetadataResponseTopicPartition) int { return cmp.Compare(a.Partition, b.Partition) })
 		for _, p := range t.Partitions {
 			partition := topic.Partition{Topic: *t.Topic, Index: p.Partition}
 			selected, err := req.filter.Match(partition)
@@ -181,4 +192,23 @@ func selectPartitions(ctx context.Context, admin *client.Admin, req *request) ([
 		return nil, throwable.New(throwable.Terse, "Could not match any topic-partitions with the specified filters")
 	}
 	return partitions, nil
+}
+
+// selectTopics returns the topics of which the filter may select partitions, in the order of a HashMap.
+func selectTopics(all []kmsg.MetadataResponseTopic, req *request) ([]kmsg.MetadataResponseTopic, error) {
+	var topics []kmsg.MetadataResponseTopic
+	for _, t := range all {
+		if t.Topic == nil || !req.internal && t.IsInternal {
+			continue
+		}
+		selected, err := req.filter.MatchTopic(*t.Topic)
+		if err != nil {
+			return nil, err
+		}
+		if selected {
+			topics = append(topics, t)
+		}
+	}
+	javamap.Sort(topics, len(topics), func(t kmsg.MetadataResponseTopic) int32 { return javamap.HashString(*t.Topic) })
+	return topics, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/jackson"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -42,22 +43,26 @@ func parseOffsets(data []byte) (map[topic.Partition]int64, []topic.Partition, er
 func collect(elements []jackson.Value) (map[topic.Partition]int64, []topic.Partition, error) {
 	offsets := map[topic.Partition]int64{}
 	var order []topic.Partition
-	var duplicates []string
+	var duplicates []topic.Partition
 	for _, element := range elements {
 		partition, offset, err := parseElement(element)
 		if err != nil {
 			return nil, nil, err
 		}
 		if _, twice := offsets[partition]; twice {
-			duplicates = append(duplicates, partition.String())
+			duplicates = append(duplicates, partition)
 			continue
 		}
 		offsets[partition] = offset
 		order = append(order, partition)
 	}
 	if duplicates != nil {
+		var names []string
+		for _, p := range javamap.Set(duplicates, javamap.HashPartition) {
+			names = append(names, p.String())
+		}
 		return nil, nil, throwable.New(throwable.AdminCommand,
-			"Offset json file contains duplicate topic partitions: "+strings.Join(duplicates, ","))
+			"Offset json file contains duplicate topic partitions: "+strings.Join(names, ","))
 	}
 	return offsets, order, nil
 }

@@ -5,8 +5,6 @@ package records
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,11 +42,11 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err := tool.CheckRequired(options, "bootstrap-server", "offset-json-file"); err != nil {
 		return err
 	}
-	texts, err := options.Texts("bootstrap-server", "offset-json-file", "command-config")
+	texts, err := options.Texts("bootstrap-server", "offset-json-file")
 	if err != nil {
 		return err
 	}
-	admin, err := client.NewAdmin(env, texts["bootstrap-server"], texts["command-config"], "")
+	admin, err := client.NewAdmin(env, texts["bootstrap-server"], options, "command-config", "")
 	if err != nil {
 		return err
 	}
@@ -102,8 +100,7 @@ func deleteBefore(ctx context.Context, admin *client.Admin, offsets map[topic.Pa
 func newRequest(offsets map[topic.Partition]int64, partitions []topic.Partition) *kmsg.DeleteRecordsRequest {
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.TimeoutMillis = requestTimeout
-	byName := func(a, b topic.Partition) int { return strings.Compare(a.Topic, b.Topic) }
-	client.ByTopic(slices.SortedStableFunc(slices.Values(partitions), byName), func(name string, indexes []int32) {
+	client.ByTopicHashed(partitions, func(name string, indexes []int32) {
 		t := kmsg.NewDeleteRecordsRequestTopic()
 		t.Topic = name
 		for _, index := range indexes {

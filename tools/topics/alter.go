@@ -51,7 +51,7 @@ func (c *command) newReplicas(ctx context.Context, name string, assignment [][]i
 	if err != nil {
 		return nil, err
 	}
-	var added []kmsg.CreatePartitionsRequestTopicAssignment
+	added := []kmsg.CreatePartitionsRequestTopicAssignment{} // not null: without an entry it is refused, not left to the broker
 	for _, t := range described.topics {
 		for _, replicas := range assignment[min(len(t.Partitions), len(assignment)):] {
 			a := kmsg.NewCreatePartitionsRequestTopicAssignment()

@@ -2,6 +2,7 @@ package topics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/config"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -44,20 +48,11 @@ func (c *command) create(ctx context.Context) error {
 		case throwable.Code(err) == kerr.TopicAlreadyExists.Code && c.options.Has(ifNotExists):
 			return nil
 		case err != nil:
-			return configException(err)
+			return err
 		}
 	}
 	fmt.Fprintf(c.env.Stdout, "Created topic %s.\n", t.Topic)
 	return nil
-}
-
-// configException gives a wrong setting the class that it has in Kafka, whose tool checks settings itself
-// before it asks the broker.
-func configException(err error) error {
-	if e := throwable.From(err); throwable.Code(err) == kerr.InvalidConfig.Code && strings.HasPrefix(e.Message, "Invalid value ") {
-		return throwable.New(throwable.Config, e.Message)
-	}
-	return err
 }
 
 // newTopic returns the topic that the options describe.
@@ -122,6 +117,11 @@ func (c *command) settings() ([]kmsg.CreateTopicsRequestTopicConfig, error) {
 		setting.Name, setting.Value = strings.TrimSpace(parts[0]), kmsg.StringPtr(strings.TrimSpace(parts[1]))
 		settings = slices.DeleteFunc(settings, func(s kmsg.CreateTopicsRequestTopicConfig) bool { return s.Name == setting.Name })
 		settings = append(settings, setting)
+	}
+	if err := checkSettings(settings); err != nil {
+		return nil, err
+	}
+	for _, setting := range settings {
 		if setting.Name == "message.format.version" {
 			fmt.Fprintf(c.env.Stdout, "WARNING: The configuration message.format.version=%s is specified. This "+
 				"configuration will be ignored if the version is newer than the inter.broker.protocol.version "+
@@ -130,6 +130,31 @@ func (c *command) settings() ([]kmsg.CreateTopicsRequestTopicConfig, error) {
 		}
 	}
 	return settings, nil
+}
+
+// checkSettings refuses settings that topics do not have and values that they cannot have, which Kafka's tool does before it
+// asks a broker.
+func checkSettings(settings []kmsg.CreateTopicsRequestTopicConfig) error {
+	byName := map[string]string{}
+	for _, s := range settings {
+		if s.Name == "remote.storage.enable" && strings.EqualFold(*s.Value, "true") {
+			continue // whether they have tiered storage, the brokers know
+		}
+		byName[s.Name] = *s.Value
+	}
+	defaults, _, err := config.New(map[string]string{"zookeeper.connect": "none"}) // a broker's, of which only this is required
+	if err != nil {
+		return err
+	}
+	err = defaults.CheckTopic(byName)
+	invalid, ok := errors.AsType[*config.InvalidTopic](err)
+	switch {
+	case !ok:
+		return err
+	case invalid.Value:
+		return throwable.New(throwable.Config, invalid.Text)
+	}
+	return throwable.New(throwable.InvalidConfiguration, invalid.Text)
 }
 
 // assignment reads --replica-assignment: partitions separated by commas, their brokers by colons.
@@ -143,9 +168,9 @@ func (c *command) assignment() ([][]int32, error) {
 
 func parseAssignment(text string) ([][]int32, error) {
 	var assignment [][]int32
-	for i, partition := range strings.Split(strings.TrimRight(text, ","), ",") {
-		var replicas, duplicates []int32
-		for broker := range strings.SplitSeq(strings.TrimRight(partition, ":"), ":") {
+	for i, partition := range javastring.Split(text, ",") {
+		replicas, duplicates := []int32{}, []int32(nil)
+		for _, broker := range javastring.Split(partition, ":") {
 			broker = strings.TrimSpace(broker)
 			id, err := strconv.ParseInt(broker, 10, 32)
 			if err != nil {
@@ -157,6 +182,7 @@ func parseAssignment(text string) ([][]int32, error) {
 			replicas = append(replicas, int32(id))
 		}
 		if duplicates != nil {
+			javamap.Sort(duplicates, -1, javamap.HashInt)
 			return nil, throwable.New(throwable.AdminCommand,
 				"Partition replica lists may not contain duplicate entries: "+join(duplicates, ","))
 		}

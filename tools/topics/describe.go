@@ -3,7 +3,6 @@ package topics
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"slices"
 
@@ -64,7 +63,7 @@ func (c *command) selected(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text != "" {
+	if c.options.Has(topicID) {
 		id, err := parseID(text)
 		if err != nil {
 			return nil, err
@@ -79,29 +78,6 @@ func (c *command) selected(ctx context.Context) (*cluster, error) {
 	}
 	javamap.Sort(names, len(names), javamap.HashString)
 	return c.metadata(ctx, names)
-}
-
-// parseID reads a topic id with Kafka's messages for what is none.
-func parseID(text string) (topic.ID, error) {
-	if len(text) > 24 {
-		return topic.ID{}, illegal("Input string with prefix `%s` is too long to be decoded as a base64 UUID", text[:24])
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(trimPadding(text))
-	if err != nil {
-		return topic.ID{}, illegal("`%s` is not a topic id: --describe shows them", text)
-	}
-	if len(raw) != len(topic.ID{}) {
-		return topic.ID{}, illegal("Input string `%s` decoded as %d bytes, which is not equal to the expected 16 bytes of "+
-			"a base64-encoded UUID", text, len(raw))
-	}
-	return topic.ID(raw), nil
-}
-
-func trimPadding(text string) string {
-	for len(text) > 0 && text[len(text)-1] == '=' {
-		text = text[:len(text)-1]
-	}
-	return text
 }
 
 func (c *command) byID(ctx context.Context, id topic.ID) (*cluster, error) {

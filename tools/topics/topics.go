@@ -50,11 +50,11 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err := check(env, options); err != nil {
 		return err
 	}
-	texts, err := options.Texts(bootstrapServer, commandConfig)
+	servers, err := options.Value(bootstrapServer)
 	if err != nil {
 		return err
 	}
-	admin, err := client.NewAdmin(env, texts[bootstrapServer], texts[commandConfig], "")
+	admin, err := client.NewAdmin(env, servers, options, commandConfig, "")
 	if err != nil {
 		return err
 	}

@@ -97,9 +97,13 @@ func FuzzParseAssignment(f *testing.F) {
 
 func TestSettings(t *testing.T) {
 	tests := []struct{ config, want string }{
-		{"a=b", "a=b"},
-		{"a = b", "a=b"},
-		{"a=b a=c d=e", "a=c d=e"},
+		{"flush.ms=5", "flush.ms=5"},
+		{"flush.ms = 5", "flush.ms=5"},
+		{"flush.ms=5 flush.ms=6 segment.ms=7", "flush.ms=6 segment.ms=7"},
+		{"a=b", "Unknown topic config name: a"},
+		{"zz.top=1 foo.bar=2 quux=3 retentoin.ms=4", "Unknown topic config name: quux"},
+		{"flush.ms=x no.such=1", "Unknown topic config name: no.such"},
+		{"flush.ms=x segment.ms=x", "Invalid value x for configuration segment.ms: Not a number of type LONG"},
 		{"a", "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\"."},
 		{"a=", "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\"."},
 		{"a=b=c", "requirement failed: Invalid topic config: all configs to be added must be in the format \"key=val\"."},
@@ -135,7 +139,7 @@ func TestParseID(t *testing.T) {
 		{"AAAAAAAAAAAAAAAAAAAAAQ==", "AAAAAAAAAAAAAAAAAAAAAQ"},
 		{"xyz", "Input string `xyz` decoded as 2 bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID"},
 		{"AAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "Input string with prefix `AAAAAAAAAAAAAAAAAAAAAAAA` is too long to be decoded as a base64 UUID"},
-		{"??", "`??` is not a topic id: --describe shows them"},
+		{"??", "Illegal base64 character 3f"},
 	}
 	for _, tt := range tests {
 		id, err := parseID(tt.text)

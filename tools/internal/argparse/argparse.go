@@ -216,20 +216,12 @@ func (p *Parser) take(set *Set, s *state, option *Option, value string, embedded
 		value, rest = rest[0], rest[1:]
 	}
 	if _, err := strconv.ParseInt(value, 10, 32); option.Integer && err != nil {
-		return nil, p.errorf("argument %s: could not convert '%s' to Integer (For input string: \"%s\"%s)",
-			option.textualName(), value, value, radix(value))
+		return nil, p.errorf("argument %s: could not convert '%s' to Integer (For input string: \"%s\")",
+			option.textualName(), value, value)
 	}
 	set.values[option.name()] = value
 	s.used = append(s.used, option)
 	return rest, nil
-}
-
-// radix returns what Java adds to the message about a number that has digits only but does not fit.
-func radix(text string) string {
-	if digits := strings.TrimLeft(text, "+-"); digits != "" && strings.Trim(digits, "0123456789") == "" {
-		return " under radix 10"
-	}
-	return ""
 }
 
 // exact returns the option with a flag, nil if there is none.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gregor-mq/gregor/tools/internal/apikeys"
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/jopt"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -31,10 +32,10 @@ type Admin struct {
 	controllers bool // it talks to the controllers of a cluster with KRaft, not to its brokers
 }
 
-// NewAdmin returns an Admin for the cluster at bootstrap, configured from a file ("" for none). clientID
+// NewAdmin returns an Admin for the cluster at bootstrap, configured from the file that the option configFile names. clientID
 // overrides the file's client.id; "" does not.
-func NewAdmin(env *tool.Env, bootstrap, file, clientID string) (*Admin, error) {
-	properties, err := clientconf.LoadFile(file)
+func NewAdmin(env *tool.Env, bootstrap string, options *jopt.Set, configFile, clientID string) (*Admin, error) {
+	properties, err := clientconf.LoadOption(options, configFile)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +67,7 @@ func OpenAdmin(env *tool.Env, properties clientconf.Properties) (*Admin, error) 
 	if err != nil {
 		return nil, err
 	}
+	LogWarnings(env, config)
 	timeout := config.Millis("default.api.timeout.ms")
 	cl, err := New(env, config, kgo.RequestRetries(math.MaxInt32), kgo.RetryTimeout(timeout))
 	if err != nil {

@@ -1,39 +1,52 @@
 package client
 
 import (
+	"cmp"
+	"math"
 	"net"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
 
-// address is host:port as Kafka reads it: a listener name before it and brackets around an IPv6 address
-// are left out.
-var address = regexp.MustCompile(`^(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)$`)
+// address is host:port as Kafka reads it: whatever stands before, such as the name of a listener, and brackets around an IPv6
+// address are left out.
+var address = regexp.MustCompile(`^.*?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)$`)
 
-// SplitAddress returns host and port of an address; ok is false if it has not both.
+// SplitAddress returns host and port of an address; ok is false if it has not both. No host is the local one, and a port that is
+// none of the numbers for ports is larger than them.
 func SplitAddress(text string) (host string, port int, ok bool) {
 	match := address.FindStringSubmatch(text)
 	if match == nil {
 		return "", 0, false
 	}
-	port, err := strconv.Atoi(match[2])
-	return match[1], port, err == nil
+	number, err := strconv.ParseInt(match[2], 10, 32)
+	if err != nil {
+		number = math.MaxInt32
+	}
+	return cmp.Or(match[1], "localhost"), int(number), true
 }
 
-// CheckAddresses returns a Usage error unless list holds addresses with ports, separated by commas.
+// CheckAddresses returns a Usage error unless list holds addresses with ports, separated by commas. A port that is no int is
+// Java's NumberFormatException.
 func CheckAddresses(list string) error {
-	if strings.TrimSpace(list) == "" {
-		return tool.Usagef("Error while validating the bootstrap address\n")
-	}
-	for text := range strings.SplitSeq(strings.TrimRight(list, ","), ",") {
-		if _, _, ok := SplitAddress(text); !ok {
-			return tool.Usagef("Please provide valid host:port like host1:9091,host2:9092\n")
+	invalid := tool.Usagef("Please provide valid host:port like host1:9091,host2:9092\n")
+	addresses := javastring.Split(list, ",")
+	for _, text := range addresses {
+		match := address.FindStringSubmatch(text)
+		if match == nil {
+			return invalid
 		}
+		if _, err := strconv.ParseInt(match[2], 10, 32); err != nil {
+			return throwable.New(throwable.NumberFormat, `For input string: "`+match[2]+`"`)
+		}
+	}
+	if len(addresses) == 0 {
+		return invalid
 	}
 	return nil
 }
@@ -55,8 +68,11 @@ func bootstrap(env *tool.Env, config *clientconf.Config) ([]string, error) {
 	}
 	var servers []string
 	for _, text := range list {
+		if text == "" {
+			continue
+		}
 		host, port, ok := SplitAddress(text)
-		if !ok || host == "" {
+		if !ok {
 			return nil, throwable.New(throwable.Config, "Invalid url in bootstrap.servers: "+text)
 		}
 		if port > 65535 {

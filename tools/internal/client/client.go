@@ -28,7 +28,7 @@ var failures = map[clientconf.Client]string{
 func New(env *tool.Env, config *clientconf.Config, further ...kgo.Opt) (*kgo.Client, error) {
 	cl, err := open(env, config, newConnectionLog(env, config), further)
 	if err != nil {
-		return nil, &throwable.Exception{Class: throwable.Kafka, Message: failures[config.Client()], Cause: throwable.From(err)}
+		return nil, Failed(config, err)
 	}
 	return cl, nil
 }
@@ -48,7 +48,42 @@ func NewLegacy(env *tool.Env, properties clientconf.Properties) (*kgo.Client, er
 	return open(env, config, log, nil)
 }
 
+// LogWarnings logs what Kafka's clients say about a configuration that they take, but not as it is.
+func LogWarnings(env *tool.Env, config *clientconf.Config) {
+	for _, warning := range config.Warnings() {
+		env.Log("WARN", "org.apache.kafka.clients.CommonClientConfigs", warning)
+	}
+}
+
+// Failed returns err as a client of Kafka's throws what comes up while it is made.
+func Failed(config *clientconf.Config, err error) error {
+	return &throwable.Exception{Class: throwable.Kafka, Message: failures[config.Client()], Cause: throwable.From(err)}
+}
+
+// maxOverhead is the longest that franz-go lets a request last, besides what the request itself says.
+const maxOverhead = 15 * time.Minute
+
+// checkClasses refuses classes of which a client cannot make objects.
+func checkClasses(config *clientconf.Config) error {
+	if err := config.CheckInstances("metric.reporters", clientconf.MetricsReporter); err != nil {
+		return err
+	}
+	switch config.Client() {
+	case clientconf.Producer:
+		if err := config.CheckInstances("partitioner.class", clientconf.Partitioner); err != nil {
+			return err
+		}
+		return config.CheckInstances("interceptor.classes", clientconf.ProducerInterceptor)
+	case clientconf.Consumer:
+		return config.CheckInstances("interceptor.classes", clientconf.ConsumerInterceptor)
+	}
+	return nil
+}
+
 func open(env *tool.Env, config *clientconf.Config, log *connectionLog, further []kgo.Opt) (*kgo.Client, error) {
+	if err := checkClasses(config); err != nil {
+		return nil, err
+	}
 	servers, err := bootstrap(env, config)
 	if err != nil {
 		return nil, err
@@ -57,7 +92,7 @@ func open(env *tool.Env, config *clientconf.Config, log *connectionLog, further 
 		kgo.SeedBrokers(servers...),
 		kgo.ClientID(config.String("client.id")),
 		kgo.SoftwareNameAndVersion("gregorctl", tool.Version),
-		kgo.RequestTimeoutOverhead(atLeast(config.Millis("request.timeout.ms"), 100*time.Millisecond)),
+		kgo.RequestTimeoutOverhead(min(atLeast(config.Millis("request.timeout.ms"), 100*time.Millisecond), maxOverhead)),
 		kgo.ConnIdleTimeout(atLeast(config.Millis("connections.max.idle.ms"), time.Second)),
 		kgo.MetadataMaxAge(atLeast(config.Millis("metadata.max.age.ms"), time.Second)),
 		kgo.MetadataMinAge(50 * time.Millisecond), // a topic that was just created has its leader soon
@@ -68,7 +103,7 @@ func open(env *tool.Env, config *clientconf.Config, log *connectionLog, further 
 	}
 	security, err := securityOptions(config)
 	if err != nil {
-		return nil, err
+		return nil, &throwable.Exception{Class: throwable.Kafka, Message: "Failed to create new NetworkClient", Cause: throwable.From(err)}
 	}
 	return kgo.NewClient(append(append(options, security...), further...)...)
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/jopt"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -48,7 +49,9 @@ func TestSplitAddress(t *testing.T) {
 		{"localhost", "", 0, false},
 		{"localhost:", "", 0, false},
 		{"localhost:port", "", 0, false},
-		{":9092", "", 9092, true},
+		{":9092", "localhost", 9092, true},
+		{"localhost:99999999999", "localhost", 1<<31 - 1, true},
+		{"x !127.0.0.1:9092", "127.0.0.1", 9092, true},
 	}
 	for _, tt := range tests {
 		host, port, ok := SplitAddress(tt.text)
@@ -68,7 +71,10 @@ func TestBootstrap(t *testing.T) {
 		{clientconf.Admin, "", "You must set either bootstrap.servers or bootstrap.controllers"},
 		{clientconf.Consumer, "", "No resolvable bootstrap urls given in bootstrap.servers"},
 		{clientconf.Admin, "127.0.0.1", "Invalid url in bootstrap.servers: 127.0.0.1"},
-		{clientconf.Admin, ":9092", "Invalid url in bootstrap.servers: :9092"},
+		{clientconf.Admin, ":9092", "localhost:9092"},
+		{clientconf.Admin, ",", "No resolvable bootstrap urls given in bootstrap.servers"},
+		{clientconf.Admin, ",127.0.0.1:1,,!127.0.0.1:2", "127.0.0.1:1 127.0.0.1:2"},
+		{clientconf.Admin, "127.0.0.1:99999999999", "Invalid port in bootstrap.servers: 127.0.0.1:99999999999"},
 		{clientconf.Admin, "127.0.0.1:70000", "Invalid port in bootstrap.servers: 127.0.0.1:70000"},
 		{clientconf.Admin, "SSL://[::1]:9092", "[::1]:9092"},
 	}
@@ -91,10 +97,13 @@ func TestBootstrap(t *testing.T) {
 
 func TestCheckAddresses(t *testing.T) {
 	for list, want := range map[string]string{
-		"a:1,b:2": "",
-		"a:1,":    "",
-		"":        "Error while validating the bootstrap address\n",
-		"a:1,b":   "Please provide valid host:port like host1:9091,host2:9092\n",
+		"a:1,b:2":       "",
+		"a:1,":          "",
+		"":              "Please provide valid host:port like host1:9091,host2:9092\n",
+		",":             "Please provide valid host:port like host1:9091,host2:9092\n",
+		"a:1, b:2,!c:3": "",
+		"a:99999999999": `For input string: "99999999999"`,
+		"a:1,b":         "Please provide valid host:port like host1:9091,host2:9092\n",
 	} {
 		got := ""
 		if err := CheckAddresses(list); err != nil {
@@ -115,11 +124,15 @@ func TestUnreachable(t *testing.T) {
 	address := listener.Addr().String()
 	listener.Close()
 	file := filepath.Join(t.TempDir(), "client.properties")
+	options, err := jopt.New(jopt.Value("config", "file", "")).Parse([]string{"--config", file})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(file, []byte("default.api.timeout.ms=300\nrequest.timeout.ms=300\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	env, log := testEnv()
-	admin, err := NewAdmin(env, address, file, "")
+	admin, err := NewAdmin(env, address, options, "config", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +184,8 @@ func TestSecurity(t *testing.T) {
 		{clientconf.Properties{"security.protocol": "SASL_PLAINTEXT", "sasl.jaas.config": jaas}, 0,
 			"sasl.mechanism=GSSAPI is not supported by gregorctl: use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},
 		{clientconf.Properties{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}, 0,
+			"Could not find a 'KafkaClient' entry in the JAAS configuration. System property 'java.security.auth.login.config' is not set"},
+		{clientconf.Properties{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN", "sasl.jaas.config": "x;"}, 0,
 			`sasl.jaas.config has no username="...": it is needed for sasl.mechanism=PLAIN`},
 		{clientconf.Properties{"security.protocol": "SSL", "ssl.truststore.location": "a.jks"}, 0,
 			"ssl.truststore.type=JKS is not supported by gregorctl: use PEM and a file of certificates"},

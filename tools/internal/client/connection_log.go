@@ -2,11 +2,14 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -33,6 +36,9 @@ func LogContext(config *clientconf.Config) string {
 	id := config.String("client.id")
 	switch config.Client() {
 	case clientconf.Producer:
+		if config.Given("transactional.id") {
+			return "[Producer clientId=" + id + ", transactionalId=" + config.String("transactional.id") + "] "
+		}
 		return "[Producer clientId=" + id + "] "
 	case clientconf.Consumer:
 		return "[Consumer clientId=" + id + ", groupId=" + config.String("group.id") + "] "
@@ -53,18 +59,32 @@ func (l *connectionLog) OnBrokerConnect(broker kgo.BrokerMetadata, _ time.Durati
 		"Node may not be available.", l.context, id, endpoint(broker)))
 	if seed && l.seeds {
 		l.env.Log("WARN", networkClient, fmt.Sprintf("%sBootstrap broker %s (id: %d rack: null) disconnected",
-			l.context, net.JoinHostPort(broker.Host, strconv.Itoa(int(broker.Port))), id))
+			l.context, literal(broker.Host)+":"+strconv.Itoa(int(broker.Port)), id))
 	}
+}
+
+// literal returns a host as Java writes it: an IPv6 address with all of its eight numbers.
+func literal(host string) string {
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Is6() {
+		return host
+	}
+	bytes := ip.As16()
+	numbers := make([]string, 8)
+	for i := range numbers {
+		numbers[i] = strconv.FormatUint(uint64(binary.BigEndian.Uint16(bytes[2*i:])), 16)
+	}
+	return strings.Join(numbers, ":")
 }
 
 // endpoint returns a broker's address as Java writes an InetSocketAddress: name/IP:port.
 func endpoint(broker kgo.BrokerMetadata) string {
 	port := strconv.Itoa(int(broker.Port))
 	if net.ParseIP(broker.Host) != nil {
-		return "/" + net.JoinHostPort(broker.Host, port)
+		return "/" + net.JoinHostPort(literal(broker.Host), port)
 	}
 	if addresses, err := net.LookupHost(broker.Host); err == nil && len(addresses) > 0 {
-		return broker.Host + "/" + net.JoinHostPort(addresses[0], port)
+		return broker.Host + "/" + net.JoinHostPort(literal(addresses[0]), port)
 	}
 	return broker.Host + ":" + port
 }

@@ -3,12 +3,14 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -20,7 +22,8 @@ const leaderStrategy = "org.apache.kafka.clients.admin.internals.PartitionLeader
 type Ask func(ctx context.Context, leader *kgo.Broker, partitions []topic.Partition) (map[topic.Partition]error, error)
 
 // EachLeader asks the leader of each partition, and asks again those that are not there yet, until all have
-// answered or time is up. It returns the errors of partitions that failed. name is Kafka's name of the call and
+// answered or time is up. Partitions are asked for in the order in which Kafka's AdminClient keeps them, which is that of
+// what it logs. It returns the errors of partitions that failed. name is Kafka's name of the call and
 // api that of the request.
 func (a *Admin) EachLeader(ctx context.Context, name, api string, partitions []topic.Partition, ask Ask) map[topic.Partition]error {
 	return a.eachLeader(ctx, name, api, partitions, ask, false)
@@ -28,6 +31,8 @@ func (a *Admin) EachLeader(ctx context.Context, name, api string, partitions []t
 
 // eachLeader is EachLeader; strict means that a topic which is not there is not waited for.
 func (a *Admin) eachLeader(ctx context.Context, name, api string, partitions []topic.Partition, ask Ask, strict bool) map[topic.Partition]error {
+	partitions = slices.Clone(partitions)
+	javamap.Sort(partitions, -1, javamap.HashPartition)
 	d := driver[topic.Partition]{admin: a, name: name, lookupAPI: "METADATA", askAPI: api, ask: ask}
 	d.lookup = func(ctx context.Context, call string, open []topic.Partition) (map[topic.Partition]int32, map[topic.Partition]error, error) {
 		return a.leaders(ctx, call, open, strict)
@@ -39,14 +44,14 @@ func (a *Admin) eachLeader(ctx context.Context, name, api string, partitions []t
 func (a *Admin) leaders(ctx context.Context, call string, partitions []topic.Partition, strict bool) (
 	map[topic.Partition]int32, map[topic.Partition]error, error) {
 	req, wanted := kmsg.NewPtrMetadataRequest(), map[string][]topic.Partition{}
-	for _, p := range partitions {
-		if wanted[p.Topic] == nil {
-			t := kmsg.NewMetadataRequestTopic()
-			t.Topic = kmsg.StringPtr(p.Topic)
-			req.Topics = append(req.Topics, t)
+	ByTopicHashed(partitions, func(name string, indexes []int32) {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+		for _, index := range indexes {
+			wanted[name] = append(wanted[name], topic.Partition{Topic: name, Index: index})
 		}
-		wanted[p.Topic] = append(wanted[p.Topic], p)
-	}
+	})
 	resp, err := a.Metadata(ctx, call, req)
 	if err != nil {
 		return nil, nil, err

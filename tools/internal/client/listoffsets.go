@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -51,8 +49,7 @@ func (a *Admin) ListOffsets(ctx context.Context, partitions []topic.Partition, t
 func newListOffsets(partitions []topic.Partition, timestamp int64) *kmsg.ListOffsetsRequest {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
-	byName := func(a, b topic.Partition) int { return strings.Compare(a.Topic, b.Topic) }
-	ByTopic(slices.SortedStableFunc(slices.Values(partitions), byName), func(name string, indexes []int32) {
+	ByTopicHashed(partitions, func(name string, indexes []int32) {
 		t := kmsg.NewListOffsetsRequestTopic()
 		t.Topic = name
 		for _, index := range indexes {

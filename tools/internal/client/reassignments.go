@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/tools/internal/javamap"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -109,6 +110,21 @@ func representable(p topic.Partition) error {
 
 func unrepresentableTopic(name string) error {
 	return throwable.Newf(throwable.InvalidTopic, "The given topic name '%s' cannot be represented in a request.", name)
+}
+
+// ByTopicHashed is ByTopic with the topics in the order of a HashMap of their names, as in the requests of Kafka's
+// AdminClient.
+func ByTopicHashed(partitions []topic.Partition, do func(name string, indexes []int32)) {
+	indexes := map[string][]int32{}
+	var names []string
+	ByTopic(partitions, func(name string, of []int32) {
+		names = append(names, name)
+		indexes[name] = of
+	})
+	javamap.Sort(names, -1, javamap.HashString)
+	for _, name := range names {
+		do(name, indexes[name])
+	}
 }
 
 // ByTopic calls do for each topic of partitions with the indexes of its partitions, in the order given.

@@ -115,6 +115,10 @@ var jaasOption = regexp.MustCompile(`(\w+)\s*=\s*"([^"]*)"`)
 
 // saslMechanism reads sasl.mechanism, and user and password out of sasl.jaas.config.
 func saslMechanism(config *clientconf.Config) (sasl.Mechanism, error) {
+	if config.String("sasl.jaas.config") == "" {
+		return nil, throwable.New(throwable.IllegalArgument, "Could not find a 'KafkaClient' entry in the JAAS configuration. System "+
+			"property 'java.security.auth.login.config' is not set")
+	}
 	var user, password string
 	for _, match := range jaasOption.FindAllStringSubmatch(config.String("sasl.jaas.config"), -1) {
 		switch match[1] {

@@ -5,11 +5,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gregor-mq/gregor/tools/internal/javanumber"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
-// check returns Kafka's ConfigException if value is not one that the property can have.
-func (d definition) check(value string) error {
+// check returns Kafka's ConfigException if the value given is not one that the property can have. What cannot be read is
+// shown with the spaces around it, what is out of range without.
+func (d definition) check(given string) error {
+	value, shown := strings.TrimSpace(given), given
 	var err string
 	switch d.kind {
 	case "BOOLEAN":
@@ -26,11 +29,18 @@ func (d definition) check(value string) error {
 		err = d.checkDouble(value)
 	case "STRING":
 		err = d.checkString(value)
+	case "CLASS":
+		if _, known := classes[value]; !known {
+			err = "Class " + given + " could not be found."
+		}
 	}
 	if err == "" {
 		return nil
 	}
-	return throwable.Newf(throwable.Config, "Invalid value %s for configuration %s: %s", value, d.name, err)
+	if d.kind == "STRING" || strings.HasPrefix(err, "Value must be ") {
+		shown = value
+	}
+	return throwable.Newf(throwable.Config, "Invalid value %s for configuration %s: %s", shown, d.name, err)
 }
 
 func (d definition) checkInteger(value string, bits int) string {
@@ -42,8 +52,8 @@ func (d definition) checkInteger(value string, bits int) string {
 }
 
 func (d definition) checkDouble(value string) string {
-	n, err := strconv.ParseFloat(value, 64)
-	if err != nil {
+	n, ok := javanumber.ParseDouble(value)
+	if !ok {
 		return "Not a number of type DOUBLE"
 	}
 	return d.checkRange(n)
@@ -56,12 +66,25 @@ func (d definition) checkRange(n float64) string {
 	if !ok || orMinusOne && n == -1 {
 		return ""
 	}
+	if orMinusOne {
+		return d.checkBetween(n, low, strings.TrimPrefix(high, ","))
+	}
 	if bound, err := strconv.ParseFloat(low, 64); err == nil && n < bound {
 		return "Value must be at least " + low
 	}
 	high = strings.TrimPrefix(high, ",")
 	if bound, err := strconv.ParseFloat(high, 64); err == nil && n > bound {
 		return "Value must be no more than " + high
+	}
+	return ""
+}
+
+// checkBetween checks a range that has one number beside it, which is named together with it.
+func (d definition) checkBetween(n float64, low, high string) string {
+	lowest, _ := strconv.ParseFloat(low, 64)
+	highest, _ := strconv.ParseFloat(high, 64)
+	if n < lowest || n > highest {
+		return "Value must be between " + low + " and " + high + " or equal to -1"
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ package clientconf
 import (
 	"cmp"
 	_ "embed"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/properties"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
+	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
 // Client is the kind of client that is configured.
@@ -27,7 +29,8 @@ const (
 	Consumer Client = "consumer"
 )
 
-// definition is one row of definitions.tsv.
+// definition is one row of definitions.tsv, which has each client's properties in the order in which Kafka defines them: of
+// several wrong values the first one is named.
 type definition struct {
 	name, kind, byDefault string
 	valid                 string // Kafka's notation: [0,...], [a, b], (case insensitive) [A, B]; "" for any
@@ -60,10 +63,13 @@ func LoadFile(path string) (Properties, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read client properties: %w", err)
+		return nil, err
 	}
 	loaded, err := properties.Parse(data)
-	if err != nil {
+	switch {
+	case errors.Is(err, properties.ErrMalformed):
+		return nil, throwable.New(throwable.IllegalArgument, `Malformed \uxxxx encoding.`)
+	case err != nil:
 		return nil, fmt.Errorf("read client properties %s: %w", path, err)
 	}
 	return loaded, nil
@@ -110,7 +116,7 @@ func (p Properties) MergeOption(key string, options *jopt.Set, name string) erro
 
 // MergeNumber is MergeOption for an Integer or Long option.
 func (p Properties) MergeNumber(key string, options *jopt.Set, name string) error {
-	if _, _, err := options.Int64(name); err != nil {
+	if _, _, err := options.Number(name); err != nil {
 		return err
 	}
 	return p.MergeOption(key, options, name)
@@ -133,13 +139,12 @@ func New(client Client, given Properties) (*Config, error) {
 			c.values[d.name] = d.byDefault
 			continue
 		}
-		value = strings.TrimSpace(value)
-		c.values[d.name] = value
+		c.values[d.name] = strings.TrimSpace(value)
 		if err := d.check(value); err != nil {
 			return nil, err
 		}
 	}
-	return c, nil
+	return c, c.checkMechanism()
 }
 
 // Client returns what the configuration is for.
@@ -154,13 +159,15 @@ func (c *Config) Given(name string) bool {
 // String returns the value of a property, "" if it has none.
 func (c *Config) String(name string) string { return c.values[name] }
 
-// List returns the elements of a comma-separated property.
+// List returns the elements of a comma-separated property. Between two commas, and beside a single one, there may be an empty
+// element.
 func (c *Config) List(name string) []string {
-	var elements []string
-	for element := range strings.SplitSeq(c.values[name], ",") {
-		if element = strings.TrimSpace(element); element != "" {
-			elements = append(elements, element)
-		}
+	if c.values[name] == "" {
+		return nil
+	}
+	elements := strings.Split(c.values[name], ",")
+	for i := range elements {
+		elements[i] = strings.TrimSpace(elements[i])
 	}
 	return elements
 }

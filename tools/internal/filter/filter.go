@@ -11,6 +11,7 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/javaregex"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -48,7 +49,7 @@ type rule struct {
 	ids       []int64
 }
 
-// ParseIDs selects the partitions with the given numbers (all for "") of the topics that match.
+// ParseIDs selects the partitions with the given numbers, all if there is none, of the topics that match.
 func ParseIDs(topics, ids string) (*Partitions, error) {
 	matching, err := ParseTopics(topics)
 	if err != nil {
@@ -58,7 +59,7 @@ func ParseIDs(topics, ids string) (*Partitions, error) {
 	if ids == "" {
 		return &Partitions{[]rule{r}}, nil
 	}
-	for text := range strings.SplitSeq(ids, ",") {
+	for _, text := range javastring.Split(ids, ",") {
 		id, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
 			return nil, throwable.New(throwable.Terse,
@@ -76,7 +77,7 @@ var rulePattern = regexp.MustCompile(`^([^:,]*)(?::(?:([0-9]*)|(?:([0-9]*)-([0-9
 // a number or a range: 3, 0-3 (0, 1 and 2), 5- or -3; either may be left out.
 func ParseRules(text string) (*Partitions, error) {
 	p := &Partitions{}
-	for spec := range strings.SplitSeq(text, ",") {
+	for _, spec := range javastring.Split(text, ",") {
 		match := rulePattern.FindStringSubmatch(spec)
 		if match == nil {
 			return nil, throwable.InRuntime(throwable.New(throwable.Terse, "Invalid rule specification: "+spec))
@@ -113,6 +114,16 @@ func parseRule(match []string) (rule, error) {
 		}
 	}
 	return r, nil
+}
+
+// MatchTopic reports whether partitions of the topic may be selected. It fails as Topics.Match does.
+func (p *Partitions) MatchTopic(name string) (bool, error) {
+	for _, r := range p.rules {
+		if matches, err := r.topics.Match(name); matches || err != nil {
+			return matches, err
+		}
+	}
+	return false, nil
 }
 
 // Match reports whether the partition is selected. It fails as Topics.Match does.

@@ -56,6 +56,11 @@ func TestPartitions(t *testing.T) {
 		{rules: "orders:3-1", want: ""},
 		{topics: "orders", ids: "0,2", want: "orders-0 orders-2"},
 		{topics: ".*", ids: "3", want: "logs-3 orders-3"},
+		{topics: "orders", ids: "3,", want: "orders-3"},
+		{topics: "orders", ids: ",", want: "orders-0 orders-1 orders-2 orders-3"},
+		{rules: ",", want: ""},
+		{rules: "orders:0,,", want: "orders-0"},
+		{rules: ",orders:0", want: "logs-0 logs-1 logs-2 logs-3 orders-0 orders-1 orders-2 orders-3"},
 		{topics: "logs", want: "logs-0 logs-1 logs-2 logs-3"},
 		{topics: "nope", want: ""},
 		{topics: "", want: ""}, // matches nothing, as any expression for a name without characters

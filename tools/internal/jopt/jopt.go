@@ -9,7 +9,6 @@
 package jopt
 
 import (
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,6 +159,15 @@ func (s *Set) Int32(name string) (int32, bool, error) {
 // Int64 returns the value of a Long option and whether there is one.
 func (s *Set) Int64(name string) (int64, bool, error) { return s.number(name, 64) }
 
+// Number returns the value of an Integer or Long option and whether there is one.
+func (s *Set) Number(name string) (int64, bool, error) {
+	bits := 64
+	if option, _ := s.parser.lookup(name); option.Kind == Integer {
+		bits = 32
+	}
+	return s.number(name, bits)
+}
+
 func (s *Set) number(name string, bits int) (int64, bool, error) {
 	text, err := s.Value(name)
 	if err != nil || text == "" && !s.Has(name) {
@@ -169,7 +177,7 @@ func (s *Set) number(name string, bits int) (int64, bool, error) {
 	if err != nil {
 		return 0, false, &Error{Exception: "OptionArgumentConversionException",
 			Message: "Cannot parse argument '" + text + "' of option " + name,
-			Causes:  causedBy("java.lang.NumberFormatException: For input string: \"" + text + `"` + radix(text, bits))}
+			Causes:  causedBy("java.lang.NumberFormatException: For input string: \"" + text + `"`)}
 	}
 	return value, true, nil
 }
@@ -194,14 +202,6 @@ func (s *Set) Enum(name string) (string, error) {
 	return "", &Error{Exception: "OptionArgumentConversionException",
 		Message: "Cannot parse argument '" + text + "' of option " + name,
 		Causes:  []string{"joptsimple.ValueConversionException: Value [" + text + "] is not one of [[" + strings.Join(option.Names, ",") + "]]"}}
-}
-
-// radix returns what Java adds to the message about a number that has digits only but does not fit.
-func radix(text string, bits int) string {
-	if value, err := strconv.ParseFloat(text, 64); bits == 32 && err == nil && math.Abs(value) > math.MaxInt32 {
-		return " under radix 10"
-	}
-	return ""
 }
 
 // Error is a command line that cannot be read.

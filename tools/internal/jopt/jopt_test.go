@@ -97,7 +97,7 @@ func TestValues(t *testing.T) {
 		{"server", "joptsimple.OptionArgumentConversionException", "Cannot parse argument 's' of option server",
 			`java.lang.NumberFormatException: For input string: "s"`},
 		{"timeout", "joptsimple.OptionArgumentConversionException", "Cannot parse argument '99999999999' of option timeout",
-			`java.lang.NumberFormatException: For input string: "99999999999" under radix 10`},
+			`java.lang.NumberFormatException: For input string: "99999999999"`},
 	}
 	for _, tt := range tests {
 		_, _, err := set.Int32(tt.name)

@@ -35,6 +35,11 @@ func (e *Exception) Unwrap() error { return e.Cause }
 // New returns an exception without a cause.
 func New(class, message string) *Exception { return &Exception{Class: class, Message: message} }
 
+// Worded is New with a message even if it is empty.
+func Worded(class, message string) *Exception {
+	return &Exception{Class: class, Message: message, blank: message == ""}
+}
+
 // Newf is New with a formatted message.
 func Newf(class, format string, args ...any) *Exception {
 	return New(class, fmt.Sprintf(format, args...))
