@@ -68,10 +68,12 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return err
 	}
+	r.properties["key.deserializer"], r.properties["value.deserializer"] = clientconf.ByteArrayDeserializer, clientconf.ByteArrayDeserializer
 	config, err := clientconf.New(clientconf.Consumer, r.properties)
 	if err != nil {
 		return uncaught{err}
 	}
+	client.LogWarnings(env, config)
 	c, err := open(env, options, r, config)
 	if err != nil {
 		return uncaught{err}

@@ -69,21 +69,26 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	if err != nil {
 		return err
 	}
-	settings, err := newSettings(config)
+	client.LogWarnings(env, config)
+	settings, err := newSettings(env, config)
 	if err != nil {
 		return err
 	}
 	cl, err := client.New(env, config, kgo.RequiredAcks(acksOption(settings.acks)),
-		kgo.DisableIdempotentWrite(), kgo.ProduceRequestTimeout(max(settings.request, 100*time.Millisecond)))
+		kgo.DisableIdempotentWrite(), kgo.ProduceRequestTimeout(min(max(settings.request, 100*time.Millisecond), time.Hour)))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	reader, err := newReader(env, options)
+	warnPartitioner(env, config, settings.logContext)
+	if err := settings.checkDelivery(env, config); err != nil {
+		return err
+	}
+	reader, err := newReader(env, options, topic)
 	if err != nil {
 		return err
 	}
-	p := newProducer(env, cl, topic, settings)
+	p := newProducer(env, cl, reader.format.topic, settings)
 	defer p.close() // before the client: what was read is sent, whatever happened
 	return loop(ctx, p, reader, options.Has("sync"))
 }
@@ -113,7 +118,10 @@ func loop(ctx context.Context, p *producer, reader *lineReader, sync bool) error
 		}
 		r.timestamp = p.env.Now().UnixMilli()
 		b, err := p.send(ctx, &r)
+		thrown, isThrown := errors.AsType[uncaught](err)
 		switch {
+		case isThrown:
+			return thrown.error
 		case err != nil && sync:
 			return throwable.InFuture(err)
 		case err != nil:
@@ -127,22 +135,20 @@ func loop(ctx context.Context, p *producer, reader *lineReader, sync bool) error
 	}
 }
 
-func newReader(env *tool.Env, options *jopt.Set) (*lineReader, error) {
+// newReader returns the reader of lines. Its property topic, which is --topic unless it is given, says where records go.
+func newReader(env *tool.Env, options *jopt.Set, topic string) (*lineReader, error) {
 	class, err := options.Value("line-reader")
 	if err != nil {
 		return nil, err
 	}
 	if class != defaultReader {
-		return nil, throwable.New(throwable.ClassNotFound, class)
+		return nil, throwable.Worded(throwable.ClassNotFound, class)
 	}
-	file, err := options.Value("reader-config")
+	properties, err := clientconf.LoadOption(options, "reader-config")
 	if err != nil {
 		return nil, err
 	}
-	properties, err := clientconf.LoadFile(file)
-	if err != nil {
-		return nil, err
-	}
+	properties["topic"] = topic
 	properties.Merge(clientconf.ParsePairs(options.Values("property")))
 	format, err := parseFormat(properties)
 	if err != nil {
@@ -158,7 +164,7 @@ func newReader(env *tool.Env, options *jopt.Set) (*lineReader, error) {
 // producerProperties puts together the producer's configuration: the file, --producer-property, and the
 // options that stand for properties.
 func producerProperties(options *jopt.Set) (clientconf.Properties, error) {
-	texts, err := options.Texts("bootstrap-server", "broker-list", "compression-codec", "producer.config")
+	texts, err := options.Texts("bootstrap-server", "broker-list", "compression-codec")
 	if err != nil {
 		return nil, err
 	}
@@ -169,12 +175,13 @@ func producerProperties(options *jopt.Set) (clientconf.Properties, error) {
 	if err := client.CheckAddresses(servers); err != nil {
 		return nil, err
 	}
-	properties, err := clientconf.LoadFile(texts["producer.config"])
+	properties, err := clientconf.LoadOption(options, "producer.config")
 	if err != nil {
 		return nil, err
 	}
 	properties.Merge(clientconf.ParsePairs(options.Values("producer-property")))
 	properties["bootstrap.servers"] = servers
+	properties["key.serializer"], properties["value.serializer"] = clientconf.ByteArraySerializer, clientconf.ByteArraySerializer
 	properties["compression.type"] = compressionType(options, texts["compression-codec"])
 	if _, set := properties["client.id"]; !set {
 		properties["client.id"] = "console-producer"

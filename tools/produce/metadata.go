@@ -46,6 +46,10 @@ func (p *producer) ensureMetadata(ctx context.Context) (topicMetadata, error) {
 		}
 		return known, nil
 	}
+	absent := throwable.Newf(throwable.Timeout, "Topic %s not present in metadata after %d ms.", p.topic, p.settings.maxBlock.Milliseconds())
+	if p.settings.maxBlock == 0 {
+		return known, absent
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.settings.maxBlock)
 	defer cancel()
 	for wait := p.settings.backoff; ; wait = min(2*wait, time.Second) {
@@ -62,8 +66,7 @@ func (p *producer) ensureMetadata(ctx context.Context) (topicMetadata, error) {
 				"Not authorized to access topics: ["+p.topic+"]")
 		}
 		if ctx.Err() != nil || !pause(ctx, wait) {
-			return known, throwable.Newf(throwable.Timeout, "Topic %s not present in metadata after %d ms.",
-				p.topic, p.settings.maxBlock.Milliseconds())
+			return known, absent
 		}
 	}
 }

@@ -3,16 +3,13 @@ package produce
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/gregor-mq/gregor/tools/internal/client"
-	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -40,6 +37,7 @@ type producer struct {
 
 	partitions map[int32]*partition // those that records were sent to; only the caller's
 	sticky     int32                // where records without a key go; -1: to be chosen
+	turn       uint32               // of roundRobin
 	requests   atomic.Int32         // sent; their number stands for the correlation id in the log
 	senders    sync.WaitGroup
 	failureMu  sync.Mutex // held while onFailure runs
@@ -48,85 +46,6 @@ type producer struct {
 		sync.Mutex
 		topic topicMetadata
 	}
-}
-
-// settings are the properties that the producer itself needs.
-type settings struct {
-	batchSize, maxRequestSize   int
-	memory                      int64
-	linger, maxBlock            time.Duration
-	delivery, request, metadata time.Duration
-	backoff                     time.Duration
-	retries                     int
-	acks                        int16
-	idempotent                  bool
-	compressor                  kgo.Compressor
-	logContext                  string
-}
-
-// newSettings reads the configuration of a producer and refuses what contradicts itself, as Kafka's does.
-func newSettings(config *clientconf.Config) (settings, error) {
-	s := settings{
-		batchSize:      defaultBatchSize,
-		maxRequestSize: config.Int("max.request.size"),
-		memory:         int64(config.Int("buffer.memory")),
-		linger:         config.Millis("linger.ms"),
-		maxBlock:       config.Millis("max.block.ms"),
-		delivery:       config.Millis("delivery.timeout.ms"),
-		request:        config.Millis("request.timeout.ms"),
-		metadata:       config.Millis("metadata.max.age.ms"),
-		backoff:        max(config.Millis("retry.backoff.ms"), time.Millisecond),
-		retries:        config.Int("retries"),
-		acks:           map[string]int16{"all": -1, "-1": -1, "0": 0, "1": 1}[config.String("acks")],
-		logContext:     client.LogContext(config),
-	}
-	if config.Given("batch.size") {
-		s.batchSize = max(config.Int("batch.size"), 1)
-	}
-	s.memory = max(s.memory, int64(2*s.batchSize))
-	var err error
-	if s.idempotent, err = idempotence(config, s); err != nil {
-		return s, err
-	}
-	s.compressor, err = compressor(config)
-	return s, err
-}
-
-// idempotence returns whether the broker shall recognise batches that are sent twice (KIP-98, KIP-679).
-func idempotence(config *clientconf.Config, s settings) (bool, error) {
-	chosen := config.Given("enable.idempotence")
-	if chosen && !config.Bool("enable.idempotence") {
-		return false, nil
-	}
-	switch {
-	case s.acks != -1 && chosen:
-		return false, throwable.New(throwable.Config, "Must set acks to all in order to use the idempotent producer. "+
-			"Otherwise we cannot guarantee idempotence.")
-	case s.retries == 0 && chosen:
-		return false, throwable.New(throwable.Config, "Must set retries to non-zero when using the idempotent producer.")
-	}
-	return s.acks == -1 && s.retries > 0, nil
-}
-
-// compressor returns what compresses batches, nil for nothing.
-func compressor(config *clientconf.Config) (kgo.Compressor, error) {
-	codec, given := kgo.NoCompression(), ""
-	switch config.String("compression.type") {
-	case "none":
-		return nil, nil
-	case "gzip":
-		codec, given = kgo.GzipCompression(), "compression.gzip.level"
-	case "snappy":
-		codec = kgo.SnappyCompression()
-	case "lz4":
-		codec, given = kgo.Lz4Compression(), "compression.lz4.level"
-	case "zstd":
-		codec, given = kgo.ZstdCompression(), "compression.zstd.level"
-	}
-	if given != "" && config.Given(given) {
-		codec = codec.WithLevel(config.Int(given))
-	}
-	return kgo.DefaultCompressor(codec)
 }
 
 func newProducer(env *tool.Env, cl *kgo.Client, topic string, s settings) *producer {
@@ -160,22 +79,33 @@ func (p *producer) send(ctx context.Context, r *record) (*batch, error) {
 		return nil, throwable.Newf(throwable.RecordTooLarge, "The message is %d bytes when serialized which is larger "+
 			"than %d, which is the value of the max.request.size configuration.", n, p.settings.maxRequestSize)
 	}
-	return p.partition(ctx, p.choose(r, known)).add(ctx, r)
+	if err := p.checkMemory(r.upperBound()); err != nil {
+		return nil, err
+	}
+	index := p.choose(r, known)
+	if p.settings.transactional {
+		return nil, uncaught{throwable.Newf(throwable.IllegalState, "Cannot add partition %s to transaction before completing a "+
+			"call to initTransactions", topic.Partition{Topic: p.topic, Index: index})}
+	}
+	return p.partition(ctx, index).add(ctx, r)
 }
 
-// choose returns the partition of a record: by the hash of its key as Kafka's clients choose it, or, without
-// a key, one partition until its batch is full (KIP-480).
-func (p *producer) choose(r *record, known topicMetadata) int32 {
-	if r.key != nil {
-		return int32(int(murmur2(r.key)&0x7fffffff) % known.count)
+// uncaught is an error that Kafka's producer throws where others are about a record. It ends the tool.
+type uncaught struct{ error }
+
+// checkMemory refuses a record of n bytes for which there is not enough memory, even if nothing else waits. What it takes is
+// reckoned as by Kafka's producer, whose memory is that of its batches.
+func (p *producer) checkMemory(n int) error {
+	memory := p.settings.bufferMemory
+	if int64(n) > memory {
+		return throwable.Newf(throwable.RecordTooLarge, "The message is %d bytes when serialized which is larger than the total "+
+			"memory buffer you have configured with the buffer.memory configuration.", n)
 	}
-	if p.sticky < 0 || int(p.sticky) >= known.count {
-		p.sticky = int32(rand.IntN(known.count))
-		if led := known.led(); len(led) > 0 {
-			p.sticky = led[rand.IntN(len(led))]
-		}
+	if size := max(p.settings.nominalBatch, n); int64(size) > memory {
+		return uncaught{throwable.Newf(throwable.IllegalArgument, "Attempt to allocate %d bytes, but there is a hard limit of %d on "+
+			"memory allocations.", size, memory)}
 	}
-	return p.sticky
+	return nil
 }
 
 // partition returns the state of a partition, and starts its sender when it is used first.

@@ -34,16 +34,40 @@ func TestNewSettings(t *testing.T) {
 		{"batch.size=0", "acks=-1 idempotent=true batch=1"},
 		{"acks=1 enable.idempotence=true", "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."},
 		{"retries=0 enable.idempotence=true", "Must set retries to non-zero when using the idempotent producer."},
+		{"retries=0 acks=0 enable.idempotence=true", "Must set retries to non-zero when using the idempotent producer."},
+		{"max.in.flight.requests.per.connection=5 enable.idempotence=true", "acks=-1 idempotent=true batch=262144"},
+		{"max.in.flight.requests.per.connection=6 enable.idempotence=true",
+			"Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent producer."},
+		{"max.in.flight.requests.per.connection=6", "acks=-1 idempotent=false batch=262144 " +
+			"[1970-01-01 00:00:00,000] WARN Idempotence will be disabled because max.in.flight.requests.per.connection is set to 6, " +
+			"which is greater than 5. Please note that in v4.0.0 and onward, this will become an error. " +
+			"(org.apache.kafka.clients.producer.ProducerConfig)\n"},
+		{"transactional.id=x", "acks=-1 idempotent=true batch=262144"},
+		{"transactional.id=x enable.idempotence=false", "Cannot set a transactional.id without also enabling idempotence."},
+		{"transactional.id=x acks=1", "Cannot set a transactional.id without also enabling idempotence."},
+		{"delivery.timeout.ms=100 linger.ms=10 request.timeout.ms=90", "acks=-1 idempotent=true batch=262144"},
+		{"delivery.timeout.ms=100 linger.ms=11 request.timeout.ms=90", "Failed to construct kafka producer: " +
+			"delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms"},
+		{"linger.ms=9223372036854775807", "acks=-1 idempotent=true batch=262144 [1970-01-01 00:00:00,000] WARN [Producer clientId=] " +
+			"delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms. Setting it to 2147483647. " +
+			"(org.apache.kafka.clients.producer.KafkaProducer)\n"},
 	}
 	for _, tt := range tests {
 		config, err := clientconf.New(clientconf.Producer, clientconf.ParsePairs(strings.Fields(tt.properties)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := newSettings(config)
-		got := fmt.Sprintf("acks=%d idempotent=%v batch=%d", s.acks, s.idempotent, s.batchSize)
+		env, log := testEnv()
+		s, err := newSettings(env, config)
+		if err == nil {
+			err = s.checkDelivery(env, config)
+		}
+		got := strings.TrimSuffix(fmt.Sprintf("acks=%d idempotent=%v batch=%d %s", s.acks, s.idempotent, s.batchSize, log), " ")
 		if err != nil {
 			got = err.Error()
+			if cause := errors.Unwrap(err); cause != nil {
+				got += ": " + cause.Error()
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%q gives %q, want %q", tt.properties, got, tt.want)
@@ -86,11 +110,75 @@ func TestOptionsBecomeProperties(t *testing.T) {
 	}
 }
 
-func testProducer(s settings) (*producer, *strings.Builder) {
+func testEnv() (*tool.Env, *strings.Builder) {
 	var log strings.Builder
-	env := &tool.Env{Stdout: &log, Stderr: &log, Now: func() time.Time { return time.Unix(0, 0).UTC() }}
+	return &tool.Env{Stdout: &log, Stderr: &log, Now: func() time.Time { return time.Unix(0, 0).UTC() }}, &log
+}
+
+func testProducer(s settings) (*producer, *strings.Builder) {
+	env, log := testEnv()
 	s.memory = max(s.memory, 1<<20)
-	return newProducer(env, nil, "t", s), &log
+	return newProducer(env, nil, "t", s), log
+}
+
+// TestTooLarge checks which records are refused because buffer.memory could not hold them, and what ends the tool.
+func TestTooLarge(t *testing.T) {
+	for _, tt := range []struct {
+		memory  int64
+		batch   int
+		record  int
+		want    string
+		endsAll bool
+	}{
+		{memory: 100, batch: 100, record: 86},
+		{memory: 100, batch: 10, record: 100},
+		{memory: 100, batch: 10, record: 101, want: "The message is 101 bytes when serialized which is larger than the total memory " +
+			"buffer you have configured with the buffer.memory configuration."},
+		{memory: 100, batch: 101, record: 86, want: "Attempt to allocate 101 bytes, but there is a hard limit of 100 on memory allocations.",
+			endsAll: true},
+	} {
+		p, _ := testProducer(settings{bufferMemory: tt.memory, nominalBatch: tt.batch})
+		err := p.checkMemory(tt.record)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if _, endsAll := errors.AsType[uncaught](err); got != tt.want || endsAll != tt.endsAll {
+			t.Errorf("%+v gives %q, %v", tt, got, endsAll)
+		}
+	}
+}
+
+// TestPartitioner checks what each partitioner makes of keys.
+func TestPartitioner(t *testing.T) {
+	known := topicMetadata{count: 3, leaders: map[int32]int32{0: 1, 2: 1}}
+	for _, tt := range []struct {
+		properties string
+		want       string // partitions of the keys a, b, c, d; or alike, for the same one, any
+	}{
+		{"", "1 2 1 2"},
+		{"partitioner.class=" + clientconf.DefaultPartitioner, "1 2 1 2"},
+		{"partitioner.class=" + clientconf.RoundRobinPartitioner, "0 2 0 2"},
+		{"partitioner.class=" + clientconf.UniformStickyPartitioner, "alike"},
+		{"partitioner.ignore.keys=true", "alike"},
+	} {
+		config, err := clientconf.New(clientconf.Producer, clientconf.ParsePairs(strings.Fields(tt.properties)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := testProducer(settings{partitioner: newPartitioner(config)})
+		var parts []string
+		for _, key := range []string{"a", "b", "c", "d"} {
+			parts = append(parts, fmt.Sprint(p.choose(&record{key: []byte(key)}, known)))
+		}
+		got := strings.Join(parts, " ")
+		if got == "0 0 0 0" || got == "2 2 2 2" {
+			got = "alike"
+		}
+		if got != tt.want {
+			t.Errorf("%q gives %s, want %s", tt.properties, got, tt.want)
+		}
+	}
 }
 
 // TestLinger checks when a batch is handed to its sender: when it is full, when it has lingered, at close.

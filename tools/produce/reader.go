@@ -30,6 +30,7 @@ type lineReader struct {
 
 // format says what a line consists of.
 type format struct {
+	topic                                               string
 	parseKey, parseHeaders, ignoreError                 bool
 	keySeparator                                        []byte
 	headersDelimiter, headersSeparator, headerSeparator []byte
@@ -52,6 +53,7 @@ func parseFormat(properties clientconf.Properties) (format, error) {
 	}
 	isTrue := func(name string) bool { return strings.EqualFold(strings.TrimSpace(properties[name]), "true") }
 	f := format{
+		topic:            properties["topic"],
 		parseKey:         isTrue("parse.key"),
 		parseHeaders:     isTrue("parse.headers"),
 		ignoreError:      isTrue("ignore.error"),
