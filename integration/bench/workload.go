@@ -53,7 +53,8 @@ type workload[C contender] struct {
 	metrics []metric // bulk if nil
 }
 
-// compare runs a workload on each subject in turn: once to warm up, then as often as it counts.
+// compare runs a workload on each subject in turn: once to warm up, then as often as it counts. Another one begins
+// each round, so that none always follows the same one and finds what that has left of memory and cache.
 func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects []C) error {
 	if w.metrics == nil {
 		w.metrics = bulk
@@ -62,7 +63,8 @@ func compare[C contender](ctx context.Context, b *bench, w workload[C], subjects
 		b.report.Row(w.name, m.name).Target = w.targets[m.name]
 	}
 	for round := range b.runs + 1 {
-		for _, s := range subjects {
+		for i := range subjects {
+			s := subjects[(round+i)%len(subjects)]
 			if err := backMemory(int64(s.Copies()+1) * b.limit.Bytes); err != nil {
 				return err
 			}
