@@ -196,6 +196,33 @@ func requireEqualDirs(t *testing.T, c *cluster.Cluster, dirs ...string) {
 	}
 }
 
+// TestDirectoryVanishesBeforeStop: a broker that is told to stop, and only then finds out that one of its directories is
+// gone, stops in order, with exit status 0, and marks the other one as clean.
+func TestDirectoryVanishesBeforeStop(t *testing.T) {
+	base := t.TempDir()
+	good, bad, gone := filepath.Join(base, "good"), filepath.Join(base, "bad"), filepath.Join(base, "gone")
+	c := cluster.Start(t, 1, cluster.Props{"log.dirs": good + "," + bad})
+	c.CreateTopic("orders", dirPartitions, 1, nil)
+	acked := c.Produce("orders", 1000, everywhere)
+	if err := os.Rename(bad, gone); err != nil {
+		t.Fatal(err)
+	}
+	c.Stop(1)
+	if log := c.Broker(1).Log(); !strings.Contains(log, "Log directory failed") {
+		t.Errorf("it does not say that a directory has failed:\n%s", log)
+	}
+	for dir, want := range map[string]bool{good: true, gone: false} {
+		if _, err := os.Stat(filepath.Join(dir, ".kafka_cleanshutdown")); (err == nil) != want {
+			t.Errorf("%s is marked as clean: %t", dir, !want)
+		}
+	}
+	if err := os.Rename(gone, bad); err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(1)
+	c.RequireReadable("orders", acked, patience)
+}
+
 // TestLastDirectoryFails: a broker without a log directory ends, with an error.
 func TestLastDirectoryFails(t *testing.T) {
 	c := cluster.Start(t, 2, cluster.Props{"replica.high.watermark.checkpoint.interval.ms": "200"})

@@ -5,7 +5,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -212,59 +211,4 @@ func (s *Server) startStorage(ctx context.Context) error {
 		return err
 	}
 	return s.startReplicas()
-}
-
-// Shutdown stops the broker in order: it hands over what it leads, resigns, accepts nothing more, answers what it has read as
-// far as ctx allows, closes its logs cleanly and ends its ZooKeeper session, which removes its registration at once. It may be
-// called after a failed Start and more than once.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop.Do(func() { s.stopErr = s.shutdown(ctx) })
-	return s.stopErr
-}
-
-func (s *Server) shutdown(ctx context.Context) error {
-	s.log.Info("shutting down")
-	started := time.Now()
-	s.handOver(ctx)
-	var errs []error
-	s.cancel()
-	if s.changes != nil {
-		s.changes.Close()
-	}
-	if s.controller != nil {
-		s.controller.Close()
-	}
-	if s.groups != nil {
-		s.groups.Close() // members look for another coordinator
-	}
-	if s.verifier != nil {
-		s.verifier.Close() // before the drain: requests wait for it
-	}
-	s.stopReplicas()
-	var drain sync.WaitGroup
-	if s.network != nil {
-		drain.Go(func() { errs = append(errs, s.network.Shutdown(ctx)) })
-	}
-	if s.replicas != nil {
-		s.replicas.Close() // ends what waits, so that the drain need not wait for it
-	}
-	drain.Wait()
-	if s.fetch != nil {
-		s.fetch.Close()
-	}
-	if s.ids != nil {
-		s.ids.Close()
-	}
-	if s.storage != nil {
-		errs = append(errs, s.storage.Close())
-	}
-	if s.features != nil {
-		s.features.close()
-	}
-	if s.zk != nil {
-		s.zk.Close()
-	}
-	err := errors.Join(errs...)
-	s.log.WithField("took", time.Since(started).Round(time.Millisecond)).Info("shut down completed")
-	return err
 }

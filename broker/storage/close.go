@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
@@ -11,9 +10,8 @@ import (
 )
 
 // Close flushes and closes every log, writes all checkpoints and, for each directory where all that
-// succeeded, the clean-shutdown marker. No append may be under way. It returns all errors, after having
-// tried everything, but not those of a directory that has failed, now or before, while another has not:
-// OnDirFailure is told of it, and the manager has stopped in order, as Kafka's LogManager has then.
+// succeeded, the clean-shutdown marker. No append may be under way. It returns the first error, after
+// having tried everything.
 func (m *Manager) Close() error {
 	m.mu.Lock()
 	if m.mu.closed {
@@ -35,12 +33,6 @@ func (m *Manager) Close() error {
 	wg.Wait()
 	m.stopHooks()
 	m.closeFiles()
-	stopped := slices.ContainsFunc(m.dirs, func(d *dir) bool { return !d.offline.Load() })
-	for i, d := range m.dirs {
-		if stopped && d.offline.Load() {
-			errs[i] = nil
-		}
-	}
 	return errors.Join(errs...)
 }
 

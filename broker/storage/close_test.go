@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
@@ -79,44 +78,6 @@ func TestManyLogsAreClosedTogether(t *testing.T) {
 		t.Error("not marked as clean")
 	}
 	checkMany(t, after, id, 2)
-}
-
-// A directory that fails while the logs are closed is told of and stays unclean; the other has stopped in order.
-// Without another the stop has failed.
-func TestDirectoryFailsWhileLogsAreClosed(t *testing.T) {
-	failure := errors.New("no such disk")
-	for _, dirs := range [][]string{{"bad"}, {"bad", "good"}} {
-		mem, broken, told := vfs.NewMem(), false, ""
-		o := testOptions(vfs.NewFaulty(mem, func(op vfs.Op) error {
-			if broken && strings.HasPrefix(op.Path, "bad") {
-				return failure
-			}
-			return nil
-		}), dirs...)
-		o.OnDirFailure = func(dir string, _ error) { told = dir }
-		m := mustOpen(t, o)
-		for i := range 4 {
-			c := DefaultLogConfig()
-			l, err := m.Create(partition(i), CreateOptions{New: true, Config: &c})
-			if err != nil {
-				t.Fatal(err)
-			}
-			appendRecords(t, l, 7, 2)
-		}
-		broken = true
-		err := m.Close()
-		if alone := len(dirs) == 1; alone != errors.Is(err, failure) || !alone && err != nil {
-			t.Errorf("%v: closed with %v", dirs, err)
-		}
-		if told != "bad" {
-			t.Errorf("%v: told of the failure of %q", dirs, told)
-		}
-		for _, dir := range dirs {
-			if clean, _ := vfs.Exists(mem, dir+"/"+checkpoint.CleanShutdown); clean != (dir == "good") {
-				t.Errorf("%v: %s is marked as clean: %t", dirs, dir, clean)
-			}
-		}
-	}
 }
 
 // A crash during such a stop, at any point, leaves logs that can be loaded.
