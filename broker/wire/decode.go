@@ -19,6 +19,15 @@ func Decode(r *request.Request, into kmsg.Request) error {
 	return DecodeBody(into, r.Key, r.Version, r.Body)
 }
 
+// DecodeOrDrop is Decode for a handler: it drops r, and reports false, if it cannot be decoded.
+func DecodeOrDrop(r *request.Request, into kmsg.Request) bool {
+	err := Decode(r, into)
+	if err != nil {
+		r.Drop(err)
+	}
+	return err == nil
+}
+
 // DecodeBody is Decode for a body that came without a request.Request.
 func DecodeBody(into kmsg.Request, key, version int16, body []byte) error {
 	api := Lookup(key)

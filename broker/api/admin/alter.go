@@ -21,8 +21,7 @@ import (
 // It is deprecated because two clients that do so undo what the other did.
 func (h *Handlers) AlterConfigs(r *request.Request) {
 	req := kmsg.NewPtrAlterConfigsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
@@ -48,8 +47,7 @@ func (h *Handlers) AlterConfigs(r *request.Request) {
 // version, as in Kafka: of two changes at once one may be lost.
 func (h *Handlers) IncrementalAlterConfigs(r *request.Request) {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)

@@ -27,8 +27,7 @@ const (
 // DescribeConfigs shows the properties of topics and of this broker, versions 0 to 4.
 func (h *Handlers) DescribeConfigs(r *request.Request) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)

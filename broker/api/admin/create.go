@@ -16,8 +16,7 @@ import (
 // CreateTopics creates topics, versions 0 to 7, and answers once their partitions have leaders.
 func (h *Handlers) CreateTopics(r *request.Request) {
 	req := kmsg.NewPtrCreateTopicsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)

@@ -19,8 +19,7 @@ const deletionDisabledVersion = 3
 // broker's metadata.
 func (h *Handlers) DeleteTopics(r *request.Request) {
 	req := kmsg.NewPtrDeleteTopicsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)

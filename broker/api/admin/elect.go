@@ -39,8 +39,7 @@ const (
 // all partitions, it does not tell of those that need no election.
 func (h *Elections) ElectLeaders(r *request.Request) {
 	req := kmsg.NewPtrElectLeadersRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	deadline := time.Now().Add(time.Duration(req.TimeoutMillis) * time.Millisecond)

@@ -40,8 +40,7 @@ const (
 // twice the first update counts, as with Kafka.
 func (h *FeatureUpdates) UpdateFeatures(r *request.Request) {
 	req := kmsg.NewPtrUpdateFeaturesRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	var updates []FeatureUpdate

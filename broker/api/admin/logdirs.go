@@ -28,8 +28,7 @@ type LogDirs struct {
 // (KIP-827). Topics without a replica in a directory are left out of it.
 func (h *LogDirs) Describe(r *request.Request) {
 	req := kmsg.NewPtrDescribeLogDirsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	asked := askedOf(req)
@@ -106,8 +105,7 @@ func (h *LogDirs) lag(l *storage.Log) int64 {
 // the last of them.
 func (h *LogDirs) Alter(r *request.Request) {
 	req := kmsg.NewPtrAlterReplicaLogDirsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	wanted := map[topic.Partition]string{}

@@ -21,8 +21,7 @@ import (
 // CreatePartitions grows topics, versions 0 to 3, and answers once the new partitions have leaders.
 func (h *Handlers) CreatePartitions(r *request.Request) {
 	req := kmsg.NewPtrCreatePartitionsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)

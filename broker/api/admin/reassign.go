@@ -36,8 +36,7 @@ type Reassignments struct {
 // last entry counts. It does not wait for moves to end.
 func (h *Reassignments) AlterPartitionReassignments(r *request.Request) {
 	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	var ps []topic.Partition
@@ -78,8 +77,7 @@ func (h *Reassignments) AlterPartitionReassignments(r *request.Request) {
 // moved, or do not exist, are left out.
 func (h *Reassignments) ListPartitionReassignments(r *request.Request) {
 	req := kmsg.NewPtrListPartitionReassignmentsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	var ps []topic.Partition

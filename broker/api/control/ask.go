@@ -43,8 +43,7 @@ func (h *Asked) leave() { h.waiting.Add(-1) }
 // AlterPartition changes ISRs for their leader, versions 0 to 3.
 func (h *Asked) AlterPartition(r *request.Request) {
 	req := kmsg.NewPtrAlterPartitionRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	if !h.enter() {
@@ -62,8 +61,7 @@ func (h *Asked) AlterPartition(r *request.Request) {
 // AllocateProducerIDs gives a broker a block of producer ids, version 0.
 func (h *Asked) AllocateProducerIDs(r *request.Request) {
 	req := kmsg.NewPtrAllocateProducerIDsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	if !h.enter() {

@@ -41,8 +41,7 @@ type Groups interface {
 // LeaderAndIsr makes this broker lead or follow partitions.
 func (h *Handlers) LeaderAndIsr(r *request.Request) {
 	req := kmsg.NewPtrLeaderAndISRRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.LeaderAndISRResponse)
@@ -134,8 +133,7 @@ func partitionState(name string, id topic.ID, p *kmsg.LeaderAndISRRequestTopicPa
 // UpdateMetadata replaces what this broker knows of the cluster.
 func (h *Handlers) UpdateMetadata(r *request.Request) {
 	req := kmsg.NewPtrUpdateMetadataRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.UpdateMetadataResponse)
@@ -149,8 +147,7 @@ func (h *Handlers) UpdateMetadata(r *request.Request) {
 // StopReplica ends replicas of this broker, and deletes their logs where it says so.
 func (h *Handlers) StopReplica(r *request.Request) {
 	req := kmsg.NewPtrStopReplicaRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)

@@ -24,8 +24,7 @@ type Shutdowns struct {
 // ControlledShutdown hands over what a broker leads, because it is about to stop.
 func (h *Shutdowns) ControlledShutdown(r *request.Request) {
 	req := kmsg.NewPtrControlledShutdownRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	epoch := req.BrokerEpoch

@@ -64,8 +64,7 @@ func (h *Handlers) APIVersions(r *request.Request) {
 		return
 	}
 	req := kmsg.NewPtrApiVersionsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp.SetVersion(r.Version)
@@ -123,8 +122,7 @@ const (
 // DescribeCluster lists the brokers (KIP-700), versions 0 and 1.
 func (h *Handlers) DescribeCluster(r *request.Request) {
 	req := kmsg.NewPtrDescribeClusterRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
@@ -182,8 +180,7 @@ const (
 // FindCoordinator names the broker that coordinates each group or transactional id, versions 0 to 6.
 func (h *Handlers) FindCoordinator(r *request.Request) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)

@@ -25,8 +25,7 @@ const (
 // Metadata describes brokers and topics, versions 0 to 12, and creates topics where it may.
 func (h *Handlers) Metadata(r *request.Request) {
 	req := kmsg.NewPtrMetadataRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	s := h.Cluster.Load()

@@ -11,6 +11,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // groupOperations are what an unauthenticated client of a broker without an authorizer may do with a group,
@@ -23,7 +24,7 @@ const classicType = "classic"
 // DescribeGroups shows groups and their members, versions 0 to 5.
 func (h *Handlers) DescribeGroups(r *request.Request) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
@@ -55,7 +56,7 @@ func described(req *kmsg.DescribeGroupsRequest, id string, code int16, s *group.
 // ListGroups lists the groups that this broker coordinates, versions 0 to 5.
 func (h *Handlers) ListGroups(r *request.Request) {
 	req := kmsg.NewPtrListGroupsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
@@ -77,7 +78,7 @@ func (h *Handlers) ListGroups(r *request.Request) {
 // DeleteGroups deletes groups without members, versions 0 to 2.
 func (h *Handlers) DeleteGroups(r *request.Request) {
 	req := kmsg.NewPtrDeleteGroupsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
@@ -97,7 +98,7 @@ func (h *Handlers) DeleteGroups(r *request.Request) {
 // OffsetDelete deletes committed offsets of topics that the group does not subscribe to (KIP-496), version 0.
 func (h *Handlers) OffsetDelete(r *request.Request) {
 	req := kmsg.NewPtrOffsetDeleteRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
@@ -131,7 +132,7 @@ func (h *Handlers) OffsetDelete(r *request.Request) {
 // ConsumerGroupHeartbeat is of the group protocol that needs KRaft (KIP-848).
 func (h *Handlers) ConsumerGroupHeartbeat(r *request.Request) {
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ConsumerGroupHeartbeatResponse)
@@ -142,7 +143,7 @@ func (h *Handlers) ConsumerGroupHeartbeat(r *request.Request) {
 // ConsumerGroupDescribe is of the group protocol that needs KRaft (KIP-848).
 func (h *Handlers) ConsumerGroupDescribe(r *request.Request) {
 	req := kmsg.NewPtrConsumerGroupDescribeRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ConsumerGroupDescribeResponse)

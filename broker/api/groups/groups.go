@@ -45,19 +45,10 @@ type OldOffsets interface {
 	SetConsumerOffset(ctx context.Context, group string, p topic.Partition, offset int64) error
 }
 
-// decode decodes r into req, or drops r and reports false.
-func decode(r *request.Request, req kmsg.Request) bool {
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
-		return false
-	}
-	return true
-}
-
 // JoinGroup lets a member take part in the group's next generation, versions 0 to 9.
 func (h *Handlers) JoinGroup(r *request.Request) {
 	req := kmsg.NewPtrJoinGroupRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	j := &group.Join{
@@ -110,7 +101,7 @@ func joined(req *kmsg.JoinGroupRequest, a group.Joined) request.Body {
 // SyncGroup gives a member its assignment, versions 0 to 5.
 func (h *Handlers) SyncGroup(r *request.Request) {
 	req := kmsg.NewPtrSyncGroupRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	reply := func(a group.Synced) {
@@ -164,7 +155,7 @@ func identity(memberID string, instanceID *string, static bool) group.Identity {
 // the whole.
 func (h *Handlers) LeaveGroup(r *request.Request) {
 	req := kmsg.NewPtrLeaveGroupRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	var who []group.Identity

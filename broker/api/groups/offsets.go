@@ -100,7 +100,7 @@ func (h *Handlers) commitOld(groupID string, o *group.PartitionOffset) int16 {
 // from ZooKeeper.
 func (h *Handlers) OffsetFetch(r *request.Request) {
 	req := kmsg.NewPtrOffsetFetchRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)

@@ -12,6 +12,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
 	"github.com/gregor-mq/gregor/broker/verifier"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // Versions of TxnOffsetCommit at which the rules change.
@@ -27,7 +28,7 @@ const noSequence = -1
 // TxnOffsetCommit commits offsets in a transaction, versions 0 to 4: they count once the transaction is committed.
 func (h *Handlers) TxnOffsetCommit(r *request.Request) {
 	req := kmsg.NewPtrTxnOffsetCommitRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.TxnOffsetCommitResponse)

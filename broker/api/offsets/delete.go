@@ -17,8 +17,7 @@ import (
 // every live replica has done so.
 func (h *Handlers) DeleteRecords(r *request.Request) {
 	req := kmsg.NewPtrDeleteRecordsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	d := &delayedDelete{handlers: h, request: r, response: req.ResponseKind().(*kmsg.DeleteRecordsResponse)}

@@ -37,8 +37,7 @@ var none = storage.TimestampOffset{Timestamp: -1, Offset: -1, LeaderEpoch: -1}
 // ListOffsets finds offsets by timestamp, versions 0 to 9.
 func (h *Handlers) ListOffsets(r *request.Request) {
 	req := kmsg.NewPtrListOffsetsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
@@ -181,8 +180,7 @@ func (h *Handlers) listOld(out *kmsg.ListOffsetsResponseTopicPartition, tp topic
 // OffsetForLeaderEpoch tells where leader epochs end (KIP-101), versions 0 to 4.
 func (h *Handlers) OffsetForLeaderEpoch(r *request.Request) {
 	req := kmsg.NewPtrOffsetForLeaderEpochRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
@@ -208,8 +206,7 @@ func (h *Handlers) OffsetForLeaderEpoch(r *request.Request) {
 // DescribeProducers shows the producers that write to partitions (KIP-664).
 func (h *Handlers) DescribeProducers(r *request.Request) {
 	req := kmsg.NewPtrDescribeProducersRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // Texts of Kafka's AclApis; that of DescribeAcls is longer.
@@ -24,7 +25,7 @@ func known(resource kmsg.ACLResourceType, pattern kmsg.ACLResourcePatternType, o
 // DescribeAcls would list ACLs, versions 0 to 3.
 func DescribeAcls(r *request.Request) {
 	req := kmsg.NewPtrDescribeACLsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	if !known(req.ResourceType, req.ResourcePatternType, req.Operation, req.PermissionType) {
@@ -40,7 +41,7 @@ func DescribeAcls(r *request.Request) {
 // CreateAcls would create ACLs, versions 0 to 3. Each has an answer of its own, and the whole has none.
 func CreateAcls(r *request.Request) {
 	req := kmsg.NewPtrCreateACLsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	for i := range req.Creations {
@@ -60,7 +61,7 @@ func CreateAcls(r *request.Request) {
 // DeleteAcls would delete ACLs, versions 0 to 3. Each filter has an answer of its own, and the whole has none.
 func DeleteAcls(r *request.Request) {
 	req := kmsg.NewPtrDeleteACLsRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	for i := range req.Filters {

@@ -4,23 +4,7 @@
 // What Kafka refuses to parse ends the connection here, too.
 package security
 
-import (
-	"errors"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/gregor-mq/gregor/broker/request"
-	"github.com/gregor-mq/gregor/broker/wire"
-)
-
-// decode decodes r into req, or drops r and reports false.
-func decode(r *request.Request, req kmsg.Request) bool {
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
-		return false
-	}
-	return true
-}
+import "errors"
 
 // errUnknownElement is what Kafka throws while it parses a request (DescribeAclsRequest.normalizeAndValidate).
 var errUnknownElement = errors.New("security: an ACL has an element of the type UNKNOWN")

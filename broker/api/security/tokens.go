@@ -5,6 +5,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/request"
+	"github.com/gregor-mq/gregor/broker/wire"
 )
 
 // The APIs of delegation tokens (KIP-48) are for clients that have authenticated themselves: on a PLAINTEXT listener
@@ -17,7 +18,7 @@ const errorTimestamp = -1
 // CreateDelegationToken refuses to create a token, versions 0 to 3, and repeats who was to own it.
 func CreateDelegationToken(r *request.Request) {
 	req := kmsg.NewPtrCreateDelegationTokenRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.CreateDelegationTokenResponse)
@@ -39,7 +40,7 @@ func CreateDelegationToken(r *request.Request) {
 // RenewDelegationToken refuses to renew a token, versions 0 to 2.
 func RenewDelegationToken(r *request.Request) {
 	req := kmsg.NewPtrRenewDelegationTokenRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.RenewDelegationTokenResponse)
@@ -50,7 +51,7 @@ func RenewDelegationToken(r *request.Request) {
 // ExpireDelegationToken refuses to expire a token, versions 0 to 2.
 func ExpireDelegationToken(r *request.Request) {
 	req := kmsg.NewPtrExpireDelegationTokenRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ExpireDelegationTokenResponse)
@@ -61,7 +62,7 @@ func ExpireDelegationToken(r *request.Request) {
 // DescribeDelegationToken refuses to list tokens, versions 0 to 3.
 func DescribeDelegationToken(r *request.Request) {
 	req := kmsg.NewPtrDescribeDelegationTokenRequest()
-	if !decode(r, req) {
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeDelegationTokenResponse)

@@ -19,8 +19,7 @@ var states = []string{
 // broker of the cluster (KIP-664).
 func (h *Handlers) ListTransactions(r *request.Request) {
 	req := kmsg.NewPtrListTransactionsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.ListTransactionsResponse)
@@ -38,8 +37,7 @@ func (h *Handlers) ListTransactions(r *request.Request) {
 // others' (KIP-664).
 func (h *Handlers) DescribeTransactions(r *request.Request) {
 	req := kmsg.NewPtrDescribeTransactionsRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeTransactionsResponse)

@@ -63,8 +63,7 @@ type marked struct {
 // them, as for acks=all.
 func (h *Markers) WriteTxnMarkers(r *request.Request) {
 	req := kmsg.NewPtrWriteTxnMarkersRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	w := &writing{Markers: h, request: r, answer: req}

@@ -121,8 +121,7 @@ type Handlers struct {
 // answer is NOT_COORDINATOR: another broker is to be asked.
 func (h *Handlers) InitProducerID(r *request.Request) {
 	req := kmsg.NewPtrInitProducerIDRequest()
-	if err := wire.Decode(r, req); err != nil {
-		r.Drop(err)
+	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
