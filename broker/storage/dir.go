@@ -41,6 +41,9 @@ type dir struct {
 	loaded      bool // every log was loaded; set before Open returns
 	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
 	startsWrong atomic.Bool
+	// pointsWrong: recovery-point-offset-checkpoint has a recovery point beyond the end of a log. What is appended up to
+	// there would not be looked at after a crash.
+	pointsWrong atomic.Bool
 
 	// created counts the names that were given to logs here, from 1 for those found at start; the first synced
 	// of them are durable.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
@@ -94,6 +96,77 @@ func TestTimeIndexSurvivesKillAndPowerLoss(t *testing.T) {
 	found, ok, err := l.LookupTimestamp(testNow + 1000)
 	if err != nil || !ok || found.Offset != last+1 {
 		t.Errorf("the record of offset %d is found at %+v, %v, %v", last+1, found, ok, err)
+	}
+}
+
+// A start after a kill makes the indexes of the last segment anew. If all of it is below the recovery point nobody looks
+// there again once another segment has begun.
+func TestIndexesMadeAnewSurvivePowerLoss(t *testing.T) {
+	for seed := range uint64(100) {
+		mem := vfs.NewMem()
+		o := testOptions(mem)
+		o.TopicConfig = func(string) LogConfig { return crashConfig() }
+		m, err := open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustCreate(t, m, orders, crashConfig())
+		newest := batch(t, batchOpts{timestamp: testNow + 1000})
+		if _, err := l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
+		for range 9 {
+			appendRecords(t, l, 0, 1)
+		}
+		if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+			t.Fatal(err)
+		}
+		m.abandon()
+		if m, err = open(o); err != nil {
+			t.Fatal(err)
+		}
+		l = m.Log(orders)
+		if err := l.roll(); err != nil {
+			t.Fatal(err)
+		}
+		appendRecords(t, l, 0, 1)
+		left := mem.CrashClone(rand.New(rand.NewPCG(seed, 0)))
+		m.abandon()
+		l = mustOpen(t, testOptions(left)).Log(orders)
+		found, ok, err := l.LookupTimestamp(testNow + 1000)
+		if err != nil || !ok || found.Offset != 0 {
+			t.Fatalf("seed %d: the newest record, of offset 0, is found at %+v, %v, %v", seed, found, ok, err)
+		}
+	}
+}
+
+// A recovery that finds the log to end below its recovery point takes that back on disk: what is appended up to there
+// is in doubt after the next crash.
+func TestRecoveryPointBeyondTheEndIsTakenBack(t *testing.T) {
+	mem := vfs.NewMem()
+	o := testOptions(mem)
+	o.TopicConfig = func(string) LogConfig { return crashConfig() }
+	m, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustCreate(t, m, orders, crashConfig())
+	for range 8 {
+		appendRecords(t, l, 0, 1)
+	}
+	if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+		t.Fatal(err)
+	}
+	m.abandon()
+	cut(t, mem, name(0, segment.LogExt), 150)
+	if m, err = open(o); err != nil {
+		t.Fatal(err)
+	}
+	l = m.Log(orders)
+	defer m.abandon()
+	points, err := checkpoint.ReadOffsets(mem, "data/"+checkpoint.RecoveryPoints)
+	if point := points[orders]; err != nil || l.EndOffset() >= 8 || point > l.EndOffset() {
+		t.Errorf("the log ends at %d, its recovery point on disk is %d, %v", l.EndOffset(), point, err)
 	}
 }
 

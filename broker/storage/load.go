@@ -110,6 +110,9 @@ func (m *Manager) loadDir(d *dir, replicas []found) {
 		done.Add(1)
 	})
 	d.loaded = !d.offline.Load()
+	if d.loaded && d.pointsWrong.Load() {
+		_ = d.checkpointRecoveryPoints() // logged there
+	}
 	if d.loaded && d.startsWrong.Load() {
 		_ = d.checkpointStarts() // logged there
 	}

@@ -28,7 +28,8 @@ import (
 //   - the base offsets of segments increase, and the last one's is <= end; only a log that has held no
 //     record since it was created may have no segment
 //   - end never decreases but by truncation; start never decreases but by a full truncation
-//   - everything below recoveryPoint, its index entries included, survives a power loss
+//   - everything below recoveryPoint survives a power loss, and so do its index entries, but for those of the last
+//     segment, which a start after it makes anew
 type Log struct {
 	partition topic.Partition
 	env       *env

@@ -74,7 +74,7 @@ func (ld *loader) recoverIncomplete(n int) error {
 		if _, _, err := ld.recoverSegment(i); err != nil {
 			return err
 		}
-		if err := errors.Join(s.Flush(), ld.files.Sync()); err != nil {
+		if err := ld.syncSegment(s); err != nil {
 			return err
 		}
 	}

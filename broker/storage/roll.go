@@ -38,7 +38,9 @@ func (l *Log) rollIfDueLocked(c *LogConfig, v *record.Validated, now int64) erro
 }
 
 // rollLocked seals the active segment and begins one at base or, if that is higher, at the log's end.
-// The old one is synced in the background. It requires mu.
+// The old one is synced in the background, but for one that ends at or below the recovery point: the next start after a
+// crash does not look there any more, and its indexes, made anew by a recovery or completed by this seal, may not be
+// durable. It requires mu.
 func (l *Log) rollLocked(base int64) error {
 	base = max(base, l.end.Load())
 	old := l.active()
@@ -50,6 +52,11 @@ func (l *Log) rollLocked(base int64) error {
 	}
 	if err := old.Seal(); err != nil {
 		return l.failed("seal a segment", err)
+	}
+	if l.recoveryPoint.Load() >= l.end.Load() {
+		if err := l.syncSegment(old); err != nil {
+			return l.failed("flush", err)
+		}
 	}
 	l.mu.producers.SetEnd(base)
 	if err := l.snapshotLocked(); err != nil {
@@ -66,6 +73,15 @@ func (l *Log) rollLocked(base int64) error {
 	l.rolled.Store(base)
 	l.env.flush.add(l)
 	return nil
+}
+
+// syncSegment makes a segment durable, with the names of its files.
+func (l *Log) syncSegment(s *segment.Segment) error {
+	unnamed := s.TakeUnnamed()
+	if err := s.Flush(); err != nil || !unnamed {
+		return err
+	}
+	return l.files.Sync()
 }
 
 // drawJitterLocked draws the jitter of a new active segment. It requires mu.
