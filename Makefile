@@ -9,7 +9,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SHELL      := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fuzz bench chaos generate clean
+.PHONY: help build run test lint fuzz campaign bench chaos generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ lint: ## check format, go vet and staticcheck
 
 fuzz: ## run every fuzz target for FUZZTIME, 30s unless set
 	@integration/dev/fuzz $(FUZZTIME)
+
+campaign: ## the random tests with ROUNDS seeds that nobody has tried, 5 unless set
+	@integration/dev/need zookeeper kcat maven iproute2 e2fsprogs
+	@integration/dev/campaign $(or $(ROUNDS),5)
 
 bench: build ## compare with Apache Kafka and with a program that only copies
 	@integration/dev/need zookeeper maven

@@ -9,11 +9,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/integration/seed"
 	"github.com/gregor-mq/gregor/zkutil"
 )
 
 var (
-	raceSeed   = flag.Uint64("race.seed", 1, "of the rounds of TestRaces; 0 takes the time")
 	raceRounds = flag.Int("race.rounds", 3, "how many rounds TestRaces has on each cluster")
 	raceOnly   = flag.Int("race.only", -1, "the one round of TestRaces to repeat; -1: all")
 )
@@ -46,25 +46,22 @@ var raceProps = cluster.Props{
 // topics, adds partitions, hears of failed directories. In the end all of it has been done, or not, as the answers said; ZooKeeper,
 // the brokers and their disks agree; and nothing is lost that was acknowledged meanwhile.
 //
-// What happens follows from the seed that it prints: go test ./integration -run TestRaces -race.seed S -race.rounds N, with
+// What happens follows from the seed that it prints: go test ./integration -run TestRaces -seed S -race.rounds N, with
 // -race.only for one round again.
 func TestRaces(t *testing.T) {
-	seed := *raceSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) % 1_000_000
-	}
-	t.Logf("seed %d, %d rounds: again with -race.seed %[1]d -race.rounds %[2]d", seed, *raceRounds)
+	races := seed.Of(t)
+	t.Logf("%d rounds: again with -race.rounds %[1]d", *raceRounds)
 	for name, kafka := range map[string][]bool{
-		"gregor": make([]bool, 3+seed%3), "mixed": {true, false, true, false},
+		"gregor": make([]bool, 3+races%3), "mixed": {true, false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newArena(t, kafka, []string{"controller", "zookeeper"}[seed%2])
+			a := newArena(t, kafka, []string{"controller", "zookeeper"}[races%2])
 			for i := range *raceRounds {
 				if *raceOnly >= 0 && *raceOnly != i {
 					continue
 				}
-				a.round(planRace(seed, i, len(kafka), name == "mixed"))
+				a.round(planRace(races, i, len(kafka), name == "mixed"))
 				if t.Failed() {
 					return
 				}

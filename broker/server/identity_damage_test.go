@@ -2,11 +2,13 @@ package server
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -15,9 +17,7 @@ import (
 // TestDamagedMetaProperties flips bits of one of two meta.properties, and cuts it off. The directory is then offline or
 // this broker's again, or the broker does not start because the file is another's; it never goes by what is wrong.
 func TestDamagedMetaProperties(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 1))
+	rng := seed.Rand(t)
 	const brokerID, clusterID, faults = 7, "kXl2EVgbQP6d3wPRP7Zn0w", 1000
 	damaged, whole := t.TempDir(), t.TempDir()
 	meta := checkpoint.MetaProperties{BrokerID: brokerID, ClusterID: clusterID}

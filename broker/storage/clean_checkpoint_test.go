@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/gregor-mq/gregor/broker/storage/checkpoint"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -17,12 +19,12 @@ import (
 // An offset that is too high, but within the log, is believed, here and in Kafka: a tombstone may then go before what it
 // deletes. Nothing is worse than that.
 func TestDamagedCleanerCheckpoint(t *testing.T) {
-	seed := campaignSeed(t)
-	stops := cleanedStops(t, seed)
+	campaign := seed.Of(t)
+	stops := cleanedStops(t, campaign)
 	for i, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			rng := rand.New(rand.NewPCG(seed, uint64(i)))
+			rng := rand.New(rand.NewPCG(campaign, uint64(i)))
 			for n := range campaignFaults() {
 				s := stops[rng.IntN(len(stops))]
 				fsys := s.files.CrashClone(nil)

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
@@ -22,19 +23,8 @@ import (
 )
 
 var (
-	seedFlag   = flag.Uint64("seed", 0, "of the random faults; 0 takes the time")
 	faultsFlag = flag.Int("faults", 1000/int(faultStep()), "how many random faults of each kind the campaigns inject")
 )
-
-// campaignSeed returns the seed of a campaign and prints it.
-func campaignSeed(t testing.TB) uint64 {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("seed %d: repeat with -seed %d -run '^%s$'", seed, seed, t.Name())
-	return seed
-}
 
 // campaignFaults returns how many faults of a kind to inject.
 func campaignFaults() int {
@@ -147,13 +137,13 @@ type opened struct {
 // TestDamage flips bits of, cuts off and removes the files of a log, one at a time, after a clean stop, a kill and a
 // power loss, and starts twice.
 func TestDamage(t *testing.T) {
-	seed := campaignSeed(t)
-	stops := makeStops(t, seed)
+	campaign := seed.Of(t)
+	stops := makeStops(t, campaign)
 	for _, d := range damages {
 		t.Run(d.name, func(t *testing.T) {
 			for i, e := range expectations {
 				t.Run(e.kind, func(t *testing.T) {
-					rng := rand.New(rand.NewPCG(seed, uint64(i)))
+					rng := rand.New(rand.NewPCG(campaign, uint64(i)))
 					for n := range campaignFaults() {
 						damageOnce(t, rng, stops, d, e, n)
 						if t.Failed() {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -25,17 +27,17 @@ const faultSteps = 30
 //   - whatever was acknowledged is there when the disk works again, and what was flushed also after a power loss, with
 //     nothing between that was never written, and the log goes on.
 func TestFaults(t *testing.T) {
-	seed := campaignSeed(t)
+	campaign := seed.Of(t)
 	for i := range faultKinds {
 		kind := &faultKinds[i]
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			span := faultSpan(t, seed, kind)
+			span := faultSpan(t, campaign, kind)
 			for n, hit := max(0, *onlyFlag), 0; hit < campaignFaults() && (*onlyFlag < 0 || n == *onlyFlag); n++ {
 				if n > 20*campaignFaults() {
 					t.Fatalf("only %d faults in %d runs", hit, n)
 				}
-				runSeed, rng := faultSeed(seed, i, n)
+				runSeed, rng := faultSeed(campaign, i, n)
 				r := drawFault(t, runSeed, rng, kind, span)
 				if err := r.once(rng); err != nil {
 					t.Fatalf("run %d: %d of %s %s (once: %v): %v", n, r.in.fails, r.in.first.Kind, r.in.first.Path, r.in.once, err)

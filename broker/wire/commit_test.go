@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,7 +20,7 @@ import (
 )
 
 func TestHeartbeatRequestAgreesWithKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	for version := int16(0); version <= 4; version++ {
 		for range 100 {
 			body := randomRequest(rng, int16(kmsg.Heartbeat), version).AppendTo(nil)
@@ -57,7 +59,7 @@ func TestHeartbeatResponseAgreesWithKmsg(t *testing.T) {
 }
 
 func TestOffsetCommitRequestAgreesWithKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	r := AcquireOffsetCommitRequest()
 	defer r.Release()
 	for version := int16(0); version <= 9; version++ {
@@ -151,7 +153,7 @@ func TestLargeCommitResponseIsNotPooled(t *testing.T) {
 }
 
 func FuzzOffsetCommitRequest(f *testing.F) {
-	rng := seeded(f)
+	rng := seed.Rand(f)
 	for version := int16(0); version <= 9; version++ {
 		f.Add(version, randomRequest(rng, int16(kmsg.OffsetCommit), version).AppendTo(nil))
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gregor-mq/gregor/broker/request"
@@ -22,7 +24,7 @@ func encode(req kmsg.Request) []byte {
 }
 
 func TestLayoutsAreThoseOfKafka(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	eachVersion(t, func(t *testing.T, api API, version int16) {
 		if api.Key == KeyFetch {
 			t.Skip("decoded by FetchRequest")
@@ -43,7 +45,7 @@ func TestLayoutsAreThoseOfKafka(t *testing.T) {
 }
 
 func TestDecode(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	eachVersion(t, func(t *testing.T, api API, version int16) {
 		if api.Key == KeyFetch {
 			t.Skip("decoded by FetchRequest")
@@ -172,7 +174,7 @@ func TestHostileCountsCostNoMemory(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	rng := seeded(f)
+	rng := seed.Rand(f)
 	for _, api := range APIs() {
 		for v := api.Min; v <= api.Max; v++ {
 			f.Add(api.Key, v, encode(randomRequest(rng, api.Key, v)))

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -49,7 +51,7 @@ func fetchOf(k *kmsg.FetchRequest) *FetchRequest {
 }
 
 func TestFetchRequestAgreesWithKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	r := AcquireFetchRequest()
 	defer r.Release()
 	for version := int16(0); version <= 17; version++ {
@@ -177,7 +179,7 @@ func randomFetchedPartition(rng *rand.Rand, r *FetchResponse) kmsg.FetchResponse
 }
 
 func TestFetchResponseHasTheBytesOfKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	for version := int16(0); version <= 17; version++ {
 		for range 200 {
 			r, k := NewFetchResponse(version), kmsg.NewFetchResponse()
@@ -199,7 +201,7 @@ func TestFetchResponseHasTheBytesOfKmsg(t *testing.T) {
 
 // TestSizeOfAFetchResponse: the size of a part is that of a response with nothing else in it.
 func TestSizeOfAFetchResponse(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	even := func(p topic.Partition) bool { return p.Index%2 == 0 }
 	for version := int16(0); version <= 17; version++ {
 		for range 50 {
@@ -276,7 +278,7 @@ func TestFetchAllocatesNothingPerPartition(t *testing.T) {
 }
 
 func FuzzFetchRequest(f *testing.F) {
-	rng := seeded(f)
+	rng := seed.Rand(f)
 	for v := int16(0); v <= 17; v++ {
 		f.Add(v, randomRequest(rng, KeyFetch, v).AppendTo(nil))
 	}

@@ -7,13 +7,15 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gregor-mq/gregor/integration/seed"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestProduceRequestAgreesWithKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	r := AcquireProduceRequest()
 	defer r.Release()
 	for version := int16(0); version <= 11; version++ {
@@ -125,7 +127,7 @@ func randomProduceResponse(rng *rand.Rand, r *ProduceResponse, k *kmsg.ProduceRe
 }
 
 func TestProduceResponseHasTheBytesOfKmsg(t *testing.T) {
-	rng := seeded(t)
+	rng := seed.Rand(t)
 	for version := int16(0); version <= 11; version++ {
 		for range 200 {
 			r, k := NewProduceResponse(version), kmsg.NewProduceResponse()
@@ -187,7 +189,7 @@ func TestInternForgetsWhenFull(t *testing.T) {
 }
 
 func FuzzProduceRequest(f *testing.F) {
-	rng := seeded(f)
+	rng := seed.Rand(f)
 	for v := int16(0); v <= 11; v++ {
 		f.Add(v, randomRequest(rng, KeyProduce, v).AppendTo(nil))
 	}

@@ -9,17 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// seeded returns a source of random numbers whose seed the test prints if it fails.
-func seeded(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
 // fill sets every exported field of a kmsg structure to something random; pointers and slices may
 // stay nil.
 func fill(rng *rand.Rand, v reflect.Value) {

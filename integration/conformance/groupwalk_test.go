@@ -6,15 +6,15 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-var (
-	walkSeed  = flag.Uint64("seed", 0, "of TestGroupWalk; 0 takes the time")
-	walkSteps = flag.Int("steps", 150, "how many requests TestGroupWalk sends to each broker")
-)
+var walkSteps = flag.Int("steps", 150, "how many requests TestGroupWalk sends to each broker")
 
 // episodeSteps is how many requests a group of the walk gets.
 const episodeSteps = 40
@@ -30,17 +30,13 @@ const episodeSteps = 40
 // many votes is taken, which Kafka decides by such a map, too: the walk goes on with another group then.
 func TestGroupWalk(t *testing.T) {
 	t.Parallel()
-	seed := *walkSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("-seed %d", seed)
+	walk := seed.Of(t)
 	// With one thread of each kind, Kafka handles requests in the order in which they come.
 	kafka := cluster.Start(t, 0, walkProps())
 	kafka.AddKafka(cluster.Props{"num.network.threads": "1", "num.io.threads": "1"})
 	ours := cluster.Start(t, 1, walkProps())
 	w := &groupWalk{
-		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), answered: map[string]int{}, byStep: map[int]*actor{},
+		t: t, seed: walk, rng: rand.New(rand.NewPCG(walk, 1)), answered: map[string]int{}, byStep: map[int]*actor{},
 		sides: [2]*walkSide{newWalkSide(t, "Gregor", ours.Broker(1).Addr()), newWalkSide(t, "Kafka", kafka.Broker(1).Addr())},
 	}
 	for _, s := range w.sides {

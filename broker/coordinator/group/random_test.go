@@ -1,21 +1,21 @@
 package group
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
 	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/broker/topic"
 )
-
-var seed = flag.Uint64("seed", 0, "replay this one random history")
 
 // TestRandomHistories lets members that may do anything loose on a group, and checks what must hold:
 //
@@ -28,17 +28,12 @@ func TestRandomHistories(t *testing.T) {
 	if testing.Short() {
 		histories = 200
 	}
+	first := seed.Of(t)
 	for i := range histories {
-		s := i + 1
-		if *seed != 0 {
-			s = *seed
-		}
+		s := first + i
 		h := newHistory(s)
 		if err := h.run(300); err != nil {
 			t.Fatalf("%v; replay with -seed %d", err, s)
-		}
-		if *seed != 0 {
-			return
 		}
 	}
 }

@@ -2,19 +2,17 @@ package compact
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 )
-
-var seedFlag = flag.Uint64("seed", 0, "of the random histories; 0 takes the time")
 
 // model is log compaction as one would tell it: what has to be left of a log, found by looking at all of it for each
 // question.
@@ -139,15 +137,12 @@ func (m *model) left(s logSegment, i int) (modelBatch, bool) {
 
 // TestRandomHistoriesAsModel cleans random logs again and again, while they grow.
 func TestRandomHistoriesAsModel(t *testing.T) {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
+	first := seed.Of(t)
 	for i := range uint64(40) {
 		if t.Failed() {
 			return
 		}
-		t.Run(fmt.Sprintf("seed=%d", seed+i), func(t *testing.T) { cleanRandomly(t, seed+i) })
+		t.Run(fmt.Sprintf("seed=%d", first+i), func(t *testing.T) { cleanRandomly(t, first+i) })
 	}
 }
 

@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
-	"time"
+
+	"github.com/gregor-mq/gregor/integration/seed"
 )
 
 // TestOffsetMapIsAMap compares maps of many sizes, filled to the brim, with Go's.
 func TestOffsetMapIsAMap(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := seed.Rand(t)
 	for _, slots := range []int64{0, 1, 2, 3, 10, 100, 5000, 50000} {
 		for _, load := range []float64{0.5, 0.9, 1} {
 			m := NewOffsetMap(slots*SlotBytes+SlotBytes-1, load)
@@ -19,7 +19,7 @@ func TestOffsetMapIsAMap(t *testing.T) {
 				m.Reset()
 			}
 			if t.Failed() {
-				t.Fatalf("seed %d, %d slots, load factor %v", seed, slots, load)
+				t.Fatalf("%d slots, load factor %v", slots, load)
 			}
 		}
 	}
