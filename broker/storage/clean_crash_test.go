@@ -186,10 +186,15 @@ func (w *cleanWorkload) clean() error {
 }
 
 // truncateUnreplicated follows another leader, which never cuts what is below the high watermark, nor, therefore, what
-// was cleaned.
+// was cleaned. It leaves the markers of aborted transactions: a log that was started again goes by those that are not
+// replicated, as Kafka's does, for a coordinator that has decided writes its marker again until it is.
 func (w *cleanWorkload) truncateUnreplicated() error {
 	w.model.epoch++
-	offset := w.pick(w.model.boundaries(w.model.hw))
+	from := w.model.hw
+	if _, aborted := w.model.producers(w.model.end); len(aborted) > 0 {
+		from = max(from, aborted[len(aborted)-1].LastOffset+1)
+	}
+	offset := w.pick(w.model.boundaries(from))
 	w.model.truncate(offset)
 	return w.l.TruncateTo(offset)
 }
