@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -391,5 +392,59 @@ func TestFirstBatchIsReadOnce(t *testing.T) {
 	}
 	if reads := fsys.reads.Load(); reads > 0 {
 		t.Errorf("%d more reads", reads)
+	}
+}
+
+// An offset index with a flipped bit leads into the middle of a batch, to another batch, or nowhere. Every offset is found
+// all the same, and what is read are whole batches.
+func TestReadByDamagedIndex(t *testing.T) {
+	for _, magic := range []int8{record.MagicV0, record.MagicV1, record.MagicV2} {
+		for _, value := range []byte{0, 0xff} { // zeros look most like the beginning of a batch
+			t.Run(fmt.Sprintf("v%d of %x", magic, value), func(t *testing.T) {
+				m := &model{}
+				for len(m.batches) < 24 {
+					n := len(m.batches)
+					bu := record.NewBuilder(magic, record.BuilderOptions{BaseOffset: m.next()})
+					for range 1 + n%3 {
+						must(t, bu.Append(record.Record{Timestamp: int64(n), Value: bytes.Repeat([]byte{value}, 10+n*37%90)}))
+					}
+					b, err := bu.Build(nil)
+					must(t, err)
+					m.add(b)
+				}
+				readByDamagedIndex(t, m)
+			})
+		}
+	}
+}
+
+func readByDamagedIndex(t *testing.T, m *model) {
+	fsys := vfs.NewMem()
+	e := newEnv(t, fsys, "d")
+	s := e.create(0)
+	ends := map[int64]bool{m.position(m.next()): true}
+	for _, b := range m.batches {
+		must(t, s.Append(b))
+		ends[m.position(b.BaseOffset())] = true
+	}
+	must(t, s.Close())
+	index := e.file(0, IndexExt)
+	for bit := range 8 * len(index) {
+		damaged := bytes.Clone(index)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		must(t, vfs.WriteFile(fsys, filepath.Join("d", FileName(0, IndexExt)), damaged))
+		s := e.open(0)
+		for _, limit := range []int{1, 300} {
+			for offset := range m.next() {
+				r, err := s.Read(offset, m.next(), limit, true)
+				must(t, err)
+				got := int64(len(content(t, r.Section)))
+				if r.Position != m.position(offset) || got == 0 || !ends[r.Position+got] {
+					t.Fatalf("bit %d of entry %x: Read(%d, end, %d) = %d bytes at %d, should be whole batches at %d",
+						bit%64, index[bit/64*8:][:8], offset, limit, got, r.Position, m.position(offset))
+				}
+			}
+		}
+		s.Abandon()
 	}
 }

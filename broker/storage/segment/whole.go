@@ -20,10 +20,14 @@ func (s *Segment) wholeBatches(gen uint64, pos, limit, size int64) (whole, first
 	defer h.Release()
 	w := newWalker(h, max(pos, entryPosition(entry[:])), size)
 	defer w.done()
-	if _, _, err := w.head(); noBatch(err) {
-		w.pos = pos // an index that points nowhere is no help, but the log is still good
-	} else if err != nil {
-		return 0, 0, err
+	if w.pos > pos {
+		leads, err := w.leadsTo(s.base, s.base+entryRelative(entry[:]))
+		if err != nil {
+			return 0, 0, err
+		}
+		if !leads {
+			w.pos = pos // an index that points nowhere is no help, but the log is still good
+		}
 	}
 	for {
 		head, n, err := w.head()
