@@ -139,19 +139,33 @@ type candidate struct {
 	gate gate
 }
 
-func startCandidate(t testing.TB, zkAddr string, id int32, timeout time.Duration) *candidate {
+func startCandidate(t testing.TB, zkAddr string, id int32) *candidate {
 	t.Helper()
-	return startCandidateWith(t, zkAddr, timeout, Options{BrokerID: id})
+	return startCandidateWith(t, zkAddr, Options{BrokerID: id})
 }
 
-func startCandidateWith(t testing.TB, zkAddr string, timeout time.Duration, opts Options) *candidate {
+// expire ends the session of a candidate whose gate is shut. Sessions of candidates are too long to time out, on the slowest machine.
+func expire(t testing.TB, zk *cluster.ZooKeeper, chroot string, id int32) {
+	t.Helper()
+	registry, err := cluster.OpenRegistry(zk.Addr()+chroot, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer registry.Close()
+	eventually(t, "the session ends", func() bool {
+		registry.ExpireSession(id, zk)
+		return registry.Epoch(id) == 0
+	})
+}
+
+func startCandidateWith(t testing.TB, zkAddr string, opts Options) *candidate {
 	t.Helper()
 	id := opts.BrokerID
 	c := &candidate{fakeBroker: startFakeBroker(t, id)}
 	log := logrus.New()
 	log.SetOutput(t.Output())
 	var err error
-	c.zk, err = zkutil.Connect(t.Context(), zkutil.Options{Connect: zkAddr, SessionTimeout: timeout, ConnectionTimeout: 30 * time.Second, Dial: c.gate.dial})
+	c.zk, err = zkutil.Connect(t.Context(), zkutil.Options{Connect: zkAddr, SessionTimeout: time.Minute, ConnectionTimeout: 30 * time.Second, Dial: c.gate.dial})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,9 +226,9 @@ func led(name string, leader int32, epoch int32) func(*metadata.Snapshot) bool {
 // the return of its broker, the end of the second controller.
 func TestTermOfOffice(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
-	one := startCandidate(t, zk.Addr()+"/c", 1, 500*time.Millisecond)
+	one := startCandidate(t, zk.Addr()+"/c", 1)
 	eventually(t, "1 is the controller", one.IsActive)
-	two := startCandidate(t, zk.Addr()+"/c", 2, time.Minute)
+	two := startCandidate(t, zk.Addr()+"/c", 2)
 	for _, b := range []*candidate{one, two} {
 		b.await(t, "both brokers live", func(s *metadata.Snapshot) bool { return len(s.Brokers) == 2 && s.ControllerID == 1 })
 	}
@@ -236,6 +250,7 @@ func TestTermOfOffice(t *testing.T) {
 	})
 
 	one.gate.set(true)
+	expire(t, zk, "/c", 1)
 	eventually(t, "2 is the controller", two.IsActive)
 	two.await(t, "a is led by 2", func(s *metadata.Snapshot) bool {
 		p := s.Partition(topic.Partition{Topic: "a"})

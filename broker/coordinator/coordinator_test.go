@@ -285,78 +285,84 @@ func TestLoadIsGivenUp(t *testing.T) {
 // TestCommitsWaitForReplicas: a commit counts when it is on all in-sync replicas, and fails when that takes too long or
 // leadership is lost.
 func TestCommitsWaitForReplicas(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.CommitTimeout = 200 * time.Millisecond })
-	w.become(1, 1, 2)
-	w.awaitLoaded()
-	if code := w.commit("g", 0, 1); code != 7 {
-		t.Errorf("commit that broker 2 does not copy: error %d, want 7", code)
-	}
-	if got := w.offset("g", 0); got != -1 {
-		t.Errorf("offset %d counts although its record is not committed", got)
-	}
-	code := make(chan int16)
-	go func() { code <- w.commit("g", 0, 2) }()
-	w.await("the commit waits", func() bool { return w.replicas.Produces.Len() > 0 })
-	w.become(2, 2)
-	if got := <-code; got != 16 && got != 7 {
-		t.Errorf("commit whose leader has resigned: error %d, want 16", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.CommitTimeout = 200 * time.Millisecond })
+		w.become(1, 1, 2)
+		w.awaitLoaded()
+		if code := w.commit("g", 0, 1); code != 7 {
+			t.Errorf("commit that broker 2 does not copy: error %d, want 7", code)
+		}
+		if got := w.offset("g", 0); got != -1 {
+			t.Errorf("offset %d counts although its record is not committed", got)
+		}
+		code := make(chan int16)
+		go func() { code <- w.commit("g", 0, 2) }()
+		w.await("the commit waits", func() bool { return w.replicas.Produces.Len() > 0 })
+		w.become(2, 2)
+		if got := <-code; got != 16 && got != 7 {
+			t.Errorf("commit whose leader has resigned: error %d, want 16", got)
+		}
+	})
 }
 
 // TestSessionsEnd: members that are not heard of are removed, those that wait are answered when the partition is lost.
 func TestSessionsEnd(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Groups.InitialRebalanceDelay = 500 * time.Millisecond })
-	w.become(1, 1)
-	w.awaitLoaded()
-	joined := make(chan group.Joined, 2)
-	j := &group.Join{
-		ClientID: "c", SessionTimeoutMs: 50, RebalanceTimeoutMs: 60000, ProtocolType: "consumer", Protocols: []group.Protocol{{Name: "range"}},
-	}
-	w.Join("g", j, func(a group.Joined) { joined <- a })
-	a := <-joined
-	if a.Code != 0 || a.Generation != 1 {
-		t.Fatalf("join: %+v", a)
-	}
-	w.await("the silent member is gone", func() bool {
-		_, s := w.Describe("g")
-		return s.State == group.Empty && len(s.Members) == 0
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Groups.InitialRebalanceDelay = 500 * time.Millisecond })
+		w.become(1, 1)
+		w.awaitLoaded()
+		joined := make(chan group.Joined, 2)
+		j := &group.Join{
+			ClientID: "c", SessionTimeoutMs: 50, RebalanceTimeoutMs: 60000, ProtocolType: "consumer", Protocols: []group.Protocol{{Name: "range"}},
+		}
+		w.Join("g", j, func(a group.Joined) { joined <- a })
+		a := <-joined
+		if a.Code != 0 || a.Generation != 1 {
+			t.Fatalf("join: %+v", a)
+		}
+		w.await("the silent member is gone", func() bool {
+			_, s := w.Describe("g")
+			return s.State == group.Empty && len(s.Members) == 0
+		})
+		if code := w.Heartbeat("g", group.Identity{MemberID: a.MemberID}, 1); code != 25 {
+			t.Errorf("heartbeat of a member that is gone: error %d, want 25", code)
+		}
+		// Another one has joined and waits for its leader, which never comes.
+		j.SessionTimeoutMs = 30000
+		for range 2 {
+			w.Join("h", j, func(a group.Joined) { joined <- a })
+		}
+		follower, other := <-joined, <-joined
+		if follower.MemberID == follower.Leader {
+			follower = other
+		}
+		synced := make(chan group.Synced, 1)
+		w.Sync("h", &group.Sync{MemberID: follower.MemberID, Generation: follower.Generation}, func(a group.Synced) { synced <- a })
+		w.become(2, 2)
+		if got := <-synced; got.Code != 16 {
+			t.Errorf("sync of a group that is elsewhere: error %d, want 16", got.Code)
+		}
 	})
-	if code := w.Heartbeat("g", group.Identity{MemberID: a.MemberID}, 1); code != 25 {
-		t.Errorf("heartbeat of a member that is gone: error %d, want 25", code)
-	}
-	// Another one has joined and waits for its leader, which never comes.
-	j.SessionTimeoutMs = 30000
-	for range 2 {
-		w.Join("h", j, func(a group.Joined) { joined <- a })
-	}
-	follower, other := <-joined, <-joined
-	if follower.MemberID == follower.Leader {
-		follower = other
-	}
-	synced := make(chan group.Synced, 1)
-	w.Sync("h", &group.Sync{MemberID: follower.MemberID, Generation: follower.Generation}, func(a group.Synced) { synced <- a })
-	w.become(2, 2)
-	if got := <-synced; got.Code != 16 {
-		t.Errorf("sync of a group that is elsewhere: error %d, want 16", got.Code)
-	}
 }
 
 // TestExpiry removes offsets, and the group with its last one, here and in the log.
 func TestExpiry(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.Retention, o.RetentionCheckInterval = 50*time.Millisecond, 10*time.Millisecond })
-	w.become(1, 1)
-	w.awaitLoaded()
-	if code := w.commit("g", 0, 1); code != 0 {
-		t.Fatalf("commit: error %d", code)
-	}
-	gone := func() bool { _, s := w.Describe("g"); return s.State == group.Dead }
-	w.await("the group has expired", gone)
-	w.become(2, 2)
-	w.become(1, 1)
-	w.awaitLoaded()
-	if !gone() {
-		t.Error("the expired group is there again")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Retention, o.RetentionCheckInterval = 50*time.Millisecond, 10*time.Millisecond })
+		w.become(1, 1)
+		w.awaitLoaded()
+		if code := w.commit("g", 0, 1); code != 0 {
+			t.Fatalf("commit: error %d", code)
+		}
+		gone := func() bool { _, s := w.Describe("g"); return s.State == group.Dead }
+		w.await("the group has expired", gone)
+		w.become(2, 2)
+		w.become(1, 1)
+		w.awaitLoaded()
+		if !gone() {
+			t.Error("the expired group is there again")
+		}
+	})
 }
 
 // TestDeletedTopics removes the offsets of partitions that are no more.
