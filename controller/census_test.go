@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/gregor-mq/gregor/broker/metadata"
 	"github.com/gregor-mq/gregor/integration/cluster"
@@ -30,7 +29,7 @@ func live(s *metadata.Snapshot) []int32 { return slices.Sorted(maps.Keys(s.Broke
 func TestWhoDiesWithTheControllerIsNotWaitedFor(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
 	start := func(id int32) *candidate {
-		return startCandidateWith(t, zk.Addr(), time.Minute, Options{BrokerID: id, WatchProcesses: true})
+		return startCandidateWith(t, zk.Addr(), Options{BrokerID: id, WatchProcesses: true})
 	}
 	one := start(1)
 	eventually(t, "1 is the controller", one.IsActive)
@@ -70,9 +69,9 @@ func TestWhoDiesWithTheControllerIsNotWaitedFor(t *testing.T) {
 // TestBrokersAreWatchedWhereTheyAre has a broker move, and come back in another session: who is not the controller watches it there.
 func TestBrokersAreWatchedWhereTheyAre(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
-	one := startCandidateWith(t, zk.Addr(), time.Minute, Options{BrokerID: 1, WatchProcesses: true})
+	one := startCandidateWith(t, zk.Addr(), Options{BrokerID: 1, WatchProcesses: true})
 	eventually(t, "1 is the controller", one.IsActive)
-	startCandidateWith(t, zk.Addr(), time.Minute, Options{BrokerID: 2, WatchProcesses: true})
+	startCandidateWith(t, zk.Addr(), Options{BrokerID: 2, WatchProcesses: true})
 	var places []*fakeBroker
 	for range 3 {
 		places = append(places, startFakeBroker(t, 3))

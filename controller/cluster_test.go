@@ -144,20 +144,6 @@ func startCandidate(t testing.TB, zkAddr string, id int32) *candidate {
 	return startCandidateWith(t, zkAddr, Options{BrokerID: id})
 }
 
-// expire ends the session of a candidate whose gate is shut. Sessions of candidates are too long to time out, on the slowest machine.
-func expire(t testing.TB, zk *cluster.ZooKeeper, chroot string, id int32) {
-	t.Helper()
-	registry, err := cluster.OpenRegistry(zk.Addr()+chroot, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer registry.Close()
-	eventually(t, "the session ends", func() bool {
-		registry.ExpireSession(id, zk)
-		return registry.Epoch(id) == 0
-	})
-}
-
 func startCandidateWith(t testing.TB, zkAddr string, opts Options) *candidate {
 	t.Helper()
 	id := opts.BrokerID
@@ -191,6 +177,21 @@ func startCandidateWith(t testing.TB, zkAddr string, opts Options) *candidate {
 		c.zk.Close()
 	})
 	return c
+}
+
+// expire ends the session of another candidate, whose gate is shut: sessions are too long to time out, on the slowest machine.
+func (c *candidate) expire(t testing.TB, server *cluster.ZooKeeper, other int32) {
+	t.Helper()
+	registry, err := cluster.OpenRegistry(server.Addr()+c.zk.Chroot(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer registry.Close()
+	eventually(t, "the session ends", func() bool {
+		registry.ExpireSession(other, server) // the server may be busy: it is asked until the session has ended
+		there, _, err := c.zk.Exists(t.Context(), zkutil.BrokerPath(other))
+		return err == nil && !there
+	})
 }
 
 // create makes a topic as CreateTopics does.
@@ -250,7 +251,7 @@ func TestTermOfOffice(t *testing.T) {
 	})
 
 	one.gate.set(true)
-	expire(t, zk, "/c", 1)
+	two.expire(t, zk, 1)
 	eventually(t, "2 is the controller", two.IsActive)
 	two.await(t, "a is led by 2", func(s *metadata.Snapshot) bool {
 		p := s.Partition(topic.Partition{Topic: "a"})
@@ -278,7 +279,7 @@ func TestTermOfOffice(t *testing.T) {
 // TestSurvivesZooKeeper restarts ZooKeeper under a controller, whose session goes on.
 func TestSurvivesZooKeeper(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
-	one := startCandidate(t, zk.Addr(), 1, time.Minute)
+	one := startCandidate(t, zk.Addr(), 1)
 	eventually(t, "1 is the controller", one.IsActive)
 	one.create(t, "before", []int32{1})
 	one.await(t, "before is led by 1", led("before", 1, 0))
@@ -298,7 +299,7 @@ func BenchmarkCreate(b *testing.B) {
 	for _, shape := range []struct{ topics, partitions int }{{1000, 10}, {10, 1000}} {
 		b.Run(fmt.Sprintf("%dx%d", shape.topics, shape.partitions), func(b *testing.B) {
 			zk := cluster.StartZooKeeper(b)
-			one := startCandidate(b, zk.Addr(), 1, time.Minute)
+			one := startCandidate(b, zk.Addr(), 1)
 			eventually(b, "1 is the controller", one.IsActive)
 			replicas := make([][]int32, shape.partitions)
 			for i := range replicas {

@@ -106,9 +106,9 @@ func TestOrphanThatIsReplaced(t *testing.T) {
 // another one, it does not wait for the end of the dead controller's.
 func TestDeadControllerIsReplacedAfterAnExpiry(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
-	one := startCandidateWith(t, zk.Addr(), time.Minute, Options{BrokerID: 1, WatchProcesses: true})
+	one := startCandidateWith(t, zk.Addr(), Options{BrokerID: 1, WatchProcesses: true})
 	eventually(t, "1 is the controller", one.IsActive)
-	two := startCandidateWith(t, zk.Addr(), 500*time.Millisecond, Options{BrokerID: 2, WatchProcesses: true})
+	two := startCandidateWith(t, zk.Addr(), Options{BrokerID: 2, WatchProcesses: true})
 	eventually(t, "2 watches 1", func() bool {
 		one.mu.Lock()
 		defer one.mu.Unlock()
@@ -117,10 +117,7 @@ func TestDeadControllerIsReplacedAfterAnExpiry(t *testing.T) {
 	two.gate.set(true)
 	one.Peer.Close()
 	eventually(t, "2 notices", func() bool { return two.vigil.Gone(1, one.zk.SessionID()) })
-	eventually(t, "2's session ends", func() bool {
-		there, _, err := one.zk.Exists(t.Context(), zkutil.BrokerPath(2))
-		return err == nil && !there
-	})
+	one.expire(t, zk, 2)
 	two.gate.set(false)
 	eventually(t, "2 is the controller", two.IsActive)
 }
