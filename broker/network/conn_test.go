@@ -295,11 +295,12 @@ func TestHalfClosedConnectionGetsItsAnswers(t *testing.T) {
 
 func TestAnswerToAClosedConnectionIsGivenUp(t *testing.T) {
 	var box inbox
-	s := start(t, routes{}.handle(keyLater, false, box.handle), func(o *Options) { o.MaxIdle = 100 * time.Millisecond })
+	s := start(t, routes{}.handle(keyLater, false, box.handle), func(o *Options) { o.MaxIdle = time.Hour })
 	c := s.dial()
 	c.send(frame(keyLater, 0, 1, nil))
 	r := box.take(t, 1)[0]
-	c.expectClosed() // idle
+	s.closeIdle(time.Now().Add(2 * time.Hour))
+	c.expectClosed()
 	body := &recycled{}
 	r.Reply(body)
 	if body.n != 1 {
@@ -313,7 +314,7 @@ func (r *recycled) AppendTo(dst []byte) []byte { return dst }
 func (r *recycled) Recycle()                   { r.n++ }
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
-	s := start(t, routes{}.handle(keyEcho, false, echo), func(o *Options) { o.MaxIdle = 200 * time.Millisecond })
+	s := start(t, routes{}.handle(keyEcho, false, echo), func(o *Options) { o.MaxIdle = time.Hour })
 	idle, busy, half := s.dial(), s.dial(), s.dial()
 	half.send(frame(keyEcho, 0, 1, []byte("half"))[:9])
 	done := make(chan struct{})
@@ -323,14 +324,22 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		half.expectClosed()
 	}()
 	for i := int32(0); ; i++ {
+		before := time.Now()
 		busy.send(frame(keyEcho, 0, i, nil))
 		busy.expect(i, "")
+		s.closeIdle(before.Add(time.Hour))
 		select {
 		case <-done:
 			return
 		default:
 		}
 	}
+}
+
+// TestIdleConnectionsAreLookedFor: nobody has to ask for it.
+func TestIdleConnectionsAreLookedFor(t *testing.T) {
+	s := start(t, routes{}, func(o *Options) { o.MaxIdle = 100 * time.Millisecond })
+	s.dial().expectClosed()
 }
 
 // TestSilentConnectionsMayStay: connections.max.idle.ms=-1 closes none, and still others are tended.
@@ -364,22 +373,27 @@ func TestUnansweredRequestsAreBounded(t *testing.T) {
 	}
 }
 
+// TestThrottledConnectionIsMuted: a throttled answer is not held back itself, and what comes behind it waits as long as it says.
 func TestThrottledConnectionIsMuted(t *testing.T) {
-	const mute = 150 * time.Millisecond
-	s := start(t, routes{}.handle(keyEcho, false, echo).handle(keyLater, false, func(r *request.Request) {
-		r.Throttle = mute
-		r.Reply(raw("throttled"))
-	}), nil)
-	c := s.dial()
-	begin := time.Now()
-	c.send(append(frame(keyLater, 0, 1, nil), frame(keyEcho, 0, 2, []byte("after"))...))
-	c.expect(1, "throttled")
-	if d := time.Since(begin); d > mute {
-		t.Errorf("the throttled answer took %v itself", d)
-	}
-	c.expect(2, "after")
-	if d := time.Since(begin); d < mute {
-		t.Errorf("the next request was handled after %v, want %v", d, mute)
+	for _, mute := range []time.Duration{time.Hour, 150 * time.Millisecond} {
+		s := start(t, routes{}.handle(keyEcho, false, echo).handle(keyLater, false, func(r *request.Request) {
+			r.Throttle = mute
+			r.Reply(raw("throttled"))
+		}), nil)
+		c := s.dial()
+		begin := time.Now()
+		c.send(append(frame(keyLater, 0, 1, nil), frame(keyEcho, 0, 2, []byte("after"))...))
+		c.expect(1, "throttled")
+		if mute == time.Hour {
+			if c.answers() {
+				t.Error("the next request was handled")
+			}
+			continue
+		}
+		c.expect(2, "after")
+		if d := time.Since(begin); d < mute {
+			t.Errorf("the next request was handled after %v, want %v", d, mute)
+		}
 	}
 }
 

@@ -62,9 +62,10 @@ func TestAbandonedRequests(t *testing.T) {
 	gone.Close()
 	eventually(t, "the connection is forgotten", func() bool { return len(s.opened()) == 0 })
 
-	s = start(t, router, func(o *Options) { o.MaxIdle = 200 * time.Millisecond })
+	s = start(t, router, func(o *Options) { o.MaxIdle = time.Hour })
 	idle := s.dial()
 	idle.send(append(frame(keyLater, 0, 1, nil), frame(keyEcho, 0, 2, nil)...))
 	(<-held).Abandon()
+	s.closeIdle(time.Now().Add(2 * time.Hour))
 	idle.expectClosed()
 }

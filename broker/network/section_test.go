@@ -268,11 +268,14 @@ func TestSlowReaderIsClosedAsIdle(t *testing.T) {
 	f := newLogFile(t, 32<<20)
 	s := start(t, routes{}.handle(1, false, fetchRoute(4, func(int32) []request.Section {
 		return []request.Section{f.section(0, 32<<20)}
-	})), func(o *Options) { o.MaxIdle = 100 * time.Millisecond })
+	})), func(o *Options) { o.MaxIdle = time.Hour })
 	c := s.dial()
-	c.send(fetchFrame(4, 1))
-	c.send(fetchFrame(4, 2))
-	f.allReleased(t) // nothing is read
+	c.send(append(fetchFrame(4, 1), fetchFrame(4, 2)...))
+	if _, err := c.in.Peek(1); err != nil { // nothing more is read
+		t.Fatal(err)
+	}
+	s.closeIdle(time.Now().Add(2 * time.Hour))
+	f.allReleased(t)
 	eventually(t, "the connection is forgotten", func() bool { return s.Connections()["PLAINTEXT"] == 0 })
 }
 
