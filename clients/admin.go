@@ -11,7 +11,8 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// Admin administers a cluster. Its methods may be called from any goroutine.
+// Admin administers a cluster. Its methods may be called from any goroutine. Each connects anew, and asks once: what fails
+// because a broker has gone, or another one has become the controller, is an error.
 type Admin struct {
 	client *kafka.Client
 }
@@ -20,7 +21,7 @@ type Admin struct {
 // request.timeout.ms: 30000. It does not connect before it is asked something.
 func NewAdmin(p Properties) (*Admin, error) {
 	r := read(p)
-	servers, id := r.list("bootstrap.servers"), r.text("client.id", "")
+	servers, id := r.servers(), r.text("client.id", "")
 	timeout := r.millis("request.timeout.ms", 30_000, 1)
 	if err := r.finish("admin"); err != nil {
 		return nil, err
@@ -28,8 +29,15 @@ func NewAdmin(p Properties) (*Admin, error) {
 	return &Admin{client: &kafka.Client{Addr: kafka.TCP(servers...), Timeout: timeout, Transport: &kafka.Transport{ClientID: id}}}, nil
 }
 
-// Close gives up the connections.
+// Close gives up the connections. An Admin that is asked something afterwards makes new ones.
 func (a *Admin) Close() { a.client.Transport.(*kafka.Transport).CloseIdleConnections() }
+
+// fresh returns the client, without what it remembers: its transport would answer questions for metadata by what it has
+// read seconds ago, and send requests on connections whose broker has gone. Calls that are under way keep theirs.
+func (a *Admin) fresh() *kafka.Client {
+	a.Close()
+	return a.client
+}
 
 // NewTopic describes a topic to be created.
 type NewTopic struct {
@@ -50,7 +58,7 @@ func (a *Admin) CreateTopics(ctx context.Context, topics ...NewTopic) error {
 		}
 		req.Topics = append(req.Topics, c)
 	}
-	resp, err := a.client.CreateTopics(ctx, req)
+	resp, err := a.fresh().CreateTopics(ctx, req)
 	if err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
@@ -59,7 +67,7 @@ func (a *Admin) CreateTopics(ctx context.Context, topics ...NewTopic) error {
 
 // DeleteTopics deletes topics; errors are as CreateTopics'.
 func (a *Admin) DeleteTopics(ctx context.Context, names ...string) error {
-	resp, err := a.client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+	resp, err := a.fresh().DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
 	if err != nil {
 		return fmt.Errorf("delete topics: %w", err)
 	}
@@ -68,7 +76,7 @@ func (a *Admin) DeleteTopics(ctx context.Context, names ...string) error {
 
 // CreatePartitions raises a topic's number of partitions to total.
 func (a *Admin) CreatePartitions(ctx context.Context, topic string, total int) error {
-	resp, err := a.client.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
+	resp, err := a.fresh().CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
 		Topics: []kafka.TopicPartitionsConfig{{Name: topic, Count: int32(total)}},
 	})
 	if err != nil {
@@ -104,7 +112,7 @@ type TopicInfo struct {
 
 // DescribeTopics returns what is known of topics, of all if none is named.
 func (a *Admin) DescribeTopics(ctx context.Context, names ...string) ([]TopicInfo, error) {
-	resp, err := a.client.Metadata(ctx, &kafka.MetadataRequest{Topics: names})
+	resp, err := a.fresh().Metadata(ctx, &kafka.MetadataRequest{Topics: names})
 	if err != nil {
 		return nil, fmt.Errorf("describe topics: %w", err)
 	}
@@ -170,7 +178,7 @@ func (a *Admin) partitions(ctx context.Context, topics []string) (map[string][]i
 
 // DescribeTopicConfigs returns the values of all properties of a topic, by name; those that are sensitive are "".
 func (a *Admin) DescribeTopicConfigs(ctx context.Context, topic string) (map[string]string, error) {
-	resp, err := a.client.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{
+	resp, err := a.fresh().DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{
 		Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: topic}},
 	})
 	if err != nil {
@@ -199,7 +207,7 @@ func (a *Admin) AlterTopicConfigs(ctx context.Context, topic string, changes map
 		}
 		resource.Configs = append(resource.Configs, c)
 	}
-	resp, err := a.client.IncrementalAlterConfigs(ctx, &kafka.IncrementalAlterConfigsRequest{
+	resp, err := a.fresh().IncrementalAlterConfigs(ctx, &kafka.IncrementalAlterConfigsRequest{
 		Resources: []kafka.IncrementalAlterConfigsRequestResource{resource},
 	})
 	if err != nil {

@@ -38,10 +38,17 @@ type consumerSettings struct {
 	maxRecords   int64
 }
 
+var assignors = map[string]kafka.GroupBalancer{
+	"range":      kafka.RangeGroupBalancer{},
+	"roundrobin": kafka.RoundRobinGroupBalancer{},
+	"org.apache.kafka.clients.consumer.RangeAssignor":      kafka.RangeGroupBalancer{},
+	"org.apache.kafka.clients.consumer.RoundRobinAssignor": kafka.RoundRobinGroupBalancer{},
+}
+
 func readConsumer(p Properties) (consumerSettings, error) {
 	r := read(p)
 	s := consumerSettings{
-		servers:      r.list("bootstrap.servers"),
+		servers:      r.servers(),
 		clientID:     r.text("client.id", ""),
 		group:        r.text("group.id", ""),
 		reset:        r.oneOf("auto.offset.reset", "latest", "earliest", "latest", "none"),
@@ -58,9 +65,9 @@ func readConsumer(p Properties) (consumerSettings, error) {
 	if r.oneOf("isolation.level", "read_uncommitted", "read_uncommitted", "read_committed") == "read_committed" {
 		s.isolation = kafka.ReadCommitted
 	}
-	s.assignor = kafka.RangeGroupBalancer{}
-	if r.oneOf("partition.assignment.strategy", "range", "range", "roundrobin") == "roundrobin" {
-		s.assignor = kafka.RoundRobinGroupBalancer{}
+	strategy := r.text("partition.assignment.strategy", "range")
+	if s.assignor = assignors[strategy]; s.assignor == nil {
+		r.refuse("partition.assignment.strategy", strategy, "one of range, roundrobin, or Kafka's class for one of them")
 	}
 	if s.group == "" {
 		r.refuse("group.id", "", "the name of a group")
@@ -137,6 +144,7 @@ func NewConsumer(ctx context.Context, p Properties, topics ...string) (*Consumer
 		MaxWait:               s.maxWait,
 		ReadBatchTimeout:      s.maxWait + 10*time.Second,
 		OffsetOutOfRangeError: s.reset == "none",
+		JoinGroupBackoff:      joinBackoff,
 		// Topics may get partitions while the group runs.
 		WatchPartitionChanges: true,
 	})
@@ -183,6 +191,10 @@ func (s *consumerSettings) requireOffsets(ctx context.Context, topics []string) 
 	return nil
 }
 
+// joinBackoff is how long a member waits to join again after an attempt that has failed, because the coordinator has gone,
+// say. By default it would be 5 s.
+const joinBackoff = 500 * time.Millisecond
+
 // gatherTime is how long Poll waits for more records once it has one.
 const gatherTime = 5 * time.Millisecond
 
@@ -190,6 +202,9 @@ const gatherTime = 5 * time.Millisecond
 // returns none without an error if that is by a deadline. Records of a partition are in order. ErrClosed
 // after Close; ErrNoOffset; with enable.auto.commit also that of a commit that has failed, which the next Poll tries again.
 func (c *Consumer) Poll(ctx context.Context) ([]Record, error) {
+	if c.ctx.Err() != nil {
+		return nil, ErrClosed // the reader may have records left
+	}
 	if c.settings.autoCommit && time.Since(c.lastCommit) >= c.settings.autoInterval {
 		if err := c.CommitSync(ctx); err != nil {
 			return nil, c.pollError(ctx, err)

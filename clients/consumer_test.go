@@ -189,3 +189,17 @@ func TestPollEndsWithItsDeadline(t *testing.T) {
 		t.Errorf("a Poll that was stopped: %v", err)
 	}
 }
+
+// A consumer that was closed returns nothing any more, whatever it has read ahead.
+func TestNothingIsPolledAfterClose(t *testing.T) {
+	c := cluster.Start(t, 1, cluster.Props{"group.initial.rebalance.delay.ms": "0", "offsets.topic.replication.factor": "1"})
+	fill(t, c.Bootstrap(), "orders", 0, 100)
+	consumer := newConsumer(t, c.Bootstrap(), clients.Properties{"max.poll.records": "1"}, "orders")
+	readN(t, consumer, 1)
+	closeNow(t, consumer)
+	for range 20 {
+		if records, err := consumer.Poll(testContext(t)); !errors.Is(err, clients.ErrClosed) {
+			t.Fatalf("%d records, %v", len(records), err)
+		}
+	}
+}

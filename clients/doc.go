@@ -9,7 +9,8 @@
 //	})
 //
 // They talk to Gregor as to any Kafka broker. A property that is not known, or has a value that is not
-// allowed, or asks for what kafka-go cannot do, is an error of the constructor, which names all of them.
+// allowed, or asks for what kafka-go cannot do, is an error of the constructor, which names all of them. Kafka's
+// clients only warn of a property that they do not know: what is for Java alone, such as key.serializer, is to be left out.
 //
 // # What differs from Kafka's clients
 //

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -44,7 +46,7 @@ var codecsByName = map[string]kafka.Compression{"none": 0, "gzip": kafka.Gzip, "
 func readProducer(p Properties) (producerSettings, error) {
 	r := read(p)
 	s := producerSettings{
-		servers:      r.list("bootstrap.servers"),
+		servers:      r.servers(),
 		clientID:     r.text("client.id", ""),
 		acks:         acksByName[r.oneOf("acks", "all", "0", "1", "all", "-1")],
 		linger:       r.millis("linger.ms", 5, 0),
@@ -52,7 +54,7 @@ func readProducer(p Properties) (producerSettings, error) {
 		bufferMemory: r.number("buffer.memory", 32<<20, 1, math.MaxInt64),
 		maxBlock:     r.millis("max.block.ms", 60_000, 0),
 		compression:  codecsByName[r.oneOf("compression.type", "none", "none", "gzip", "snappy", "lz4", "zstd")],
-		retries:      r.number("retries", 10, 0, math.MaxInt32-1),
+		retries:      r.number("retries", 10, 0, math.MaxInt32),
 		backoff:      r.millis("retry.backoff.ms", 100, 0),
 		backoffMax:   r.millis("retry.backoff.max.ms", 1000, 0),
 		timeout:      r.millis("request.timeout.ms", 30_000, 1),
@@ -110,7 +112,7 @@ func NewProducer(p Properties) (*Producer, error) {
 	producer.writer = &kafka.Writer{
 		Addr:                   kafka.TCP(s.servers...),
 		Balancer:               partitioner{},
-		MaxAttempts:            int(s.retries) + 1,
+		MaxAttempts:            int(min(s.retries, math.MaxInt32-1)) + 1,
 		WriteBackoffMin:        max(s.backoff, time.Nanosecond),
 		WriteBackoffMax:        max(s.backoffMax, s.backoff, time.Nanosecond),
 		BatchSize:              batchRecords,
@@ -150,6 +152,9 @@ func (p *Producer) Send(ctx context.Context, r Record, done func(RecordMetadata,
 	if d.size > p.settings.bufferMemory {
 		return fmt.Errorf("%w: %d bytes do not fit into buffer.memory, which has %d", ErrRecordTooLarge, d.size, p.settings.bufferMemory)
 	}
+	if r.Topic == "" {
+		return errors.New("send: the record has no topic")
+	}
 	if r.Partition != nil && *r.Partition < 0 {
 		return fmt.Errorf("send to topic %s: there is no partition %d", r.Topic, *r.Partition)
 	}
@@ -165,6 +170,9 @@ func (p *Producer) Send(ctx context.Context, r Record, done func(RecordMetadata,
 
 // queue puts a record into the buffer and hands it to the writer.
 func (p *Producer) queue(ctx context.Context, r Record, d *delivery) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	blocking, cancel := context.WithTimeout(ctx, p.settings.maxBlock)
 	defer cancel()
 	if !p.buffer.TryAcquire(d.size) {
@@ -194,18 +202,40 @@ func (p *Producer) queue(ctx context.Context, r Record, d *delivery) error {
 	return fmt.Errorf("send to topic %s: %w", r.Topic, err)
 }
 
-// write hands a message to the writer. While its topic has no leaders, because it is just being created, say,
-// it goes on trying until ctx ends.
+// write hands a message to the writer. While its topic has no leaders, because it is just being created, say, or no
+// broker can be reached, it goes on trying until ctx ends, and returns what the last attempt has found. As in Kafka's
+// client, only a topic that cannot or must not be written ends it before: a broker that has just started may say that
+// there are too few brokers.
 func (p *Producer) write(ctx context.Context, m kafka.Message) error {
+	backoff, last := max(p.settings.backoff, time.Millisecond), error(nil)
 	for {
 		err := p.writer.WriteMessages(ctx, m)
-		if refused, ok := errors.AsType[kafka.Error](err); !ok || !refused.Temporary() {
+		if last != nil && errors.Is(err, context.DeadlineExceeded) {
+			return last
+		}
+		refused, ok := errors.AsType[kafka.Error](err)
+		switch {
+		case ok && refused != kafka.InvalidTopic && refused != kafka.TopicAuthorizationFailed:
+		case !ok && outOfReach(err):
+			p.transport.CloseIdleConnections() // or it goes on answering with this error, for up to 6 s
+		default:
 			return err
 		}
-		if !pause(ctx, max(p.settings.backoff, time.Millisecond)) {
+		if !pause(ctx, backoff) {
 			return err
 		}
+		last, backoff = err, min(2*backoff, max(p.settings.backoff, p.settings.backoffMax))
 	}
+}
+
+// outOfReach reports whether err says that a broker could not be reached, or has gone, and another attempt may
+// find one. A name that nobody knows is not for that.
+func outOfReach(err error) bool {
+	if name, ok := errors.AsType[*net.DNSError](err); ok && name.IsNotFound {
+		return false
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network && !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // pause waits for d; it returns false if ctx ends before.
@@ -241,7 +271,8 @@ func (p *Producer) completed(messages []kafka.Message, err error) {
 	p.leave(len(messages))
 }
 
-// SendSync sends a record and waits until it is delivered. It waits for linger.ms as any other.
+// SendSync sends a record and waits until it is delivered. It waits for linger.ms as any other. If ctx ends
+// while it waits, the record may still be delivered.
 func (p *Producer) SendSync(ctx context.Context, r Record) (RecordMetadata, error) {
 	type outcome struct {
 		metadata RecordMetadata

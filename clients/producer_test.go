@@ -8,6 +8,7 @@ import (
 	"runtime/pprof"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -225,6 +226,55 @@ func TestRecordsAreSentAgain(t *testing.T) {
 			t.Fatal("connections outlive Close")
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// The first record of a topic waits for a broker, at most for max.block.ms.
+func TestFirstRecordWaitsForABroker(t *testing.T) {
+	c := cluster.Start(t, 1, nil)
+	ctx := testContext(t)
+	c.Kill(1)
+	hasty := newProducer(t, c.Bootstrap(), clients.Properties{"max.block.ms": "1000"})
+	if err := hasty.Send(ctx, clients.Record{Topic: "orders"}, nil); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("after max.block.ms: %v", err)
+	}
+	patient, delivered := newProducer(t, c.Bootstrap(), nil), make(chan error, 1)
+	go func() {
+		_, err := patient.SendSync(ctx, clients.Record{Topic: "orders"})
+		delivered <- err
+	}()
+	c.Restart(1)
+	if err := <-delivered; err != nil {
+		t.Error(err)
+	}
+	if err := patient.Send(ctx, clients.Record{}, nil); err == nil {
+		t.Error("a record without a topic is taken")
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	if err := patient.Send(ended, clients.Record{Topic: "orders"}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a ctx that has ended: %v", err)
+	}
+}
+
+// An Admin knows what the cluster is like when it is asked, whatever it has seen and used before.
+func TestAdminAsksAnew(t *testing.T) {
+	c := cluster.Start(t, 1, nil)
+	ctx, admin := testContext(t), newAdmin(t, c.Bootstrap())
+	if err := admin.CreateTopics(ctx, clients.NewTopic{Name: "orders", Partitions: 1, ReplicationFactor: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.DescribeTopics(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c.Kill(1)
+	if topics, err := admin.DescribeTopics(ctx); err == nil {
+		t.Errorf("without a broker: %v", topics)
+	}
+	c.Restart(1)
+	c.AwaitTopic("orders")
+	if offsets, err := admin.ListOffsets(ctx, "orders"); err != nil || len(offsets) != 1 {
+		t.Errorf("offsets %v, %v", offsets, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,13 +37,24 @@ func (r *reader) text(name, byDefault string) string {
 	return byDefault
 }
 
-// list returns the elements of a list, of which there must be one.
-func (r *reader) list(name string) (list []string) {
+// servers returns the brokers of bootstrap.servers, of which there must be one, as host:port. A listener's name in
+// front of one is left away, as by Kafka.
+func (r *reader) servers() (list []string) {
+	const name = "bootstrap.servers"
 	value := r.text(name, "")
 	for element := range strings.SplitSeq(value, ",") {
-		if element = strings.TrimSpace(element); element != "" {
-			list = append(list, element)
+		if element = strings.TrimSpace(element); element == "" {
+			continue
 		}
+		if _, address, ok := strings.Cut(element, "://"); ok {
+			element = address
+		}
+		host, port, err := net.SplitHostPort(element)
+		if number, numberErr := strconv.ParseUint(port, 10, 16); err != nil || numberErr != nil || number == 0 || host == "" {
+			list = nil
+			break
+		}
+		list = append(list, element)
 	}
 	if len(list) == 0 {
 		r.refuse(name, value, "a list of host:port")
@@ -51,9 +63,10 @@ func (r *reader) list(name string) (list []string) {
 }
 
 func (r *reader) oneOf(name, byDefault string, allowed ...string) string {
-	value := strings.ToLower(r.text(name, byDefault))
+	text := r.text(name, byDefault)
+	value := strings.ToLower(text)
 	if !slices.Contains(allowed, value) {
-		r.refuse(name, value, "one of "+strings.Join(allowed, ", "))
+		r.refuse(name, text, "one of "+strings.Join(allowed, ", "))
 	}
 	return value
 }

@@ -30,6 +30,10 @@ func TestWrongPropertiesAreRefused(t *testing.T) {
 		want  []string
 	}{
 		{"no servers", producer, nil, []string{"bootstrap.servers=: must be a list of host:port"}},
+		{"server without port", producer, clients.Properties{"bootstrap.servers": "localhost:1, localhost"},
+			[]string{"bootstrap.servers=localhost:1, localhost: must be a list of host:port"}},
+		{"server's port", admin, clients.Properties{"bootstrap.servers": "localhost:65536"},
+			[]string{"bootstrap.servers=localhost:65536: must be a list of host:port"}},
 		{"acks", producer, clients.Properties{"acks": "2"}, []string{"acks=2: must be one of 0, 1, all, -1"}},
 		{"two at once", producer, clients.Properties{"linger.ms": "-1", "compression.type": "zip"},
 			[]string{"linger.ms=-1: must be a whole number from 0", "compression.type=zip: must be one of none, gzip, snappy, lz4, zstd"}},
@@ -58,5 +62,27 @@ func TestWrongPropertiesAreRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a Java application has in its configuration is taken over as it is.
+func TestValuesOfJavaClientsAreTaken(t *testing.T) {
+	p, err := clients.NewProducer(clients.Properties{
+		"bootstrap.servers": "PLAINTEXT://localhost:1, [::1]:1,", "retries": "2147483647", "acks": "-1", "client.id": "",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(t.Context())
+	for _, class := range []string{"RangeAssignor", "RoundRobinAssignor"} {
+		c, err := clients.NewConsumer(t.Context(), clients.Properties{
+			"bootstrap.servers": "localhost:1", "group.id": "g", "partition.assignment.strategy": "org.apache.kafka.clients.consumer." + class,
+		}, "orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
