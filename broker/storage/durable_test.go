@@ -170,6 +170,39 @@ func TestRecoveryPointBeyondTheEndIsTakenBack(t *testing.T) {
 	}
 }
 
+// Once a segment is deleted only the snapshot behind it knows of the producers in it.
+func TestProducersOfDeletedSegmentsSurvivePowerLoss(t *testing.T) {
+	for seed := range uint64(100) {
+		mem := vfs.NewMem()
+		o := testOptions(mem)
+		m, err := open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustCreate(t, m, orders, crashConfig())
+		first := batch(t, batchOpts{producer: &record.ProducerInfo{ID: 7}, count: 3, timestamp: testNow})
+		if _, err := l.AppendLeader(first, AppendOptions{Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(l.Flush(), l.roll()); err != nil {
+			t.Fatal(err)
+		}
+		appendRecords(t, l, 0, 1)
+		l.SetHighWatermark(l.EndOffset())
+		_, err = l.IncrementStartOffset(3)
+		n, deleteErr := l.deleteOldSegments(testNow)
+		if err := errors.Join(err, deleteErr); err != nil || n != 1 {
+			t.Fatalf("%d segments deleted: %v", n, err)
+		}
+		left := mem.CrashClone(rand.New(rand.NewPCG(seed, 0)))
+		m.abandon()
+		l = mustOpen(t, testOptions(left)).Log(orders)
+		if got := l.Producers(); len(got) != 1 || got[0].LastSequence != 2 {
+			t.Fatalf("seed %d: the log from %d on knows of the producers %+v", seed, l.StartOffset(), got)
+		}
+	}
+}
+
 // roll begins a new segment.
 func (l *Log) roll() error {
 	l.mu.Lock()

@@ -192,6 +192,22 @@ func (l *Log) snapshotLocked() error {
 	return nil
 }
 
+// syncSnapshotLocked makes the snapshot at offset durable, if it may not be. It requires mu.
+func (l *Log) syncSnapshotLocked(offset int64) error {
+	i := slices.Index(l.mu.unsyncedSnapshots, offset)
+	if i < 0 {
+		return nil
+	}
+	if err := syncFile(l.env.fs, l.snapshotFile(offset)); err != nil {
+		return err
+	}
+	if err := l.files.Sync(); err != nil {
+		return err
+	}
+	l.mu.unsyncedSnapshots = slices.Delete(l.mu.unsyncedSnapshots, i, i+1)
+	return nil
+}
+
 // removeSnapshotsLocked removes the snapshots whose offset which says yes to. It requires mu.
 func (l *Log) removeSnapshotsLocked(which func(offset int64) bool) error {
 	for _, offset := range l.mu.snapshots {

@@ -168,7 +168,7 @@ func (l *Log) leadingLocked(old func(s *segment.Segment, next int64, last bool) 
 // deleteLeadingLocked removes the first n segments, beginning a new one if that is all. Their files
 // are renamed now and removed later (see discardLocked). The name of the
 // segment that is the first then is durable before: were it lost in a crash with those of the old ones, the log would
-// begin behind records that nobody has deleted. It requires mu.
+// begin behind records that nobody has deleted. So is its producer snapshot, which says what was in them. It requires mu.
 func (l *Log) deleteLeadingLocked(n int) error {
 	if n == len(*l.segments.Load()) {
 		if err := l.rollLocked(l.end.Load()); err != nil {
@@ -183,6 +183,9 @@ func (l *Log) deleteLeadingLocked(n int) error {
 	}
 	if err := l.nameFirstLocked(); err != nil {
 		return err
+	}
+	if err := l.syncSnapshotLocked(base); err != nil {
+		return l.failed("sync a producer snapshot", err)
 	}
 	l.incrementStartLocked(base)
 	l.segments.Store(&kept)
