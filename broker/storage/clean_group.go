@@ -160,13 +160,15 @@ func (x *cleaning) finish(cleaned, last *segment.Segment) error {
 	return cleaned.SetLastModified(modified)
 }
 
-// lastRecords returns what the log has to keep of its producers, by id.
+// lastRecords returns what the log has to keep of its producers, by id. A batch that is not replicated yet may be
+// truncated, and what the log knows of its producer then is in the one before it. (Kafka keeps only the last one.)
 func (l *Log) lastRecords() map[int64]compact.LastRecord {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	hw := l.highWatermark.Load()
 	last := make(map[int64]compact.LastRecord, l.mu.producers.Len())
 	for e := range l.mu.producers.All() {
-		last[e.ID] = compact.LastRecord{DataOffset: e.LastDataOffset(), Epoch: e.Epoch}
+		last[e.ID] = compact.LastRecord{DataOffset: e.LastDataOffsetBelow(hw), Epoch: e.Epoch}
 	}
 	return last
 }

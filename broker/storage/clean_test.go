@@ -194,6 +194,29 @@ func TestLastBatchLeavesItsHeader(t *testing.T) {
 	}
 }
 
+// TestLastReplicatedBatchIsKept: what another leader may have this log truncate is no reason to drop the batch before it,
+// from which a copy of the log learns of the producer.
+func TestLastReplicatedBatchIsKept(t *testing.T) {
+	m := openCleaner(t, vfs.NewMem())
+	c := compactConfig()
+	c.SegmentBytes = 100 // each batch has its own
+	l := mustCreate(t, m, orders, c)
+	for sequence := range int32(3) {
+		for _, producer := range []*record.ProducerInfo{{ID: 7, Sequence: sequence}, nil} {
+			records := keyed(t, batchOpts{timestamp: testNow, producer: producer}, "a=1")
+			if _, err := l.AppendLeader(records, AppendOptions{Now: testNow}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.SetHighWatermark(4)
+	cleanAll(m)
+	left := readAll(t, l, 0, 4)
+	if !slices.ContainsFunc(left, func(b record.Batch) bool { return b.ProducerID() == 7 && b.BaseSequence() == 1 && b.Count() == 0 }) {
+		t.Errorf("left: %x", left)
+	}
+}
+
 // TestCleanRestart: what was cleaned is the same after a stop, and cleaning goes on where it was.
 func TestCleanRestart(t *testing.T) {
 	fsys := vfs.NewMem()

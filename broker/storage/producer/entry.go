@@ -1,6 +1,8 @@
 package producer
 
 import (
+	"slices"
+
 	"github.com/gregor-mq/gregor/broker/record"
 )
 
@@ -58,11 +60,21 @@ func (e *Entry) LastSequence() int32 {
 	return b.LastSequence
 }
 
-// LastDataOffset returns the newest batch's last offset, -1 if there is no batch. Compaction keeps
-// the batch at that offset, if need be without its records.
+// LastDataOffset returns the newest batch's last offset, -1 if there is no batch.
 func (e *Entry) LastDataOffset() int64 {
 	b, _ := e.LastBatch()
 	return b.LastOffset
+}
+
+// LastDataOffsetBelow returns the last offset of the newest batch below end, and of the newest one if none is known to be
+// below. Compaction keeps the batch at that offset, if need be without its records.
+func (e *Entry) LastDataOffsetBelow(end int64) int64 {
+	for _, b := range slices.Backward(e.Batches()) {
+		if b.LastOffset < end {
+			return b.LastOffset
+		}
+	}
+	return e.LastDataOffset()
 }
 
 // HasOpenTxn reports whether the producer has a transaction with data and without a marker.
