@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -62,38 +63,40 @@ func (e *env) expectISR(pending bool, want ...int32) {
 }
 
 func TestISRShrinksAndGrows(t *testing.T) {
-	asked := &proposals{}
-	e := newEnv(t, func(o *replica.Options) { o.Propagator, o.LagTimeMax = asked, 20*time.Millisecond })
-	e.config.MinInSyncReplicas = 2
-	e.apply(state(self, 3, 7, []int32{1, 2, 3}, []int32{1, 2, 3}))
-	e.append(5)
-	// Nobody fetches: both are dropped.
-	p := asked.next(t)
-	want := replica.Proposal{Partition: orders, Leader: self, LeaderEpoch: 3, ControllerEpoch: 5, Version: 7}
-	if p.Partition != want.Partition || p.Leader != want.Leader || p.LeaderEpoch != 3 || p.ControllerEpoch != 5 || p.Version != 7 || !slices.Equal(p.ISR, []int32{1}) {
-		t.Fatalf("proposed %+v", p)
-	}
-	e.expectISR(true, 1, 2, 3)
-	p.Done(accepted(p))
-	e.expectISR(false, 1)
-	if hw := e.partition().Log().HighWatermark(); hw != 0 {
-		t.Errorf("high watermark %d below min ISR, want 0", hw)
-	}
-	// Follower 2 comes: with it there are enough.
-	e.fetch(2, 5, nil)
-	p = asked.next(t)
-	if !slices.Equal(p.ISR, []int32{1, 2}) || p.Version != 8 {
-		t.Fatalf("proposed %v at %d", p.ISR, p.Version)
-	}
-	p.Done(replica.Outcome{Verdict: replica.Rejected})
-	e.expectISR(false, 1)
-	e.fetch(2, 5, nil)
-	p = asked.next(t)
-	p.Done(accepted(p))
-	e.expectISR(false, 1, 2)
-	if hw := e.partition().Log().HighWatermark(); hw != 5 {
-		t.Errorf("high watermark %d, want 5", hw)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		asked := &proposals{}
+		e := newEnv(t, func(o *replica.Options) { o.Propagator, o.LagTimeMax = asked, 20*time.Millisecond })
+		e.config.MinInSyncReplicas = 2
+		e.apply(state(self, 3, 7, []int32{1, 2, 3}, []int32{1, 2, 3}))
+		e.append(5)
+		// Nobody fetches: both are dropped.
+		p := asked.next(t)
+		want := replica.Proposal{Partition: orders, Leader: self, LeaderEpoch: 3, ControllerEpoch: 5, Version: 7}
+		if p.Partition != want.Partition || p.Leader != want.Leader || p.LeaderEpoch != 3 || p.ControllerEpoch != 5 || p.Version != 7 || !slices.Equal(p.ISR, []int32{1}) {
+			t.Fatalf("proposed %+v", p)
+		}
+		e.expectISR(true, 1, 2, 3)
+		p.Done(accepted(p))
+		e.expectISR(false, 1)
+		if hw := e.partition().Log().HighWatermark(); hw != 0 {
+			t.Errorf("high watermark %d below min ISR, want 0", hw)
+		}
+		// Follower 2 comes: with it there are enough.
+		e.fetch(2, 5, nil)
+		p = asked.next(t)
+		if !slices.Equal(p.ISR, []int32{1, 2}) || p.Version != 8 {
+			t.Fatalf("proposed %v at %d", p.ISR, p.Version)
+		}
+		p.Done(replica.Outcome{Verdict: replica.Rejected})
+		e.expectISR(false, 1)
+		e.fetch(2, 5, nil)
+		p = asked.next(t)
+		p.Done(accepted(p))
+		e.expectISR(false, 1, 2)
+		if hw := e.partition().Log().HighWatermark(); hw != 5 {
+			t.Errorf("high watermark %d, want 5", hw)
+		}
+	})
 }
 
 // tries counts how often an operation that waits is looked at.
