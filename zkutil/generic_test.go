@@ -295,28 +295,37 @@ func set(t testing.TB, c *zkutil.Client, path string) {
 	must(t, err)
 }
 
+// TestCloseEndsTheSession also sees that Close does not give up waiting for ZooKeeper's answer, which takes go-zookeeper a second:
+// of several one is quicker, however busy the machine.
 func TestCloseEndsTheSession(t *testing.T) {
 	ctx, other := within(t), connect(t)
-	c := connect(t)
-	_, err := c.Create(ctx, "/mine", nil, zkutil.Ephemeral)
-	must(t, err)
-	_, stat, err := other.Exists(ctx, "/mine")
-	must(t, err)
-	if stat.EphemeralOwner != c.SessionID() {
-		t.Errorf("owner %x, session %x", stat.EphemeralOwner, c.SessionID())
+	const tries, giveUp = 5, time.Second
+	var took time.Duration
+	for n := range tries {
+		c := connect(t)
+		_, err := c.Create(ctx, "/mine", nil, zkutil.Ephemeral)
+		must(t, err)
+		_, stat, err := other.Exists(ctx, "/mine")
+		must(t, err)
+		if stat.EphemeralOwner != c.SessionID() {
+			t.Errorf("owner %x, session %x", stat.EphemeralOwner, c.SessionID())
+		}
+		began := time.Now()
+		c.Close()
+		c.Close() // does nothing
+		took = time.Since(began)
+		if exists, _, err := other.Exists(ctx, "/mine"); exists || err != nil {
+			t.Errorf("the ephemeral node has outlived its session: %v, %v", exists, err)
+		}
+		if _, _, err := c.Get(ctx, "/"); !errors.Is(err, zkutil.ErrClosed) {
+			t.Errorf("use after Close: %v", err)
+		}
+		if took < giveUp {
+			return
+		}
+		t.Logf("Close %d took %v", n+1, took)
 	}
-	began := time.Now()
-	c.Close()
-	c.Close() // does nothing
-	if took := time.Since(began); took > 900*time.Millisecond {
-		t.Errorf("Close took %v", took)
-	}
-	if exists, _, err := other.Exists(ctx, "/mine"); exists || err != nil {
-		t.Errorf("the ephemeral node has outlived its session: %v, %v", exists, err)
-	}
-	if _, _, err := c.Get(ctx, "/"); !errors.Is(err, zkutil.ErrClosed) {
-		t.Errorf("use after Close: %v", err)
-	}
+	t.Errorf("Close took %v", took)
 }
 
 func TestChrootIsMadeOnce(t *testing.T) {

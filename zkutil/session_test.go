@@ -211,7 +211,7 @@ func TestFrozenServer(t *testing.T) {
 	expired := make(chan struct{}, 1)
 	c.Subscribe(zkutil.Subscriber{Expired: func() { expired <- struct{}{} }})
 	zk.Pause()
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond) // long enough for the request to be sent, and shorter than the silence that is noticed
 	defer cancel()
 	_, err := c.Set(short, "/n", nil, zkutil.AnyVersion)
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, zkutil.ErrOutcomeUnknown) {
