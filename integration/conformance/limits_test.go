@@ -32,6 +32,15 @@ func answered(t testing.TB, c *conn) bool {
 	return err == nil
 }
 
+// requireAnswer waits for what answered reports, as long as a busy machine takes.
+func requireAnswer(t testing.TB, c *conn) {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
+	if err := c.ping(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMaxConnections: the broker accepts no more, and accepts again once a connection has ended.
 func TestMaxConnections(t *testing.T) {
 	t.Parallel()
@@ -41,12 +50,13 @@ func TestMaxConnections(t *testing.T) {
 	for len(open) <= limit {
 		c := dial(t, s.addr)
 		open = append(open, c)
-		if !answered(t, c) {
+		if len(open) <= limit-2 { // the others may be the controller's, to its own broker
+			requireAnswer(t, c)
+		} else if !answered(t, c) {
 			break
 		}
 	}
-	// One is the controller's, to its own broker.
-	if n := len(open) - 1; n > limit || n < limit-2 {
+	if n := len(open) - 1; n > limit {
 		t.Fatalf("%d connections were accepted, want %d with the controller's", n, limit)
 	}
 	last := open[len(open)-1]
@@ -282,9 +292,7 @@ func TestProtectedListener(t *testing.T) {
 	var few []*conn
 	for range own {
 		c := dial(t, narrow)
-		if !answered(t, c) {
-			t.Fatalf("connection %d of %d on the narrow listener is not served", len(few)+1, own)
-		}
+		requireAnswer(t, c)
 		few = append(few, c)
 	}
 	if answered(t, dial(t, narrow)) {
@@ -298,22 +306,16 @@ func TestProtectedListener(t *testing.T) {
 		}
 		open = append(open, c)
 	}
-	for i := range 3 {
-		if c := dial(t, inside); !answered(t, c) {
-			t.Errorf("connection %d on the listener of the brokers is not served", i+1)
-		}
+	for range 3 {
+		requireAnswer(t, dial(t, inside))
 	}
 	// The one that was used least recently goes.
 	if err := few[0].awaitClose(); err != nil {
 		t.Error(err)
 	}
-	if last := open[len(open)-1]; !answered(t, last) {
-		t.Error("a connection was closed that was used later")
-	}
-	for n := 3; n < limit-1; n++ { // one is the controller's
-		if !answered(t, dial(t, inside)) {
-			t.Errorf("connection %d on the listener of the brokers is not served", n+1)
-		}
+	requireAnswer(t, open[len(open)-1]) // a connection that was used later
+	for n := 3; n < limit-1; n++ {      // one is the controller's
+		requireAnswer(t, dial(t, inside))
 	}
 	if answered(t, dial(t, inside)) {
 		t.Errorf("more than %d connections on the listener of the brokers", limit)
