@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -134,22 +135,35 @@ func checkAtomic(t *testing.T, o *outcomes, seen map[string][3]int) {
 	}
 }
 
-// readAll counts the values that are committed, by partition.
+// readAll counts the values that are committed, by partition, up to the end of each, where a marker is.
 func readAll(t *testing.T, c *cluster.Cluster) map[string][3]int {
 	t.Helper()
-	seen := map[string][3]int{}
-	client := c.Client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	client := c.Client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
+		kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	defer client.Close()
-	for quiet := 0; quiet < 3; quiet++ {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		fetches := client.PollFetches(ctx)
-		cancel()
-		fetches.EachRecord(func(r *kgo.Record) {
+	ends, err := kadm.NewClient(client).ListEndOffsets(deadline(t), "orders")
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string][3]int{}
+	for ended, ctx := 0, deadline(t); ended < 3; {
+		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
+			if end, _ := ends.Lookup("orders", r.Partition); r.Offset+1 == end.Offset {
+				ended++
+			}
+			if r.Attrs.IsControl() {
+				return
+			}
 			n := seen[string(r.Value)]
 			n[r.Partition]++
 			seen[string(r.Value)] = n
-			quiet = 0
 		})
+		if ctx.Err() != nil {
+			t.Fatalf("%d of 3 partitions were read to their ends", ended)
+		}
 	}
 	return seen
 }

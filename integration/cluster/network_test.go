@@ -36,9 +36,7 @@ func TestNetwork(t *testing.T) {
 
 	// So does one whose session is ended.
 	epoch := c.Epoch(follower)
-	if err := c.registry.ExpireSession(follower, c.ZooKeepers()...); err != nil {
-		t.Fatal(err)
-	}
+	c.ExpireSession(follower)
 	c.Await("another registration", func() bool { e := c.Epoch(follower); return e != 0 && e != epoch })
 
 	// One that is killed is gone at once if that is asked for.
