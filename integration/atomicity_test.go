@@ -141,13 +141,12 @@ func readAll(t *testing.T, c *cluster.Cluster) map[string][3]int {
 	client := c.Client(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(deadline(t), "orders")
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	var ends kadm.ListedOffsets
+	c.Await("the ends of topic orders", func() (known bool) {
+		var err error
+		ends, err = kadm.NewClient(client).ListEndOffsets(deadline(t), "orders")
+		return err == nil && ends.Error() == nil
+	})
 	seen := map[string][3]int{}
 	for ended, ctx := 0, deadline(t); ended < 3; {
 		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {

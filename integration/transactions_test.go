@@ -189,25 +189,29 @@ func awaitStable(t *testing.T, c *cluster.Cluster) {
 	c.Await("all transactions have ended", func() bool { return openRecords(t, c) == [3]int64{} })
 }
 
-// openRecords returns how far the ends of topic orders for each isolation level lie apart.
+// openRecords returns how far the ends of topic orders for each isolation level lie apart. It waits until the brokers know all leaders,
+// which they hear of later than ZooKeeper.
 func openRecords(t *testing.T, c *cluster.Cluster) (open [3]int64) {
 	t.Helper()
 	client := c.Client()
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	ends, err := admin.ListEndOffsets(deadline(t), "orders")
-	if err != nil {
-		t.Fatal(err)
-	}
-	committed, err := admin.ListCommittedOffsets(deadline(t), "orders")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for p := range int32(3) {
-		end, _ := ends.Lookup("orders", p)
-		lso, _ := committed.Lookup("orders", p)
-		open[p] = end.Offset - lso.Offset
-	}
+	c.Await("the ends of topic orders", func() bool {
+		ends, err := admin.ListEndOffsets(deadline(t), "orders")
+		if err != nil || ends.Error() != nil {
+			return false
+		}
+		committed, err := admin.ListCommittedOffsets(deadline(t), "orders")
+		if err != nil || committed.Error() != nil {
+			return false
+		}
+		for p := range int32(3) {
+			end, _ := ends.Lookup("orders", p)
+			lso, _ := committed.Lookup("orders", p)
+			open[p] = end.Offset - lso.Offset
+		}
+		return true
+	})
 	return open
 }
 
