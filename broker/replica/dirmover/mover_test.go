@@ -2,6 +2,7 @@ package dirmover_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -192,47 +193,45 @@ func TestMoveUnderLoad(t *testing.T) {
 	defer wg.Wait()
 	var stop atomic.Bool
 	defer stop.Store(true)
-	n := 500
-	wg.Go(func() {
-		pace := time.NewTicker(200 * time.Microsecond)
-		defer pace.Stop()
-		for ; !stop.Load(); <-pace.C {
-			if _, err := p.Append(batch(t, 0, 0, 1000), record.Client, false, 1); err != nil {
-				t.Error(err)
-				return
+	// Each does something now and then, so that the move is not left without a processor.
+	often := func(do func(i int64) error) {
+		wg.Go(func() {
+			pace := time.NewTicker(200 * time.Microsecond)
+			defer pace.Stop()
+			for i := int64(0); !stop.Load(); i++ {
+				if err := do(i); err != nil {
+					t.Error(err)
+					return
+				}
+				<-pace.C
 			}
+		})
+	}
+	n := 500
+	often(func(int64) error {
+		_, err := p.Append(batch(t, 0, 0, 1000), record.Client, false, 1)
+		if err == nil {
 			n++
 		}
+		return err
 	})
-	wg.Go(func() {
-		for i := int64(0); !stop.Load(); i++ {
-			read, err := p.ReadAll(i%500, 1000)
-			if err != nil || read.Section == nil {
-				t.Errorf("cannot read: %v", err)
-				return
-			}
-			read.Section.Release()
+	often(func(i int64) error {
+		read, err := p.ReadAll(i%500, 1000)
+		if err != nil || read.Section == nil {
+			return fmt.Errorf("cannot read: %v", err)
 		}
+		read.Section.Release()
+		return nil
 	})
-	wg.Go(func() {
-		for !stop.Load() {
-			if _, err := e.replicas.Partition(orders); err != nil {
-				t.Errorf("not served: %v", err)
-				return
-			}
-		}
+	often(func(int64) error {
+		_, err := e.replicas.Partition(orders)
+		return err
 	})
-	wg.Go(func() {
-		for !stop.Load() {
-			err := p.View(func(log *storage.Log) error {
-				_, _, err := log.LookupTimestamp(1)
-				return err
-			})
-			if err != nil {
-				t.Errorf("cannot look up a timestamp: %v", err)
-				return
-			}
-		}
+	often(func(int64) error {
+		return p.View(func(log *storage.Log) error {
+			_, _, err := log.LookupTimestamp(1)
+			return err
+		})
 	})
 	for range 4 {
 		to := e.other(p)
