@@ -81,6 +81,7 @@ func (v *versioned) records(rack string) []*kgo.Record {
 func (v *versioned) require(when string) {
 	v.Helper()
 	awaitISR(v.c, versionedTopic, 1, 3)
+	v.c.AwaitTopic(versionedTopic)
 	for _, rack := range []string{"a", "b", "c"} {
 		last, newest := map[string]string{}, map[string]string{}
 		for _, r := range v.records(rack) {

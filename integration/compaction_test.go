@@ -198,6 +198,7 @@ func TestCompaction(t *testing.T) {
 		c.Kill(1)
 	}
 	c.Restart(1)
+	c.AwaitTopic("accounts")
 	require("Gregor, killed")
 }
 

@@ -99,6 +99,7 @@ func TestRealInput(t *testing.T) {
 	c.Kill(1)
 	c.Restart(1)
 	for topic := range topics {
+		c.AwaitTopic(topic) // kcat does not wait for a leader
 		same(t, topic+" by kcat", cluster.Kcat(t, nil, "-b", server, "-C", "-t", topic, "-o", "beginning", "-e", "-q"), text)
 	}
 	same(t, "kafka-go by kafka-go", consumeKafkaGo(t, c, "kafka-go", len(text)), text)
