@@ -57,7 +57,8 @@ func (l *Log) readFrom(offset int64, maxBytes int, upTo int64, minOne bool, r *R
 		// Compaction may have left nothing from offset on in this segment: then the next one begins it.
 		if found.Section != nil || found.Partial {
 			r.Section, r.Found, r.Incomplete = found.Section, found.Found, found.Partial
-			l.noteHole(offset, s.Base(), s.Base())
+			missing := max(s.Base(), found.Missing)
+			l.noteHole(offset, missing, missing)
 			return nil
 		}
 	}

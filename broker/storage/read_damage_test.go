@@ -9,6 +9,7 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
 // TestReadOfADamagedSegment reads a segment that is damaged below the recovery point, which a start does not look at.
@@ -62,6 +63,37 @@ func TestReadOfADamagedSegment(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHoleIsTold: no checksum covers the offset of a batch. Who asks for the records of one whose offset has changed gets
+// what follows, as from Kafka, but once it is told that they are missing.
+func TestHoleIsTold(t *testing.T) {
+	mem := vfs.NewMem()
+	m := mustOpen(t, testOptions(mem))
+	l := mustCreate(t, m, orders, DefaultLogConfig())
+	for range 3 {
+		appendRecords(t, l, 0, 5)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data := read(t, mem, name(0, segment.LogExt))
+	size, err := record.PeekSize(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[size+7] = 0 // the second batch, at 5
+	write(t, mem, name(0, segment.LogExt), data)
+	logger, hook := logtest.NewNullLogger()
+	o := testOptions(mem)
+	o.Logger = logger
+	l = mustOpen(t, o).Log(orders)
+	for range 10 {
+		readsAt(t, l, 5, 1<<20, 10)
+	}
+	if n := loud(hook); n != 1 {
+		t.Errorf("%d lines tell that records are missing", n)
 	}
 }
 

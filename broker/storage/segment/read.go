@@ -14,6 +14,9 @@ type Result struct {
 	// more. The caller releases it.
 	Section  request.Section
 	Position int64 // of the section's first byte in the log file
+	// Missing is where the offsets of the first batch begin, if that was found to be behind what was asked for, and
+	// otherwise the offset asked for: what lies between is not in the segment. It is told once, and of format v2 only.
+	Missing int64
 	// Found is how many bytes there are within maxBytes: the size of the section, or more if the last of
 	// them are not a whole batch.
 	Found int64
@@ -53,9 +56,14 @@ type findResult struct {
 }
 
 func (s *Segment) find(gen uint64, offset, upTo, maxBytes int64, minOne bool) (res findResult, err error) {
-	start, _, err := s.locate(offset)
+	res.Missing = offset
+	from, err := s.place(offset)
 	if err != nil {
 		return res, err
+	}
+	start := from.pos
+	if start < from.size {
+		res.Missing = from.first
 	}
 	end, size, err := s.locate(upTo)
 	if err != nil {
@@ -99,108 +107,6 @@ func (s *Segment) generation() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.gen
-}
-
-// locate returns where the first batch with a last offset at or beyond offset begins, and the size of
-// the log at that time; both are equal if there is no such batch.
-func (s *Segment) locate(offset int64) (pos, size int64, err error) {
-	for {
-		s.mu.RLock()
-		gen, size := s.gen, s.size
-		atEnd := s.loaded && offset >= s.next
-		exactEnd := s.loaded && offset == s.next
-		near, found := s.recent.floor(offset)
-		sound := s.firstKnown // a batch begins the file: what is left of one must not be served for it
-		s.mu.RUnlock()
-
-		switch {
-		case size == 0 || sound && offset <= s.base:
-			return 0, size, nil
-		case exactEnd:
-			s.hints.put(gen, offset, size) // where this reader will go on
-			return size, size, nil
-		case atEnd:
-			return size, size, nil
-		case found && near.offset == offset:
-			return near.position, size, nil
-		}
-		if offset <= s.base {
-			if _, whole, err := s.firstBatch(); whole || err != nil {
-				return 0, size, err
-			}
-		}
-		if pos, ok := s.hints.get(gen, offset); ok {
-			return min(pos, size), size, nil
-		}
-		from, probe, err := near.position, int64(-1), error(nil)
-		if !found {
-			from, probe, err = s.indexed(offset, size)
-		}
-		var pos int64
-		if err == nil {
-			pos, err = s.scan(offset, from, probe, size)
-		}
-		if s.generation() != gen {
-			continue
-		}
-		if err == nil && pos < size {
-			s.hints.put(gen, offset, pos)
-		}
-		return pos, size, err
-	}
-}
-
-// indexed returns the position of a batch at or before offset, from the offset index, and that of the
-// next indexed one if it is likely to hold offset, and otherwise -1. That is so where the index has an
-// entry for each batch, because batches are larger than its interval.
-func (s *Segment) indexed(offset, size int64) (from, probe int64, err error) {
-	relative := offset - s.base
-	n, err := s.around(&s.offsets, func(e []byte) bool { return entryRelative(e) <= relative })
-	if err != nil || !n.found {
-		return 0, -1, err
-	}
-	if from = entryPosition(n.last[:]); from < 0 || from >= size {
-		return 0, -1, nil // an index that points nowhere is no help, but the log is still good
-	}
-	probe = entryPosition(n.next[:])
-	exact := entryRelative(n.last[:]) == relative // it is the one at from
-	if dense := probe-from >= 2*int64(s.interval); exact || !n.followed || !dense || probe >= size {
-		probe = -1
-	}
-	return from, probe, nil
-}
-
-// scan walks the batches of [from, size) to offset, unless it is in the batch at probe, if that is not -1.
-// An index with a wrong entry leads to no batch, or to one behind offset: then all batches are walked.
-func (s *Segment) scan(offset, from, probe, size int64) (int64, error) {
-	h, err := s.log.Acquire()
-	if err != nil {
-		return 0, err
-	}
-	defer h.Release()
-	w := newWalker(h, from, size)
-	defer w.done()
-	if probe >= 0 {
-		w.pos = probe
-		head, _, err := w.head()
-		switch {
-		case err == nil && head.BaseOffset() <= offset && offset <= head.LastOffset():
-			return probe, nil
-		case err != nil && !noBatch(err):
-			return 0, err
-		}
-		w.pos = from
-	}
-	if from > 0 {
-		leads, err := w.leadsTo(s.base, offset)
-		if err != nil {
-			return 0, err
-		}
-		if !leads {
-			w.pos = 0
-		}
-	}
-	return w.seek(offset)
 }
 
 // UpperBound returns an offset at or behind the end of size bytes at position, as the offset index

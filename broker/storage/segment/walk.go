@@ -62,17 +62,19 @@ func corruptAt(pos int64, err error) error {
 func noBatch(err error) bool { return err == io.EOF || errors.Is(err, ErrCorrupt) }
 
 // seek moves to the first batch with a last offset at or beyond offset and returns its position, which
-// is end if there is none.
-func (w *walker) seek(offset int64) (int64, error) {
+// is end if there is none, and where its offsets begin, as place tells it.
+func (w *walker) seek(offset int64) (pos, first int64, err error) {
 	for {
 		head, size, err := w.head()
 		switch {
 		case err == io.EOF:
-			return w.end, nil
+			return w.end, offset, nil
 		case err != nil:
-			return 0, err
+			return 0, 0, err
+		case head.LastOffset() >= offset && head.Magic() == record.MagicV2:
+			return w.pos, max(offset, head.BaseOffset()), nil
 		case head.LastOffset() >= offset:
-			return w.pos, nil
+			return w.pos, offset, nil // the first offset of a compressed message in an old format is not in its header
 		}
 		w.pos += size
 	}
