@@ -47,9 +47,9 @@ bench: build ## compare with Apache Kafka and with a program that only copies
 	@integration/dev/need zookeeper maven
 	go run ./integration/bench $(BENCH)
 
-chaos: ## random faults on a cluster for MINUTES, 5 unless set; SEED chooses them. Root only
-	@integration/dev/need zookeeper iproute2 e2fsprogs
-	go run ./integration/chaos -minutes $(or $(MINUTES),5) -seed $(or $(SEED),0)
+chaos: ## random faults on a cluster for MINUTES, 5 unless set; SEED chooses them; KAFKA=n begins with n Kafka brokers. Root only
+	@integration/dev/need zookeeper iproute2 e2fsprogs $(if $(KAFKA),maven)
+	go run ./integration/chaos -minutes $(or $(MINUTES),5) -seed $(or $(SEED),0) -kafka $(or $(KAFKA),0)
 
 generate: ## write config.toml anew from the table of properties
 	go test ./broker/config -run TestConfigFile -update

@@ -13,7 +13,7 @@ import (
 // readAgain returns what readers are given that begin now, at the start of the compacted topic: one for each rack, so that
 // each replica is read. They stand beside the brokers' replicas, under the numbers of the brokers, negative.
 func (c *chaos) readAgain(ctx context.Context, replicas []history.Replica) (all []history.Replica, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	for _, of := range replicas {
 		if !compacted(of.Partition.Topic) {

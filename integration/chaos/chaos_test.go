@@ -32,7 +32,10 @@ func TestParse(t *testing.T) {
 	if o, err := parse(nil); err != nil || o.seed == 0 {
 		t.Errorf("%+v, %v: no seed of its own", o, err)
 	}
-	for _, args := range [][]string{{"-minutes", "0"}, {"-brokers", "2"}, {"-seed", "x"}, {"-only", "cut,flood"}} {
+	if o, err := parse([]string{"-kafka", "2"}); err != nil || o.kafka != 2 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, args := range [][]string{{"-kafka", "4"}, {"-only", "swap"}, {"-kafka", "-1"}, {"-minutes", "0"}, {"-brokers", "2"}, {"-seed", "x"}, {"-only", "cut,flood"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v was taken", args)
 		}

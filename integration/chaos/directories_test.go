@@ -68,7 +68,7 @@ func TestOnlyDirectoryFails(t *testing.T) {
 
 // fails has the directory fail in a way, and waits for what must come of it.
 func (s dirScript) fails(ctx context.Context, kind kind) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if err := s.await(ctx, "a leader in the directory", s.leadsNone); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (s dirScript) fails(ctx context.Context, kind kind) error {
 
 // starts has the broker started with the directory in trouble.
 func (s dirScript) starts(ctx context.Context, kind kind) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	lost, begun := s.holds(), time.Now()
 	if err := s.broker.stop(); err != nil {
@@ -118,7 +118,7 @@ func (s dirScript) starts(ctx context.Context, kind kind) error {
 
 // ends has the broker's only directory fail.
 func (s dirScript) ends(ctx context.Context, kind kind) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	begun, said := time.Now(), s.logged()
 	undo, err := s.harm(kind)

@@ -19,7 +19,7 @@ import (
 // producers.
 func (c *chaos) calm(ctx context.Context) error {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	for _, g := range c.groups {
 		g.hush(true)
@@ -98,7 +98,7 @@ func (c *chaos) settle(ctx context.Context) ([]history.Replica, error) {
 func (c *chaos) endProducers(ctx context.Context) error {
 	c.stopLoad()
 	c.produce.Wait()
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	for _, p := range c.producers {
 		if err := p.finish(ctx); err != nil {
@@ -114,7 +114,7 @@ func (c *chaos) endProducers(ctx context.Context) error {
 // endConsumers waits until consumers and groups are at the ends of the logs, and ends the groups, whose offsets
 // must last.
 func (c *chaos) endConsumers(ctx context.Context, replicas []history.Replica) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, recovery, fmt.Errorf("not within %v", recovery))
+	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	ends := make(map[history.Partition]int64)
 	for _, r := range replicas {

@@ -25,6 +25,7 @@ type keeper struct {
 		down   int // faults that want it down
 		paused int // faults that want it frozen
 		closed bool
+		swaps  swaps
 	}
 }
 
@@ -101,7 +102,8 @@ func (k *keeper) kill() {
 	k.broker.Kill()
 }
 
-// stop ends the broker in order until start. One that does not end is killed, and a fault of the broker.
+// stop ends the broker in order until start. One that does not end is killed, and a fault of the broker; but of Kafka's it is
+// known that they wait for ZooKeeper, and for a controller.
 func (k *keeper) stop() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -115,7 +117,30 @@ func (k *keeper) stop() error {
 		return nil
 	default:
 	}
-	return k.broker.Stop()
+	err := k.broker.Stop()
+	if err != nil && k.broker.Kafka() {
+		k.say("%v", err)
+		return nil
+	}
+	return err
+}
+
+// swap has the next start of the broker, which is down, be one of the other implementation, and reports whether that is
+// Kafka.
+func (k *keeper) swap() (kafka bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	kafka = !k.broker.Kafka()
+	k.broker.SetKafka(kafka)
+	k.mu.swaps.note(kafka)
+	return kafka
+}
+
+// swapped returns how often the broker has become one of the other implementation.
+func (k *keeper) swapped() swaps {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mu.swaps
 }
 
 // start undoes kill or stop.

@@ -36,8 +36,15 @@ const (
 	killMember                  // a member of a consumer group is gone without a word
 	killRebalancing             // SIGKILL of a group's coordinator in the middle of a rebalance
 	killCommitting              // SIGKILL of a group's coordinator in the middle of a commit
+	swap                        // SIGTERM of a broker, in whose place the other implementation is started
+	killSwap                    // SIGKILL of a broker, with the same end
+	configure                   // a property of a topic or a broker changes for a time
 	kinds
 )
+
+// mixed reports whether a kind comes only where there are brokers of both implementations. These are the last ones: the
+// plans of other clusters do not change with them.
+func (k kind) mixed() bool { return k >= swap }
 
 // faults is the table of kinds: their names, how often they come, and what they do.
 var faults = [kinds]struct {
@@ -75,6 +82,9 @@ var faults = [kinds]struct {
 	killMember:      {"kill-member", 3, (*world).killMember},
 	killRebalancing: {"kill-coordinator-rebalancing", 4, (*world).killRebalancing},
 	killCommitting:  {"kill-coordinator-committing", 4, (*world).killCommitting},
+	swap:            {"swap", 16, (*world).swapBroker},
+	killSwap:        {"kill-and-swap", 10, (*world).killAndSwap},
+	configure:       {"configure", 5, (*world).reconfigure},
 }
 
 func (k kind) String() string { return faults[k].name }

@@ -11,6 +11,12 @@
 // history compares what clients were told with the logs, and package groups what members of groups were told
 // with each other.
 //
+// With -kafka N, N of the brokers begin as Apache Kafka's, and brokers of the two implementations are replaced by each other,
+// in order or after a kill: the other program is started as the same broker, with the same server.properties, on the same
+// data directories.
+//
+//	make chaos MINUTES=30 SEED=7 KAFKA=3
+//
 // Ctrl-C ends the faults, and the verdict follows.
 //
 // A seed is a sequence of faults (plan); whom they hit depends on who leads then. What fails leaves its
@@ -25,6 +31,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +63,7 @@ type options struct {
 	time    time.Duration // of faults
 	seed    uint64
 	brokers int
+	kafka   int    // of them begin as Apache Kafka's
 	only    []kind // all if empty
 	dir     string // where the directory for all data is made
 	keep    bool
@@ -69,6 +77,7 @@ func parse(args []string) (options, error) {
 	minutes := f.Float64("minutes", 5, "how long there are faults, in `minutes`")
 	f.Uint64Var(&o.seed, "seed", 0, "of the sequence of faults; 0 takes one at random")
 	f.IntVar(&o.brokers, "brokers", 3, "the number of brokers")
+	f.IntVar(&o.kafka, "kafka", 0, "how many of the brokers begin as Apache Kafka's; with one or more, brokers of the two are replaced by each other")
 	only := f.String("only", "", "the `kinds` of faults, separated by commas; all if empty")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the directory for all data is made")
 	f.BoolVar(&o.keep, "keep", false, "leave the directory behind in any case")
@@ -85,6 +94,12 @@ func parse(args []string) (options, error) {
 	o.time = time.Duration(*minutes * float64(time.Minute))
 	if o.seed == 0 {
 		o.seed = rand.Uint64N(1_000_000) + 1
+	}
+	if o.kafka == 0 && slices.ContainsFunc(o.only, kind.mixed) {
+		return o, errors.New("-only: what brokers of both implementations take needs -kafka")
+	}
+	if o.kafka < 0 || o.kafka > o.brokers {
+		return o, errors.New("-kafka must be between 0 and -brokers")
 	}
 	if o.time <= 0 || o.brokers < 3 || o.brokers > 9 {
 		return o, errors.New("-minutes must be positive, -brokers between 3 and 9")

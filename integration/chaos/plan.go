@@ -48,15 +48,17 @@ const calmEvery = 8
 type plan struct {
 	rand    *rand.Rand
 	weights [kinds]int
+	pace    int // by which rests between steps are multiplied
 	steps   int
 	hasty   bool // until the next calm
 }
 
-// newPlan returns the plan of a seed, of the kinds named or, if none is, of all.
-func newPlan(seed uint64, only []kind) *plan {
-	p := &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))}
+// newPlan returns the plan of a seed, of the kinds named or, if none is, of all that there are: some take brokers of both
+// implementations.
+func newPlan(seed uint64, only []kind, mixed bool) *plan {
+	p := &plan{rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), pace: patienceWith(mixed).pace}
 	for k, f := range faults {
-		if len(only) == 0 || slices.Contains(only, kind(k)) {
+		if (mixed || !kind(k).mixed()) && (len(only) == 0 || slices.Contains(only, kind(k))) {
 			p.weights[k] = f.weight
 		}
 	}
@@ -77,7 +79,7 @@ func (p *plan) next() step {
 		f.delay = p.between(0, s.faults[0].hold)
 		s.faults = append(s.faults, f)
 	}
-	s.rest = p.between(200*time.Millisecond, 4*time.Second)
+	s.rest = time.Duration(p.pace) * p.between(200*time.Millisecond, 4*time.Second)
 	if p.hasty {
 		s.rest = (s.rest / 20).Round(time.Millisecond)
 	}

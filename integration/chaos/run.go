@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,10 +12,6 @@ import (
 	"github.com/gregor-mq/gregor/integration/history"
 	"github.com/gregor-mq/gregor/integration/history/groups"
 )
-
-// recovery bounds the time in which everything must be well again once all faults are undone, on a machine
-// that is busy with other things too.
-const recovery = 90 * time.Second
 
 // chaos is one run.
 type chaos struct {
@@ -58,7 +53,8 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		err = os.RemoveAll(dir)
 	}()
-	c.tell("seed %d, %v of faults on %d brokers; again: make chaos MINUTES=%g SEED=%d", o.seed, o.time, o.brokers, o.time.Minutes(), o.seed)
+	c.tell("seed %d, %v of faults on %d brokers, %d of them Kafka's; again: make chaos MINUTES=%g SEED=%d%s",
+		o.seed, o.time, o.brokers, o.kafka, o.time.Minutes(), o.seed, map[bool]string{true: fmt.Sprintf(" KAFKA=%d", o.kafka)}[o.kafka > 0])
 	return c.all(ctx)
 }
 
@@ -72,14 +68,14 @@ func (c *chaos) all(ctx context.Context) error {
 		props["gregor.isr.propagation"] = "controller"
 	}
 	c.tell("ISRs are changed through %s", props["gregor.isr.propagation"])
-	c.world, err = newWorld(c.dir, c.brokers, props, disk, c.tell, func(broker int32) {
+	c.world, err = newWorld(c.dir, c.options, props, disk, c.tell, func(broker int32) {
 		c.recorder.Add(history.Event{Kind: history.Restarted, Leader: broker})
 	})
 	defer c.world.close()
 	if err != nil {
 		return err
 	}
-	start, cancel := context.WithTimeoutCause(ctx, recovery, errors.New("too slow"))
+	start, cancel := c.bounded(ctx)
 	defer cancel()
 	if err := c.world.createTopics(start); err != nil {
 		return err
@@ -124,7 +120,7 @@ func (c *chaos) problem(format string, args ...any) {
 // harm goes through the plan until the time is up, or ctx ends. It returns an error if the cluster did not
 // recover.
 func (c *chaos) harm(ctx context.Context) error {
-	p := newPlan(c.seed, c.only)
+	p := newPlan(c.seed, c.only, c.kafka > 0)
 	progress := time.NewTicker(10 * time.Second)
 	defer progress.Stop()
 	for end := time.Now().Add(c.time); time.Now().Before(end) && ctx.Err() == nil; {
@@ -148,8 +144,13 @@ func (c *chaos) harm(ctx context.Context) error {
 
 func (c *chaos) progress() {
 	n, g := c.recorder.Counts(), c.groupRecorder.Counts()
-	c.tell("%d faults; %d records acknowledged, %d of unknown outcome, %d read; groups: %d assignments, %d commits acknowledged, %d records processed; %d sessions of idempotent producers",
-		c.faults, n.Acked, n.Unknown, n.Polled, g.Assignments, g.Commits, n.Processed, c.sessions.count())
+	var swaps string
+	if c.kafka > 0 {
+		s := c.world.swaps()
+		swaps = fmt.Sprintf(" %d swaps to Gregor, %d to Kafka;", s.toGregor, s.toKafka)
+	}
+	c.tell("%d faults;%s %d records acknowledged, %d of unknown outcome, %d read; groups: %d assignments, %d commits acknowledged, %d records processed; %d sessions of idempotent producers",
+		c.faults, swaps, n.Acked, n.Unknown, n.Polled, g.Assignments, g.Commits, n.Processed, c.sessions.count())
 }
 
 // rest waits, until ctx ends at the latest.

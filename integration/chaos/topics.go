@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"strconv"
+	"time"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
@@ -18,8 +19,8 @@ const compactedTopic = "accounts"
 func compacted(topic string) bool { return topic == compactedTopic }
 
 // topicConfigs returns the configuration of a topic. A compacted one has segments that roll every few seconds, and is
-// cleaned as often; its tombstones go as soon as no replica can be expected to need them any more.
-func topicConfigs(topic string) map[string]*string {
+// cleaned as often; its tombstones go as soon as no replica can be expected to need them any more: after recovery.
+func topicConfigs(topic string, recovery time.Duration) map[string]*string {
 	props := cluster.Props{"min.insync.replicas": "2", "segment.bytes": "262144"}
 	if compacted(topic) {
 		maps.Copy(props, cluster.Props{"segment.bytes": "32768", "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01",

@@ -27,6 +27,7 @@ const clients = 2
 // world is the cluster under test.
 type world struct {
 	dir      string
+	patience patience
 	say      func(format string, args ...any)
 	begins   func(broker int32) // is told when a broker is started again
 	network  *netns.Network
@@ -41,13 +42,13 @@ type world struct {
 }
 
 // newWorld starts everything. The caller ends it with close, also after an error.
-func newWorld(dir string, brokers int, props cluster.Props, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
-	w := &world{dir: dir, say: say, begins: begins}
+func newWorld(dir string, o options, props cluster.Props, diskBytes int64, say func(string, ...any), begins func(int32)) (*world, error) {
+	w := &world{dir: dir, patience: patienceWith(o.kafka > 0), say: say, begins: begins}
 	var err error
 	if w.network, err = netns.New(); err != nil {
 		return w, err
 	}
-	if w.disks, err = newDisks(brokers, diskBytes, say); err != nil {
+	if w.disks, err = newDisks(o.brokers, diskBytes, say); err != nil {
 		return w, err
 	}
 	if w.observer, err = w.network.Add("observer"); err != nil {
@@ -66,7 +67,7 @@ func newWorld(dir string, brokers int, props cluster.Props, diskBytes int64, say
 	if w.registry, err = cluster.OpenRegistry(w.ensemble.Addr()+chroot, w.observer); err != nil {
 		return w, err
 	}
-	if err := w.startBrokers(brokers, props); err != nil {
+	if err := w.startBrokers(o.brokers, o.kafka, props); err != nil {
 		return w, err
 	}
 	w.operator, err = newOperator(w)
@@ -85,7 +86,7 @@ func (w *world) nodes(what string, n int) ([]*netns.Node, error) {
 	return nodes, nil
 }
 
-func (w *world) startBrokers(n int, props cluster.Props) error {
+func (w *world) startBrokers(n, kafka int, props cluster.Props) error {
 	nodes, err := w.nodes("broker", n)
 	if err != nil {
 		return err
@@ -95,8 +96,8 @@ func (w *world) startBrokers(n int, props cluster.Props) error {
 	w.brokers = make([]*keeper, n)
 	for i := range n {
 		o := cluster.BrokerOptions{ID: int32(i + 1), Dir: filepath.Join(w.dir, fmt.Sprintf("broker-%d", i+1)),
-			ZooKeeper: w.ensemble.Addr() + chroot, Node: nodes[i], Observer: w.observer, Props: cluster.Props{
-				"zookeeper.session.timeout.ms":    "3000",
+			ZooKeeper: w.ensemble.Addr() + chroot, Node: nodes[i], Observer: w.observer, Kafka: i < kafka, KafkaOptions: jvm, Props: cluster.Props{
+				"zookeeper.session.timeout.ms":    strconv.FormatInt(w.patience.session.Milliseconds(), 10),
 				"zookeeper.connection.timeout.ms": "10000",
 				"replica.lag.time.max.ms":         "3000",
 				"replica.socket.timeout.ms":       "3000",
@@ -145,7 +146,7 @@ func (w *world) addrs() []string {
 // createTopics creates all topics and waits until their replicas are in sync.
 func (w *world) createTopics(ctx context.Context) error {
 	for topic, partitions := range topics {
-		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, topicConfigs(topic), topic); err != nil {
+		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, topicConfigs(topic, w.patience.recovery), topic); err != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}

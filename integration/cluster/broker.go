@@ -48,6 +48,7 @@ type Broker struct {
 	opts    BrokerOptions
 	host    string
 	port    int
+	shared  bool // both implementations are started with server.properties
 	process process
 }
 
@@ -149,9 +150,14 @@ func (b *Broker) Set(name, value string) {
 	b.opts.Props[name] = value
 }
 
-// SetKafka says whether the next start of the broker, on the same port and data, is one of Apache Kafka's or of
-// Gregor's.
-func (b *Broker) SetKafka(kafka bool) { b.opts.Kafka = kafka }
+// SetKafka says whether the next start of the broker, on the same port and data and with the same server.properties, is one of
+// Apache Kafka's or of Gregor's.
+func (b *Broker) SetKafka(kafka bool) {
+	b.opts.Kafka, b.shared = kafka, true
+}
+
+// Kafka reports whether the broker is one of Apache Kafka's, or will be with its next start.
+func (b *Broker) Kafka() bool { return b.opts.Kafka }
 
 // props returns the whole configuration.
 func (b *Broker) props() Props {
@@ -166,10 +172,10 @@ func (b *Broker) props() Props {
 	return p
 }
 
-// writeConfig writes the configuration: TOML for Gregor, a properties file for Kafka.
+// writeConfig writes the configuration: TOML for Gregor, a properties file for Kafka and for who takes its place.
 func (b *Broker) writeConfig() error {
 	var text []byte
-	if b.opts.Kafka {
+	if b.opts.Kafka || b.shared {
 		for name, value := range b.props() {
 			text = properties.Append(text, name, value)
 		}
@@ -183,7 +189,7 @@ func (b *Broker) writeConfig() error {
 }
 
 func (b *Broker) configFile() string {
-	if b.opts.Kafka {
+	if b.opts.Kafka || b.shared {
 		return filepath.Join(b.opts.Dir, "server.properties")
 	}
 	return filepath.Join(b.opts.Dir, "broker.toml")
