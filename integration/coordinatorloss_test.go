@@ -100,7 +100,7 @@ type lossTest struct {
 // begin has a producer write the first half of a transaction, one record to each partition.
 func (x *lossTest) begin(name string, opts ...kgo.Opt) *kgo.Client {
 	x.t.Helper()
-	client := x.c.Client(append(opts, kgo.TransactionalID(name), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	client := transactional(x.c, name, opts...)
 	if err := client.BeginTransaction(); err != nil {
 		x.t.Fatal(err)
 	}

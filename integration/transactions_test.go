@@ -125,8 +125,14 @@ func sameValues(t *testing.T, who string, got, want []string) {
 	}
 }
 
-func transactional(c *cluster.Cluster, id string) *kgo.Client {
-	return c.Client(kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+// unhurried is how long transactions may take that are to end by their producer's word, whatever is started again meanwhile on a busy
+// machine. Kafka allows 15 minutes.
+const unhurried = 10 * time.Minute
+
+func transactional(c *cluster.Cluster, id string, opts ...kgo.Opt) *kgo.Client {
+	return c.Client(append([]kgo.Opt{
+		kgo.TransactionalID(id), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionTimeout(unhurried),
+	}, opts...)...)
 }
 
 // TestTransactions: several producers commit and abort; consumers of all kinds, and of followers, see what is committed, also

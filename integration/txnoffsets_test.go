@@ -28,7 +28,7 @@ func newOffsetTxn(t *testing.T, c *cluster.Cluster, name string) *offsetTxn {
 	t.Helper()
 	x := &offsetTxn{t: t, c: c, client: c.Client(), name: name}
 	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID, req.TransactionTimeoutMillis = &name, 60_000
+	req.TransactionalID, req.TransactionTimeoutMillis = &name, int32(unhurried.Milliseconds())
 	c.Await("a producer id for "+name, func() bool {
 		resp, err := req.RequestWith(deadline(t), x.client)
 		if err != nil || resp.ErrorCode != 0 {
