@@ -141,7 +141,7 @@ func (w *groupWalk) settle(q *walkRequest) {
 			}
 			w.learn()
 			return
-		case difference == "" || time.Now().Before(deadline.Add(-patience+walkPatience)):
+		case difference == "" || time.Now().Before(deadline):
 			time.Sleep(3 * time.Millisecond)
 		default:
 			w.differences++
@@ -155,9 +155,6 @@ func (w *groupWalk) settle(q *walkRequest) {
 
 // maxDifferences is after how many a walk ends.
 const maxDifferences = 5
-
-// walkPatience is how long both brokers have for doing the same.
-const walkPatience = 5 * time.Second
 
 // calm reports whether nothing is about to happen by itself.
 func (w *groupWalk) calm() bool {
