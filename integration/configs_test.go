@@ -316,13 +316,13 @@ func TestListenersChange(t *testing.T) {
 	alterAt(t, c, b, kmsg.ConfigResourceTypeBroker, "1", map[string]*string{
 		"listeners": new("PLAINTEXT://" + b.Addr() + ",EXTRA://" + extra), "max.connections.per.ip": new("200"),
 	})
-	brokers := func(addr string) (endpoints []string) {
+	brokers := func(addr string, timeout time.Duration) (endpoints []string) {
 		client, err := kgo.NewClient(kgo.SeedBrokers(addr))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer client.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		resp, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, client)
 		if err != nil {
@@ -333,8 +333,8 @@ func TestListenersChange(t *testing.T) {
 		}
 		return endpoints
 	}
-	c.Await("metadata of the new listener", func() bool { return slices.Equal(brokers(extra), []string{extra}) })
-	if got := brokers(b.Addr()); len(got) != 2 {
+	c.Await("metadata of the new listener", func() bool { return slices.Equal(brokers(extra, time.Second), []string{extra}) })
+	if got := brokers(b.Addr(), patience); len(got) != 2 {
 		t.Errorf("brokers %v on the listener that has stayed", got)
 	}
 	alterAt(t, c, b, kmsg.ConfigResourceTypeBroker, "1", map[string]*string{"listeners": nil})
@@ -350,7 +350,7 @@ func TestListenersChange(t *testing.T) {
 
 	alterAt(t, c, b, kmsg.ConfigResourceTypeBroker, "1", map[string]*string{"advertised.listeners": new("PLAINTEXT://localhost:" + strings.Split(b.Addr(), ":")[1])})
 	c.Await("another name for the broker", func() bool {
-		return slices.ContainsFunc(brokers(c.Broker(2).Addr()), func(e string) bool { return strings.HasPrefix(e, "localhost:") })
+		return slices.ContainsFunc(brokers(c.Broker(2).Addr(), patience), func(e string) bool { return strings.HasPrefix(e, "localhost:") })
 	})
 }
 

@@ -137,6 +137,7 @@ func TestUncleanElection(t *testing.T) {
 	leader, follower := controller%3+1, (controller+1)%3+1
 	createAssigned(t, c, "orders", []int32{leader, follower})
 	kept := c.Produce("orders", 100)
+	awaitISR(c, "orders", 1, 2) // the follower has them all, even if it was too slow for the ISR meanwhile
 	c.Kill(follower)
 	awaitISR(c, "orders", 1, 1)
 	c.Produce("orders", 100)
