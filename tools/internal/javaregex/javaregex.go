@@ -11,7 +11,8 @@
 // Other engines that try, such as regexp2 with .NET's dialect, do not know possessive quantifiers, intersections, POSIX
 // classes and \Q either: an expression has to be read by Java's rules in any case, and is matched in few lines then.
 //
-// Trying one way after the other may take for ever. Java then hangs; here it is an error after so many steps.
+// Trying one way after the other may take for ever. Java then hangs, or overflows its stack where a group repeats over a
+// long text; here it is an error after so many steps, or so deep.
 package javaregex
 
 // stepsMax is how many nodes may be tried on one text: about a second's work.

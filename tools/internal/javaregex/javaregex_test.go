@@ -105,6 +105,15 @@ func TestGivesUp(t *testing.T) {
 			t.Errorf("%s: %v, %v after %v", expression, matches, err, time.Since(begin))
 		}
 	}
+	for _, expression := range []string{`(a|b)*`, `a*?b`, `(?:a|b)*c`, `(?:(?:a))*`} { // the stack has an end, too
+		p, err := Compile(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if matches, err := p.Match(strings.Repeat("a", 1_000_000)); matches || err == nil {
+			t.Errorf("%s: %v, %v for a long text", expression, matches, err)
+		}
+	}
 	p, err := Compile("(?:(?:[a-z]+)*-)*!") // what Java finishes is finished, too
 	if err != nil {
 		t.Fatal(err)

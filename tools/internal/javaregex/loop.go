@@ -41,24 +41,34 @@ type repetition struct {
 }
 
 // from goes on after count repetitions. One that matches nothing is the last.
-func (r *repetition) from(at int, count int32) bool {
+func (r *repetition) from(at int, count int32) (matches bool) {
 	r.m.step()
-	if count < r.least {
-		return r.again(at, count)
+	r.m.enter()
+	switch {
+	case count < r.least:
+		matches = r.again(at, count)
+	case r.wasTried(at):
+	case r.manner == lazy:
+		matches = r.then(at) || r.again(at, count)
+	default:
+		matches = r.again(at, count) || r.then(at)
 	}
-	if r.m.remember && r.most == many {
-		if r.tried == nil {
-			r.tried = make([]bool, len(r.m.text)+1)
-		}
-		if r.tried[at] {
-			return false
-		}
-		r.tried[at] = true
+	r.m.leave()
+	return matches
+}
+
+// wasTried reports whether there is nothing new in going on from at, with enough repetitions behind, and notes that it
+// is tried now.
+func (r *repetition) wasTried(at int) bool {
+	if !r.m.remember || r.most != many {
+		return false
 	}
-	if r.manner == lazy {
-		return r.then(at) || r.again(at, count)
+	if r.tried == nil {
+		r.tried = make([]bool, len(r.m.text)+1)
 	}
-	return r.again(at, count) || r.then(at)
+	before := r.tried[at]
+	r.tried[at] = true
+	return before
 }
 
 func (r *repetition) again(at int, count int32) bool {

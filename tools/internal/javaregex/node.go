@@ -49,10 +49,24 @@ type matcher struct {
 	groups   []span
 	remember bool // what a loop has tried it need not try again: nothing depends on what groups captured
 	steps    int  // that are left
+	depth    int  // of the calls that are under way, as enter counts them
 }
+
+// depthMax bounds the depth of calls, which grows with the text where a group repeats. A call takes some 300 bytes: Go ends
+// a program whose stack reaches a gigabyte, and Java throws a StackOverflowError long before this.
+const depthMax = 250_000
 
 // tooManySteps ends an attempt, by a panic.
 type tooManySteps struct{}
+
+// enter begins a call that may lead to itself, and leave ends it.
+func (m *matcher) enter() {
+	if m.depth++; m.depth > depthMax {
+		panic(tooManySteps{})
+	}
+}
+
+func (m *matcher) leave() { m.depth-- }
 
 func (m *matcher) step() {
 	if m.steps--; m.steps < 0 {
@@ -84,17 +98,22 @@ func (m *matcher) once(n node, at int) (end int, matches bool) {
 	return end, matches
 }
 
-func (s sequence) match(m *matcher, at int, then func(int) bool) bool {
-	switch len(s) {
-	case 0:
+func (s sequence) match(m *matcher, at int, then func(int) bool) (matches bool) {
+	if len(s) == 0 {
 		return then(at)
-	case 1:
-		return s[0].match(m, at, then)
 	}
-	if first, ok := s[0].(one); ok {
-		return first.matches(m, at) && s[1:].match(m, at+1, then)
+	m.enter()
+	first, single := s[0].(one)
+	switch {
+	case len(s) == 1:
+		matches = s[0].match(m, at, then)
+	case single:
+		matches = first.matches(m, at) && s[1:].match(m, at+1, then)
+	default:
+		matches = s[0].match(m, at, func(at int) bool { return s[1:].match(m, at, then) })
 	}
-	return s[0].match(m, at, func(at int) bool { return s[1:].match(m, at, then) })
+	m.leave()
+	return matches
 }
 
 func (c choice) match(m *matcher, at int, then func(int) bool) bool {
