@@ -14,7 +14,7 @@ func (c *conn) admit(s *slot) error {
 		c.uncork()
 	}
 	c.mu.Lock()
-	for !c.mayStartLocked(s) && !c.mu.closed && !c.mu.dropping {
+	for !c.mayStartLocked(s) && !c.mu.closed && !c.mu.dropping && !c.endsAtAbandonedLocked() {
 		c.mu.waiting = true
 		until := c.mu.mutedUntil
 		c.mu.Unlock()
@@ -23,7 +23,7 @@ func (c *conn) admit(s *slot) error {
 		c.await(until)
 		c.mu.Lock()
 	}
-	if c.mu.closed || c.mu.dropping {
+	if c.mu.closed || c.mu.dropping || c.endsAtAbandonedLocked() {
 		c.mu.Unlock()
 		return errStopped
 	}
@@ -54,16 +54,22 @@ func (c *conn) admit(s *slot) error {
 // lest a client that pipelines many requests and reads nothing, or puts a long poll in front of
 // them, makes the broker keep them all.
 func (c *conn) mayStartLocked(s *slot) bool {
-	if c.mu.held || s.route.Follows && (c.mu.head != nil || c.mu.writing) {
-		return false
-	}
 	if !c.mu.mutedUntil.IsZero() {
 		if time.Now().Before(c.mu.mutedUntil) {
 			return false
 		}
-		c.mu.mutedUntil = time.Time{}
+		c.mu.mutedUntil = time.Time{} // whoever waits for something else is not to look at the clock again and again
+	}
+	if c.mu.held || s.route.Follows && (c.mu.head != nil || c.mu.writing) {
+		return false
 	}
 	return c.mu.unanswered < c.srv.opts.MaxUnanswered && !c.mu.stalled && c.mu.heavy < heavyMax
+}
+
+// endsAtAbandonedLocked reports whether the connection ends and nothing that was read from it will be begun any more, as
+// it is behind a request that was abandoned. It requires mu.
+func (c *conn) endsAtAbandonedLocked() bool {
+	return c.mu.stopped && c.mu.tail != nil && c.mu.tail.state == abandoned
 }
 
 // await waits for a change of what mayStartLocked looks at, until a time unless that is zero.

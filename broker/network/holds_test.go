@@ -69,3 +69,37 @@ func TestAbandonedRequests(t *testing.T) {
 	s.closeIdle(time.Now().Add(2 * time.Hour))
 	idle.expectClosed()
 }
+
+// TestShutdownWaitsForNothingBehindAnAbandonedRequest: it is never handled, wherever it lies when the server stops.
+func TestShutdownWaitsForNothingBehindAnAbandonedRequest(t *testing.T) {
+	for name, early := range map[string]bool{"abandoned before": true, "abandoned meanwhile": false} {
+		t.Run(name, func(t *testing.T) {
+			held := make(chan *request.Request, 1)
+			router := routes{}.handle(keyLater, false, func(r *request.Request) { held <- r }).handle(keyEcho, false, echo)
+			router[keyLater].Holds = true
+			s := start(t, router, nil)
+			c := s.dial()
+			c.send(append(append(frame(keyEcho, 0, 1, nil), frame(keyLater, 0, 2, nil)...), frame(keyEcho, 0, 3, nil)...))
+			r := <-held
+			c.expect(1, "")
+			if early {
+				r.Abandon()
+			}
+			done := make(chan error)
+			go func() { done <- s.Shutdown(t.Context()) }()
+			if !early {
+				eventually(t, "the connection stops", func() bool { open := s.opened(); return len(open) == 1 && open[0].stopped() })
+				r.Abandon()
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("Shutdown does not return")
+			}
+			c.expectClosed()
+		})
+	}
+}
