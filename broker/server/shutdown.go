@@ -11,8 +11,8 @@ import (
 )
 
 // Shutdown stops the broker in order: it hands over what it leads, resigns, accepts nothing more, answers what it has read as
-// far as ctx allows, closes its logs cleanly and ends its ZooKeeper session, which removes its registration at once. It may be
-// called after a failed Start and more than once.
+// far as ctx and drainMax allow, closes its logs cleanly and ends its ZooKeeper session, which removes its registration at
+// once. It may be called after a failed Start and more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop.Do(func() { s.stopErr = s.shutdown(ctx) })
 	return s.stopErr
@@ -39,7 +39,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.stopReplicas()
 	var drain sync.WaitGroup
 	if s.network != nil {
-		drain.Go(func() { errs = append(errs, s.network.Shutdown(ctx)) })
+		drain.Go(func() { errs = append(errs, s.drain(ctx)) })
 	}
 	if s.replicas != nil {
 		s.replicas.Close() // ends what waits, so that the drain need not wait for it
@@ -62,6 +62,22 @@ func (s *Server) shutdown(ctx context.Context) error {
 	}
 	err := errors.Join(errs...)
 	s.log.WithField("took", time.Since(started).Round(time.Millisecond)).Info("shut down completed")
+	return err
+}
+
+// drainMax is for how long clients may read their last answers. Kafka gives them no time at all.
+const drainMax = 5 * time.Second
+
+// drain ends the connections once what was read from them is answered. A client that does not read its answers, or takes
+// them byte by byte, does not keep the broker from closing its logs.
+func (s *Server) drain(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, drainMax)
+	defer cancel()
+	err := s.network.Shutdown(bounded)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warnf("closed connections on which not all answers were read within %v", drainMax)
+		return nil
+	}
 	return err
 }
 
