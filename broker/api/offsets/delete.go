@@ -14,33 +14,58 @@ import (
 )
 
 // DeleteRecords raises the start of partitions' logs (KIP-107), versions 0 to 2. It answers once
-// every live replica has done so.
+// every live replica has done so. A partition that is mentioned twice is answered once, by the last mention, and a topic
+// without partitions not at all, as by KafkaApis.handleDeleteRecordsRequest.
 func (h *Handlers) DeleteRecords(r *request.Request) {
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	d := &delayedDelete{handlers: h, request: r, response: req.ResponseKind().(*kmsg.DeleteRecordsResponse)}
-	for i := range req.Topics {
-		t := kmsg.NewDeleteRecordsResponseTopic()
-		t.Topic = req.Topics[i].Topic
-		for j, q := range req.Topics[i].Partitions {
+	for _, t := range wantedOffsets(req) {
+		out := kmsg.NewDeleteRecordsResponseTopic()
+		out.Topic = t.Topic
+		for j, q := range t.Partitions {
 			tp := topic.Partition{Topic: t.Topic, Index: q.Partition}
-			out := kmsg.NewDeleteRecordsResponseTopicPartition()
-			out.Partition, out.LowWatermark = q.Partition, -1
+			p := kmsg.NewDeleteRecordsResponseTopicPartition()
+			p.Partition, p.LowWatermark = q.Partition, -1
 			wanted, err := h.deleteRecords(tp, q.Offset)
-			if out.ErrorCode = h.code("DeleteRecords", tp, err); err == nil {
-				d.waiting = append(d.waiting, pendingDelete{Partition: tp, wanted: wanted, topic: i, at: j})
+			if p.ErrorCode = h.code("DeleteRecords", tp, err); err == nil {
+				d.waiting = append(d.waiting, pendingDelete{Partition: tp, wanted: wanted, topic: len(d.response.Topics), at: j})
 			}
-			t.Partitions = append(t.Partitions, out)
+			out.Partitions = append(out.Partitions, p)
 		}
-		d.response.Topics = append(d.response.Topics, t)
+		d.response.Topics = append(d.response.Topics, out)
 	}
 	for _, w := range d.waiting {
 		h.Replicas.Appended(w.Partition)
 	}
 	timeout := time.Duration(max(0, req.TimeoutMillis)) * time.Millisecond
 	h.Replicas.Deletes.Wait(d, time.Now().Add(timeout), d.keys()...)
+}
+
+// wantedOffsets returns each topic and each partition of a request once.
+func wantedOffsets(req *kmsg.DeleteRecordsRequest) []kmsg.DeleteRecordsRequestTopic {
+	var topics []kmsg.DeleteRecordsRequestTopic
+	at := map[string]int{}
+	places := map[topic.Partition]int{}
+	for _, t := range req.Topics {
+		for _, q := range t.Partitions {
+			i, begun := at[t.Topic]
+			if !begun {
+				i, topics = len(topics), append(topics, kmsg.DeleteRecordsRequestTopic{Topic: t.Topic})
+				at[t.Topic] = i
+			}
+			tp := topic.Partition{Topic: t.Topic, Index: q.Partition}
+			if j, again := places[tp]; again {
+				topics[i].Partitions[j] = q
+				continue
+			}
+			places[tp] = len(topics[i].Partitions)
+			topics[i].Partitions = append(topics[i].Partitions, q)
+		}
+	}
+	return topics
 }
 
 func (h *Handlers) deleteRecords(tp topic.Partition, offset int64) (wanted int64, err error) {

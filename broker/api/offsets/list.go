@@ -53,8 +53,6 @@ func (h *Handlers) ListOffsets(r *request.Request) {
 			switch {
 			case req.Version == 0:
 				h.listOld(&out, p, q)
-			case req.ReplicaID == consumerReplica && req.IsolationLevel != 0 && req.IsolationLevel != 1:
-				out.ErrorCode, out.Offset, out.Timestamp = kerr.UnknownServerError.Code, -1, -1
 			case duplicates[p]:
 				out.ErrorCode = kerr.InvalidRequest.Code
 			default:
@@ -83,6 +81,10 @@ func (h *Handlers) list(out *kmsg.ListOffsetsResponseTopicPartition, req *kmsg.L
 	out.Offset, out.Timestamp, out.LeaderEpoch = -1, -1, -1
 	if since, special := specialSince[q.Timestamp]; q.Timestamp < 0 && (!special || req.Version < since) {
 		out.ErrorCode = kerr.UnsupportedVersion.Code
+		return
+	}
+	if req.ReplicaID == consumerReplica && req.IsolationLevel != 0 && req.IsolationLevel != 1 {
+		out.ErrorCode = kerr.UnknownServerError.Code
 		return
 	}
 	found, err := h.lookup(req, p, q)

@@ -91,6 +91,11 @@ func TestListOffsets(t *testing.T) {
 		{name: "newer epoch", version: 4, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.Topics[0].Partitions[0].CurrentLeaderEpoch = 9 }, code: 75},
 		{name: "unknown topic", version: 1, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.Topics[0].Topic = "nowhere" }, code: 3},
 		{name: "unknown isolation level", version: 2, ts: -1, change: func(r *kmsg.ListOffsetsRequest) { r.IsolationLevel = 2 }, code: -1},
+		{name: "unknown isolation level and special", version: 2, ts: -3, change: func(r *kmsg.ListOffsetsRequest) { r.IsolationLevel = 2 }, code: 35},
+		{name: "twice, with an unknown isolation level", version: 2, ts: -1, change: func(r *kmsg.ListOffsetsRequest) {
+			r.IsolationLevel = 2
+			r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
+		}, code: 42},
 		{name: "twice", version: 1, ts: -1, change: func(r *kmsg.ListOffsetsRequest) {
 			r.Topics[0].Partitions = append(r.Topics[0].Partitions, r.Topics[0].Partitions[0])
 		}, code: 42},
@@ -234,6 +239,26 @@ func TestDeleteRecords(t *testing.T) {
 		if got := resp.Topics[0].Partitions[0]; got.ErrorCode != tt.code || got.LowWatermark != tt.low {
 			t.Errorf("%s to %d: error %d, low watermark %d; want %d, %d", tt.topic, tt.offset, got.ErrorCode, got.LowWatermark, tt.code, tt.low)
 		}
+	}
+}
+
+// TestDeleteRecordsMentionedTwice: the last mention of a partition counts, in one answer; a topic without partitions has
+// none.
+func TestDeleteRecordsMentionedTwice(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "alone", 1, []int32{1}, nil)
+	write(t, b, "alone", 10, record.BuilderOptions{})
+	h := handlers(b)
+	req := deletion(8, 60_000, "alone", "nowhere", "alone")
+	req.Topics[2].Partitions[0].Offset = 3
+	req.Topics = append(req.Topics, kmsg.DeleteRecordsRequestTopic{Topic: "empty"})
+	resp := kmsg.NewPtrDeleteRecordsResponse()
+	fixture.Do(t, request.HandlerFunc(h.DeleteRecords), req, resp)
+	if len(resp.Topics) != 2 || len(resp.Topics[0].Partitions) != 1 || len(resp.Topics[1].Partitions) != 1 {
+		t.Fatalf("answers %+v, want one for each of two partitions", resp.Topics)
+	}
+	if got := resp.Topics[0].Partitions[0]; got.ErrorCode != 0 || got.LowWatermark != 3 {
+		t.Errorf("error %d, low watermark %d; want 0, 3", got.ErrorCode, got.LowWatermark)
 	}
 }
 
