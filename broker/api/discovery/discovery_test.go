@@ -166,6 +166,17 @@ func TestMetadataOfTopics(t *testing.T) {
 	}
 }
 
+// TestMetadataRefusedWhole: a request that is refused is told nothing of the cluster.
+func TestMetadataRefusedWhole(t *testing.T) {
+	resp := ask(t, cluster(), 11, func(r *kmsg.MetadataRequest) {
+		r.Topics = []kmsg.MetadataRequestTopic{{TopicID: ordersID}}
+		r.IncludeClusterAuthorizedOperations = false
+	})
+	if len(resp.Brokers) != 0 || resp.ControllerID != -1 || resp.ClusterID != nil {
+		t.Errorf("brokers %v, controller %d, cluster %v beside the error", resp.Brokers, resp.ControllerID, resp.ClusterID)
+	}
+}
+
 func TestMetadataOperations(t *testing.T) {
 	resp := ask(t, cluster(), 8, func(r *kmsg.MetadataRequest) {
 		r.IncludeClusterAuthorizedOperations, r.IncludeTopicAuthorizedOperations = true, true

@@ -28,14 +28,15 @@ func (h *Handlers) Metadata(r *request.Request) {
 	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
-	s := h.Cluster.Load()
 	resp := req.ResponseKind().(*kmsg.MetadataResponse)
-	v := view{snapshot: s, listener: r.Conn.Listener, version: req.Version, operations: req.IncludeTopicAuthorizedOperations}
 	if misnamed(req) {
 		resp.Topics = refuseTopics(req)
-	} else {
-		resp.Topics = h.topics(&v, req)
+		r.Reply(resp)
+		return
 	}
+	s := h.Cluster.Load()
+	v := view{snapshot: s, listener: r.Conn.Listener, version: req.Version, operations: req.IncludeTopicAuthorizedOperations}
+	resp.Topics = h.topics(&v, req)
 	resp.ControllerID = s.ControllerID
 	for _, n := range nodes(s, r.Conn.Listener) {
 		b := kmsg.NewMetadataResponseBroker()
@@ -49,7 +50,8 @@ func (h *Handlers) Metadata(r *request.Request) {
 	r.Reply(resp)
 }
 
-// misnamed reports whether a request before version 12 asks for topics by id, which Kafka refuses.
+// misnamed reports whether a request before version 12 asks for topics by id, which Kafka refuses without
+// telling anything of the cluster.
 func misnamed(req *kmsg.MetadataRequest) bool {
 	return req.Version < idVersion && slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool {
 		return t.Topic == nil || t.TopicID != topic.ID{}
