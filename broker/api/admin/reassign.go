@@ -55,7 +55,7 @@ func (h *Reassignments) AlterPartitionReassignments(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.AlterPartitionAssignmentsResponse)
 	failed, err := h.Controller.Reassign(h.Context, ps, goals)
-	resp.ErrorCode, resp.ErrorMessage = status.Code(err), status.Message(err)
+	resp.ErrorCode, resp.ErrorMessage = status.Code(err), wholeMessage(err)
 	topics := map[string]int{} // places in the response, where each topic has one entry
 	for i := range failed {
 		place, begun := topics[ps[i].Topic]
@@ -88,7 +88,7 @@ func (h *Reassignments) ListPartitionReassignments(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
 	moves, err := h.Controller.Moves(h.Context, ps, req.Topics == nil)
-	resp.ErrorCode, resp.ErrorMessage = status.Code(err), status.Message(err)
+	resp.ErrorCode, resp.ErrorMessage = status.Code(err), wholeMessage(err)
 	for i, m := range moves {
 		if i == 0 || m.Topic != moves[i-1].Topic {
 			t := kmsg.NewListPartitionReassignmentsResponseTopic()
@@ -101,4 +101,12 @@ func (h *Reassignments) ListPartitionReassignments(r *request.Request) {
 		t.Partitions = append(t.Partitions, p)
 	}
 	r.Reply(resp)
+}
+
+// wholeMessage is the message about a request as a whole: of one that did not fail it is empty, which is the schema's default.
+func wholeMessage(err error) *string {
+	if err == nil {
+		return new(string)
+	}
+	return status.Message(err)
 }

@@ -61,8 +61,8 @@ func TestAlterPartitionReassignments(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s-%d %d %s", r.Topic, p.Partition, p.ErrorCode, text(p.ErrorMessage)))
 		}
 	}
-	if want := []string{"a-0 0 <null>", "a-1 85 none", "a-2 0 <null>", "b-0 39 empty"}; !slices.Equal(got, want) || resp.ErrorCode != 0 || len(resp.Topics) != 2 {
-		t.Errorf("answers %q in %d topics (%d), want %q", got, len(resp.Topics), resp.ErrorCode, want)
+	if want := []string{"a-0 0 <null>", "a-1 85 none", "a-2 0 <null>", "b-0 39 empty"}; !slices.Equal(got, want) || resp.ErrorCode != 0 || text(resp.ErrorMessage) != "" || len(resp.Topics) != 2 {
+		t.Errorf("answers %q in %d topics (%d, message %s), want %q", got, len(resp.Topics), resp.ErrorCode, text(resp.ErrorMessage), want)
 	}
 
 	stub.errs, stub.err = nil, status.New(kerr.NotController, "not me")
@@ -95,7 +95,7 @@ func TestListPartitionReassignments(t *testing.T) {
 			got = append(got, fmt.Sprint(r.Topic, p.Partition, p.Replicas, p.AddingReplicas, p.RemovingReplicas))
 		}
 	}
-	if want := []string{"a0 [3 1] [3] [1]", "a2 [1 2] [] [2]", "b0 [1 2] [2] []"}; !slices.Equal(got, want) || len(resp.Topics) != 2 {
-		t.Errorf("answers %q in %d topics, want %q", got, len(resp.Topics), want)
+	if want := []string{"a0 [3 1] [3] [1]", "a2 [1 2] [] [2]", "b0 [1 2] [2] []"}; !slices.Equal(got, want) || len(resp.Topics) != 2 || text(resp.ErrorMessage) != "" {
+		t.Errorf("answers %q in %d topics, message %s, want %q", got, len(resp.Topics), text(resp.ErrorMessage), want)
 	}
 }
