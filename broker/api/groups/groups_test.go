@@ -159,6 +159,13 @@ func TestOffsets(t *testing.T) {
 			}
 		}
 	}
+	for _, version := range []int16{1, 8} {
+		twice := fetchRequest("simple-1")
+		twice.Topics[0].Partitions, twice.Groups[0].Topics[0].Partitions = []int32{0, 1, 0}, []int32{0, 1, 0}
+		if _, list := offsets(do[*kmsg.OffsetFetchResponse](w, w.OffsetFetch, twice, version)); len(list) != 2 {
+			t.Errorf("version %d: a partition that is asked for twice is answered as %q", version, list)
+		}
+	}
 	w.Groups.Resigned(0, 1)
 	if code, _ := offsets(do[*kmsg.OffsetFetchResponse](w, w.OffsetFetch, fetchRequest("simple-9"), 9)); code != 16 {
 		t.Errorf("fetch from a broker that has resigned: error %d, want 16", code)

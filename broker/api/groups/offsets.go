@@ -1,6 +1,7 @@
 package groups
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -120,6 +121,7 @@ func (h *Handlers) OffsetFetch(r *request.Request) {
 			asked = append(asked, topic.Partition{Topic: req.Topics[i].Topic, Index: p})
 		}
 	}
+	asked = once(asked)
 	var found []group.FetchedOffset
 	if req.Version == 0 {
 		found = h.fetchOld(req.Group, asked)
@@ -146,6 +148,19 @@ func (h *Handlers) OffsetFetch(r *request.Request) {
 	r.Reply(resp)
 }
 
+// once takes out of a list what stands there before: who asks twice is answered once (GroupMetadataManager.getOffsets).
+func once(list []topic.Partition) []topic.Partition {
+	if len(list) < 2 {
+		return list
+	}
+	seen := make(map[topic.Partition]bool, len(list))
+	return slices.DeleteFunc(list, func(p topic.Partition) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	})
+}
+
 // refused repeats an error for each partition: version 1 has no other place for it.
 func refused(asked []topic.Partition, code int16) (list []group.FetchedOffset) {
 	for _, p := range asked {
@@ -169,7 +184,7 @@ func (h *Handlers) fetchGroup(req *kmsg.OffsetFetchRequestGroup, requireStable b
 		}
 	}
 	var found []group.FetchedOffset
-	resp.ErrorCode, found = h.Groups.Fetch(req.Group, asked, requireStable)
+	resp.ErrorCode, found = h.Groups.Fetch(req.Group, once(asked), requireStable)
 	for _, o := range found {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].Topic != o.Topic {
 			t := kmsg.NewOffsetFetchResponseGroupTopic()
