@@ -71,15 +71,16 @@ func (h *Handler) Handle(r *request.Request) {
 		r.Drop(err)
 		return
 	}
-	if req.Isolation < 0 || req.Isolation > 1 {
-		r.Reply(refuse(req, kerr.UnknownServerError.Code))
-		return
-	}
 	p, refused := h.plan(r, req)
 	if refused != 0 {
 		resp := wire.NewFetchResponse(req.Version) // names no partitions: it is not about them
 		resp.ErrorCode = refused
 		r.Reply(resp)
+		return
+	}
+	if (req.Isolation < 0 || req.Isolation > 1) && p.readsAny() { // looked at for reading, and for nothing else
+		p.recycle()
+		r.Reply(refuse(req, kerr.UnknownServerError.Code))
 		return
 	}
 	ready := p.read(h)
@@ -95,7 +96,7 @@ func (h *Handler) Handle(r *request.Request) {
 // refuse answers a request whole with code. Before topic ids every partition is listed with it.
 func refuse(req *wire.FetchRequest, code int16) *wire.FetchResponse {
 	resp := wire.NewFetchResponse(req.Version)
-	resp.ErrorCode = code
+	resp.ErrorCode, resp.SessionID = code, req.SessionID
 	if req.Version >= idVersion {
 		return resp
 	}

@@ -145,6 +145,40 @@ func TestRefusals(t *testing.T) {
 	if got := fetch(t, h, isolation); got.ErrorCode != -1 || got.Topics[0].Partitions[0].ErrorCode != -1 {
 		t.Errorf("isolation level 3: %d, want UNKNOWN_SERVER_ERROR", got.ErrorCode)
 	}
+	isolation.Topics[0].Topic = "nope" // nothing is read, so that nobody looks at the level
+	if got := fetch(t, h, isolation); got.ErrorCode != 0 || got.Topics[0].Partitions[0].ErrorCode != 3 {
+		t.Errorf("isolation level 3, unknown topic: %d, want the partition's error alone", got.ErrorCode)
+	}
+	isolation.SessionID, isolation.SessionEpoch = 5, 1
+	if got := fetch(t, h, isolation); got.ErrorCode != 70 {
+		t.Errorf("isolation level 3, unknown session: %d, want FETCH_SESSION_ID_NOT_FOUND", got.ErrorCode)
+	}
+}
+
+// TestListedTwice: a partition is answered once, from the offset that was mentioned last.
+func TestListedTwice(t *testing.T) {
+	b := fixture.New(t)
+	id := b.Topic(t, "orders", 2, []int32{1}, nil)
+	write(t, b, "orders", 0, 1, 3)
+	h := handler(t, b)
+	for _, version := range []int16{4, 12, 13} {
+		req := fetchRequest(version, "orders", id, 99, 0)
+		more := fetchRequest(version, "orders", id, 0, 1).Topics[0]
+		again := fetchRequest(version, "orders", id, 3, 0).Topics[0]
+		again.Partitions = append(again.Partitions, again.Partitions[0])
+		req.Topics = append(req.Topics, more, again)
+		var got []int32
+		for _, r := range fetch(t, h, req).Topics {
+			for _, p := range r.Partitions {
+				if got = append(got, p.Partition); p.ErrorCode != 0 {
+					t.Errorf("version %d: partition %d has error %d", version, p.Partition, p.ErrorCode)
+				}
+			}
+		}
+		if want := []int32{0, 1}; !slices.Equal(got, want) {
+			t.Errorf("version %d: answers for partitions %v, want %v", version, got, want)
+		}
+	}
 }
 
 func TestLimits(t *testing.T) {
@@ -253,6 +287,11 @@ func TestSession(t *testing.T) {
 	first := fetch(t, h, full)
 	if first.SessionID == 0 || len(first.Topics[0].Partitions) != 3 {
 		t.Fatalf("full fetch: session %d with %d partitions, want a session with 3", first.SessionID, len(first.Topics[0].Partitions))
+	}
+	empty := fetchRequest(12, "orders", id, 0)
+	empty.Topics, empty.SessionEpoch = nil, initialEpoch
+	if got := fetch(t, h, empty); got.SessionID == 0 { // partitions may come later
+		t.Error("a full fetch of nothing got no session")
 	}
 	next := func(epoch int32) *kmsg.FetchRequest {
 		req := fetchRequest(12, "orders", id, 0)

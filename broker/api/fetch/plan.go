@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,7 +34,8 @@ type plan struct {
 	create  bool     // make a session of the plan when it is answered
 
 	targets []target
-	own     []partition // the partitions of a fetch without a session
+	own     []partition        // the partitions of a fetch without a session
+	listed  map[sessionKey]int // the places of those in own that may be listed again
 }
 
 // target is one partition of a plan. Of its partition only what never changes may be read without
@@ -85,17 +87,19 @@ func (h *Handler) inRack(rack, listener string) func(broker int32) bool {
 }
 
 func (p *plan) recycle() {
-	targets, own := p.targets, p.own
+	targets, own, listed := p.targets, p.own, p.listed
 	*p = plan{}
 	if cap(targets) <= pooledTargets && cap(own) <= pooledTargets {
 		clear(targets)
 		clear(own)
-		p.targets, p.own = targets[:0], own[:0]
+		clear(listed)
+		p.targets, p.own, p.listed = targets[:0], own[:0], listed
 	}
 	plans.Put(p)
 }
 
-// addAll adds what a full fetch lists.
+// addAll adds what a full fetch lists. Of a partition that is listed twice the last mention counts, in the place of
+// the first (FetchRequest.fetchData).
 func (p *plan) addAll(req *wire.FetchRequest) {
 	n := 0
 	for i := range req.Topics {
@@ -106,16 +110,38 @@ func (p *plan) addAll(req *wire.FetchRequest) {
 	} else if cap(p.own) < n {
 		p.own = make([]partition, 0, n)
 	}
-	snapshot := p.handler.Metadata.Load()
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
-			p.own = append(p.own, partition{})
-			q := &p.own[len(p.own)-1]
-			q.set(t, &t.Partitions[j])
-			p.add(snapshot, q)
+			p.ownOf(t, t.Partitions[j].Index, n > 1).set(t, &t.Partitions[j])
 		}
 	}
+	snapshot := p.handler.Metadata.Load()
+	for i := range p.own {
+		p.add(snapshot, &p.own[i])
+	}
+}
+
+// ownOf returns the place of a partition among those of the plan's own, where room is for it; one that may be listed
+// again is looked for.
+func (p *plan) ownOf(t *wire.FetchTopic, index int32, again bool) *partition {
+	if again {
+		if p.listed == nil {
+			p.listed = make(map[sessionKey]int)
+		}
+		key := sessionKey{name: t.Name, id: t.ID, index: index}
+		if at, ok := p.listed[key]; ok {
+			return &p.own[at]
+		}
+		p.listed[key] = len(p.own)
+	}
+	p.own = append(p.own, partition{})
+	return &p.own[len(p.own)-1]
+}
+
+// readsAny reports whether a partition is to be read.
+func (p *plan) readsAny() bool {
+	return slices.ContainsFunc(p.targets, func(t target) bool { return t.refused == nil })
 }
 
 // add makes q a target. A name found for q's id stays in q, as in Kafka's sessions.

@@ -40,9 +40,6 @@ func (p *plan) answerAll(h *Handler, resp *wire.FetchResponse) {
 
 // createSession makes a session of what was just answered, if there is room for one.
 func (p *plan) createSession(h *Handler, resp *wire.FetchResponse) {
-	if len(p.targets) == 0 {
-		return
-	}
 	parts := make([]*partition, len(p.targets))
 	for i := range p.targets {
 		parts[i] = p.targets[i].partition
