@@ -25,6 +25,7 @@ type Props map[string]string
 // How long brokers get. A JVM on a machine that is busy with other tests is slow.
 const (
 	brokerStart = 60 * time.Second
+	kafkaStart  = 3 * time.Minute
 	brokerStop  = 60 * time.Second
 )
 
@@ -111,7 +112,11 @@ func (b *Broker) Start() error {
 	}
 	defer registry.Close()
 	before := registry.Epoch(b.opts.ID) // of a life that ended without ZooKeeper having noticed
-	return b.process.launch(brokerStart, func() bool {
+	limit := brokerStart
+	if b.opts.Kafka {
+		limit = kafkaStart
+	}
+	return b.process.launch(limit, func() bool {
 		epoch := registry.Epoch(b.opts.ID)
 		return epoch != 0 && epoch != before && b.accepts()
 	})
