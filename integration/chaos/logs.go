@@ -152,6 +152,13 @@ func (w *world) replicas() ([]history.Replica, error) {
 	return all, nil
 }
 
+// signs are what no log may hold: those of crashes, and those of a Kafka broker that cannot read what one of Gregor's has left
+// on its disk, in ZooKeeper, or has sent it.
+var signs = []string{"panic:", "fatal error:", "DATA RACE",
+	"CorruptIndexException", "CorruptRecordException", "CorruptSnapshotException", "InvalidRecordException",
+	"InconsistentBrokerMetadataException", "InconsistentClusterIdException", "JsonProcessingException",
+	"SchemaException", "UnsupportedVersionException", "InvalidRequestException", "BufferUnderflowException"}
+
 // crashes returns what brokers have logged of a kind that must never be.
 func (w *world) crashes() []string {
 	var bad []string
@@ -163,7 +170,7 @@ func (w *world) crashes() []string {
 		if err != nil {
 			bad = append(bad, err.Error())
 		}
-		for _, sign := range []string{"panic:", "fatal error:", "DATA RACE"} {
+		for _, sign := range signs {
 			if at := bytes.Index(log, []byte(sign)); at >= 0 {
 				bad = append(bad, fmt.Sprintf("broker %d: %s", k.broker.ID(), log[at:min(at+3000, len(log))]))
 			}
