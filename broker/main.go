@@ -26,6 +26,7 @@ Without FILE all properties have their defaults and ZooKeeper is expected at ` +
 SIGTERM, or Ctrl-C, stops the broker in order; a second one at once.`
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more stops no broker, as it stops no JVM
 	os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr))
 }
 

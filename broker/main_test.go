@@ -3,10 +3,38 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// asProgram names the variable in the environment that makes the test binary the broker program.
+const asProgram = "GREGOR_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// A broker whose standard output leads to a program that has ended goes on: here, until it has not found ZooKeeper.
+func TestUnreadLogStopsNoBroker(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	program := exec.Command(os.Args[0], "--override", "zookeeper.connect=127.0.0.1:1", "--override", "zookeeper.connection.timeout.ms=1",
+		"--override", "log.dirs="+t.TempDir())
+	program.Env = append(os.Environ(), asProgram+"=1")
+	program.Stdout, program.Stderr = w, w
+	if program.Run(); program.ProcessState.ExitCode() != 1 {
+		t.Errorf("%v", program.ProcessState)
+	}
+}
 
 func TestArguments(t *testing.T) {
 	wrong := filepath.Join(t.TempDir(), "wrong.toml")
