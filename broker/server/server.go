@@ -190,6 +190,7 @@ func (s *Server) startStorage(ctx context.Context) error {
 		Cleaner:                         cleaner,
 		CleanerLogger:                   s.named("kafka.log.LogCleaner"),
 		Dirs:                            s.cfg.LogDirs(),
+		MaxOpenFiles:                    openFiles(),
 		Unusable:                        s.me.unusable,
 		Defaults:                        logConfig(defaults),
 		TopicConfig:                     func(topic string) storage.LogConfig { c, _ := configs(topic); return c },
