@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
@@ -315,7 +316,7 @@ func TestFailureOfRecords(t *testing.T) {
 	bad.RelativeOffset, bad.ErrorMessage = 1, kmsg.StringPtr("No key")
 	response.ErrorRecords = append(response.ErrorRecords, bad)
 	b := newTestBatch([]record{{key: []byte("k"), value: []byte("good")}, {value: []byte("bad!!")}})
-	if err := s.fail(b, newAnswer(response)); err == nil || err.Error() != "No key" {
+	if err := s.fail(b, newAnswer(response), false); err == nil || err.Error() != "No key" {
 		t.Errorf("the batch fails with %v", err)
 	}
 	const line = "[1970-01-01 00:00:00,000] ERROR Error when sending message to topic t with key: %s, value: %s with error: " +
@@ -327,9 +328,33 @@ func TestFailureOfRecords(t *testing.T) {
 
 	log.Reset()
 	s.identity = identity{1, 2, 3}
-	err := s.fail(newTestBatch([]record{{value: []byte("x")}}), answer{err: errors.New("EOF")})
+	err := s.fail(newTestBatch([]record{{value: []byte("x")}}), answer{err: errors.New("EOF")}, false)
 	if err == nil || err.Error() != "Expiring 1 record(s) for t-1:120000 ms has passed since batch creation" || s.identity != nobody {
 		t.Errorf("a batch without an answer fails with %v, then the identity is %v", err, s.identity)
+	}
+}
+
+// TestWhatMayBeThereKeepsItsSequence: under the sequence of a batch that the broker may hold, it would take the next one, of as
+// many records, for that one: say so, and throw it away.
+func TestWhatMayBeThereKeepsItsSequence(t *testing.T) {
+	p, _ := testProducer(settings{})
+	before := identity{1, 2, 3}
+	for _, tt := range []struct {
+		name     string
+		code     int16
+		doubtful bool
+		want     identity
+	}{
+		{"refused", kerr.MessageTooLarge.Code, false, before},
+		{"refused after it was sent in vain", kerr.MessageTooLarge.Code, true, nobody},
+		{"appended, and not replicated", kerr.NotEnoughReplicasAfterAppend.Code, false, nobody},
+		{"appended, and not replicated in time", kerr.RequestTimedOut.Code, false, nobody},
+	} {
+		s := sender{producer: p, identity: before}
+		s.fail(newTestBatch([]record{{value: []byte("x")}}), answer{err: throwable.FromCode(tt.code, nil)}, tt.doubtful)
+		if s.identity != tt.want {
+			t.Errorf("%s: the next batch is sent as %v, want %v", tt.name, s.identity, tt.want)
+		}
 	}
 }
 

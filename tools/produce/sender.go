@@ -39,6 +39,7 @@ type sender struct {
 // unless it succeeded.
 func (s *sender) deliver(ctx context.Context, b *batch) error {
 	deadline := time.Now().Add(s.producer.settings.delivery)
+	doubtful := false
 	for retries := s.producer.settings.retries; ; {
 		answer := s.attempt(ctx, b)
 		verdict := s.judge(b, answer, retries, deadline)
@@ -47,13 +48,14 @@ func (s *sender) deliver(ctx context.Context, b *batch) error {
 			s.advance(b)
 			return nil
 		case failed:
-			return s.fail(b, answer)
+			return s.fail(b, answer, doubtful)
 		case splitUp:
 			s.log("in", fmt.Sprintf("splitting and retrying (%d attempts left)", retries), answer)
 			first, second := b.split()
 			return errors.Join(s.deliver(ctx, first), s.deliver(ctx, second))
 		case again:
 			retries--
+			doubtful = true
 			s.log("with", fmt.Sprintf("retrying (%d attempts left)", retries), answer)
 		case unreached:
 		}
@@ -64,7 +66,7 @@ func (s *sender) deliver(ctx context.Context, b *batch) error {
 			s.identity = nobody
 		}
 		if !pause(ctx, s.producer.settings.backoff) {
-			return s.fail(b, answer)
+			return s.fail(b, answer, doubtful)
 		}
 		s.producer.refresh(ctx)
 	}
@@ -195,10 +197,14 @@ func isIdentityLost(err error) bool {
 	return false
 }
 
-// fail reports the records of b. Whether the broker has them is unknown if it has not answered, so that the
-// next batch starts under a new identity.
-func (s *sender) fail(b *batch, a answer) error {
+// fail reports the records of b. Whether the broker has them is unknown if it has not answered, if the error may pass, as
+// that of too few replicas after the append, or if either was so before (doubtful). Then the next batch starts under a new
+// identity: under the sequence of this one, the broker would take it for this one, and throw it away.
+func (s *sender) fail(b *batch, a answer, doubtful bool) error {
 	err := a.err
+	if doubtful || kerr.IsRetriable(kerr.ErrorForCode(throwable.Code(err))) {
+		s.identity = nobody
+	}
 	if throwable.Code(err) == 0 {
 		s.identity, s.encoded = nobody, nil
 		err = throwable.Newf(throwable.Timeout, "Expiring %d record(s) for %s:%d ms has passed since batch creation",
