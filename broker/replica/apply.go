@@ -160,10 +160,23 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
 	return p.apply(s)
 }
 
+// longestFileName is what file systems allow, in bytes.
+const longestFileName = 255
+
+// mayHaveLog reports whether the directory of a partition's log lies where it should, and the next start will know it.
+// No controller says anything else; whoever only says that it is one may not fail a log directory, write beside it, or
+// keep the broker from starting again.
+func mayHaveLog(p topic.Partition) bool {
+	return topic.ValidateName(p.Topic) == nil && p.Index >= 0 && len(p.String()) <= longestFileName
+}
+
 // newPartition makes the replica of s, with its log if that does not exist.
 func (m *Manager) newPartition(configs *configCache, s *PartitionState) (*Partition, error) {
 	log := m.opts.Storage.Log(s.Partition)
 	if log == nil {
+		if !mayHaveLog(s.Partition) {
+			return nil, ErrInvalidPartition
+		}
 		config, err := configs.get(s.Topic)
 		if err != nil {
 			return nil, fmt.Errorf("properties of topic %s: %w", s.Topic, err)

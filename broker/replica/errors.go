@@ -32,6 +32,8 @@ var (
 	ErrNotMoving = errors.New("the replica is not being moved")
 	// ErrNameTooLong: the topic's name is too long for the directory of a future log.
 	ErrNameTooLong = errors.New("the topic name is too long")
+	// ErrInvalidPartition: no partition is called that, so that no log may be.
+	ErrInvalidPartition = errors.New("not the name of a partition")
 	// ErrPolicyViolation: records of a topic without cleanup.policy=delete cannot be deleted.
 	ErrPolicyViolation = errors.New("topic does not have the delete cleanup policy")
 )

@@ -67,6 +67,7 @@ var codes = []struct {
 	{replica.ErrStaleBrokerEpoch, kerr.StaleBrokerEpoch},
 	{replica.ErrPolicyViolation, kerr.PolicyViolation},
 	{replica.ErrNameTooLong, kerr.InvalidTopicException},
+	{replica.ErrInvalidPartition, kerr.InvalidTopicException},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 }
 
