@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -41,9 +42,6 @@ type dir struct {
 	loaded      bool // every log was loaded; set before Open returns
 	// startsWrong: log-start-offset-checkpoint has a start offset that a log could come to have by its end.
 	startsWrong atomic.Bool
-	// pointsWrong: recovery-point-offset-checkpoint has a recovery point beyond the end of a log. What is appended up to
-	// there would not be looked at after a crash.
-	pointsWrong atomic.Bool
 
 	// created counts the names that were given to logs here, from 1 for those found at start; the first synced
 	// of them are durable.
@@ -183,6 +181,15 @@ func (d *dir) cleanedDiffers() bool {
 		}
 	}
 	return false
+}
+
+// beyondEnd reports whether a checkpoint has an offset beyond the end of a log that was loaded, as a crash leaves which
+// takes records that were not durable. Once the log has grown behind it, it would be taken for true: what is appended
+// up to there would not be looked at after another crash, or pass for replicated.
+func (d *dir) beyondEnd(f *checkpointFile) bool {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
+	return slices.ContainsFunc(d.snapshot(), func(l *Log) bool { return f.holds[l.partition] > l.end.Load() })
 }
 
 // checkpointRecoveryPoints writes the directory's recovery-point-offset-checkpoint.

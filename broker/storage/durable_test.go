@@ -141,8 +141,8 @@ func TestIndexesMadeAnewSurvivePowerLoss(t *testing.T) {
 }
 
 // A recovery that finds the log to end below its recovery point takes that back on disk: what is appended up to there
-// is in doubt after the next crash.
-func TestRecoveryPointBeyondTheEndIsTakenBack(t *testing.T) {
+// is in doubt after the next crash. So it does with the high watermark: what is appended up to there need not be replicated.
+func TestOffsetsBeyondTheEndAreTakenBack(t *testing.T) {
 	mem := vfs.NewMem()
 	o := testOptions(mem)
 	o.TopicConfig = func(string) LogConfig { return crashConfig() }
@@ -150,11 +150,12 @@ func TestRecoveryPointBeyondTheEndIsTakenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := mustCreate(t, m, orders, crashConfig())
+	l, d := mustCreate(t, m, orders, crashConfig()), m.dirs[0]
 	for range 8 {
 		appendRecords(t, l, 0, 1)
 	}
-	if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+	l.SetHighWatermark(8)
+	if err := errors.Join(l.Flush(), d.checkpointRecoveryPoints(), d.checkpointHighWatermarks()); err != nil {
 		t.Fatal(err)
 	}
 	m.abandon()
@@ -162,11 +163,13 @@ func TestRecoveryPointBeyondTheEndIsTakenBack(t *testing.T) {
 	if m, err = open(o); err != nil {
 		t.Fatal(err)
 	}
-	l = m.Log(orders)
 	defer m.abandon()
-	points, err := checkpoint.ReadOffsets(mem, "data/"+checkpoint.RecoveryPoints)
-	if point := points[orders]; err != nil || l.EndOffset() >= 8 || point > l.EndOffset() {
-		t.Errorf("the log ends at %d, its recovery point on disk is %d, %v", l.EndOffset(), point, err)
+	end := m.Log(orders).EndOffset()
+	for _, name := range []string{checkpoint.RecoveryPoints, checkpoint.HighWatermarks} {
+		offsets, err := checkpoint.ReadOffsets(mem, "data/"+name)
+		if offset := offsets[orders]; err != nil || end >= 8 || offset > end {
+			t.Errorf("the log ends at %d, %s has %d, %v", end, name, offset, err)
+		}
 	}
 }
 

@@ -110,8 +110,10 @@ func (m *Manager) loadDir(d *dir, replicas []found) {
 		done.Add(1)
 	})
 	d.loaded = !d.offline.Load()
-	if d.loaded && d.pointsWrong.Load() {
-		_ = d.checkpointRecoveryPoints() // logged there
+	for _, f := range []*checkpointFile{&d.recovery, &d.watermarks} {
+		if d.loaded && d.beyondEnd(f) {
+			_ = d.checkpoint(f) // logged there
+		}
 	}
 	if d.loaded && d.startsWrong.Load() {
 		_ = d.checkpointStarts() // logged there

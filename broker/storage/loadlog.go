@@ -200,7 +200,6 @@ func (ld *loader) settle() error {
 	if end < ld.recoveryPoint {
 		ld.logger().WithField("end", end).WithField("durable", ld.recoveryPoint).
 			Error("Records are lost that had been durable: the log ends below its recovery point")
-		ld.dir.pointsWrong.Store(true)
 	}
 	if len(ld.segments) == 0 && ld.startOffset > 0 {
 		s, err := ld.createSegment(ld.startOffset)
