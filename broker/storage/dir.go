@@ -330,29 +330,38 @@ func (d *dir) readCheckpoint(f *checkpointFile) (lost bool, err error) {
 	return false, err
 }
 
-// make creates the directory and its parents where they do not exist, durably.
+// make creates the directory and its parents where they do not exist, durably. One that nobody has locked yet may have
+// been created by a process that was killed before it was durable: a later power loss would take all that has been put
+// there since.
 func (d *dir) make() error {
-	var parents []string // of what has to be made
-	for path := d.path; ; path = filepath.Dir(path) {
+	locked, err := vfs.Exists(d.env.fs, filepath.Join(d.path, lockFile))
+	if locked || err != nil {
+		return err
+	}
+	var made []string // the parents of what has to be made
+	path := d.path
+	for ; filepath.Dir(path) != path; path = filepath.Dir(path) {
 		exists, err := vfs.Exists(d.env.fs, path)
 		if err != nil {
 			return err
 		}
-		if exists || filepath.Dir(path) == path {
+		if exists {
 			break
 		}
-		parents = append(parents, filepath.Dir(path))
+		made = append(made, filepath.Dir(path))
 	}
-	if len(parents) == 0 {
-		return nil
+	if len(made) > 0 {
+		if err := d.env.fs.MkdirAll(d.path); err != nil {
+			return err
+		}
 	}
-	if err := d.env.fs.MkdirAll(d.path); err != nil {
-		return err
-	}
-	for _, parent := range parents {
+	for _, parent := range made {
 		if err := d.env.fs.SyncDir(parent); err != nil {
 			return err
 		}
+	}
+	for ; filepath.Dir(path) != path; path = filepath.Dir(path) {
+		_ = d.env.fs.SyncDir(filepath.Dir(path)) // it may be another's, who does not let us read it
 	}
 	return nil
 }

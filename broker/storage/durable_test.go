@@ -206,6 +206,30 @@ func TestProducersOfDeletedSegmentsSurvivePowerLoss(t *testing.T) {
 	}
 }
 
+// A process that was killed while it made its log directory leaves it to the next one, which finds it there.
+func TestDirectoryOfAKilledProcessIsDurable(t *testing.T) {
+	mem := vfs.NewMem()
+	killed := vfs.NewFaulty(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpSyncDir {
+			return vfs.ErrCrashed
+		}
+		return nil
+	})
+	if _, err := open(testOptions(killed, "disk/data")); !errors.Is(err, vfs.ErrCrashed) {
+		t.Fatal(err)
+	}
+	m := mustOpen(t, testOptions(mem, "disk/data"))
+	l := mustCreate(t, m, orders, crashConfig())
+	appendRecords(t, l, 0, 1)
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	left := mem.CrashClone(nil)
+	if l = mustOpen(t, testOptions(left, "disk/data")).Log(orders); l == nil || l.EndOffset() != 1 {
+		t.Errorf("the log is gone with its directory: %+v", l)
+	}
+}
+
 // roll begins a new segment.
 func (l *Log) roll() error {
 	l.mu.Lock()
