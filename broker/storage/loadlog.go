@@ -26,6 +26,8 @@ type loader struct {
 	idNoted       bool       // the topic's id was noted, but not durable yet
 	txnsLost      []int64    // bases of segments whose transaction index alone was given up, see noteLostTxns
 	doubtful      []int64    // offsets of producer snapshots that a crash may have made wrong
+	inDoubt       bool       // what is recovered lies above the recovery point, or in its segment
+	lastEpoch     int32      // the highest leader epoch of what was recovered in doubt
 }
 
 // loadLog loads the log of p in the directory of that name, recovering it unless the directory's last stop was clean.

@@ -22,7 +22,7 @@ import (
 // a crash everything from the recovery point on is in doubt, from the segment on that holds it: its
 // batches are checked, its indexes built anew, and producer state and leader epochs follow from the
 // batches. At the first batch that is torn or broken the log ends, and so does it where a segment
-// that should follow is missing. Nothing below the recovery point is checked.
+// that should follow is missing, or what follows is of another past (see foreign). Nothing below the recovery point is checked.
 func (ld *loader) recover() error {
 	if err := ld.dropOrphanSnapshots(); err != nil {
 		return err
@@ -44,6 +44,7 @@ func (ld *loader) recover() error {
 			return err
 		}
 	}
+	ld.inDoubt, ld.lastEpoch = true, -1
 	for i := first; i < len(ld.segments); i++ {
 		cut, whole, err := ld.recoverSegment(i)
 		if err != nil {
@@ -198,6 +199,9 @@ func (ld *loader) recoverSegment(i int) (cut int64, whole bool, err error) {
 	next := s.Base()
 	whole = true
 	cut, err = s.Recover(func(b record.Batch) error {
+		if ld.foreign(b) {
+			return segment.ErrForeign
+		}
 		// The first offset of an old format's compressed message is not known: that may be a gap.
 		whole = whole && b.Magic() >= record.MagicV2 && b.BaseOffset() == next
 		next = b.NextOffset()
@@ -213,6 +217,21 @@ func (ld *loader) recoverSegment(i int) (cut int64, whole bool, err error) {
 	return cut, whole, err
 }
 
+// foreign reports whether a batch in doubt is of a lower leader epoch than one before it. A log has no such batches; but
+// what was cut off, by a truncation that a kill ended or by a recovery, need not have been cut durably. If a power
+// loss brings it back behind what was appended since, in a later epoch, nobody else would notice: the epochs, and the
+// ends of logs, are all that replicas compare. Kafka keeps such batches.
+func (ld *loader) foreign(b record.Batch) bool {
+	if !ld.inDoubt || b.Magic() < record.MagicV2 || b.LeaderEpoch() < 0 {
+		return false
+	}
+	if b.LeaderEpoch() < ld.lastEpoch {
+		return true
+	}
+	ld.lastEpoch = b.LeaderEpoch()
+	return false
+}
+
 // noteEpoch records the leader epoch of a batch that was found in the log, as the append of it did, unless the checkpoint
 // has a later one.
 func (ld *loader) noteEpoch(b record.Batch) error {
@@ -226,8 +245,8 @@ func (ld *loader) noteEpoch(b record.Batch) error {
 // mostRecords is more than a segment, of 2 GiB at most, holds.
 const mostRecords = 1 << 30
 
-// lostAfter reports whether records are missing between segment i, which was not in need of a cut, and
-// the next one.
+// lostAfter reports whether the log ends with segment i, which was not in need of a cut: records are missing between it
+// and the next one, or that one is of another past (see foreign), since it begins below the end of this one.
 //
 // A power loss may take the end of a file that was not synced, at the boundary of a batch, and leave
 // the segment that was begun after it. Kafka does not look for that; the log would have a hole in it,
@@ -235,11 +254,18 @@ const mostRecords = 1 << 30
 // copying of a compacted log: then there are gaps within the segments, too, or the topic says so. Nor is one before
 // a segment that is too far away to have been begun behind a lost tail: that one was split off (see split).
 func (ld *loader) lostAfter(i int, whole bool) bool {
-	if i+1 == len(ld.segments) || !whole || ld.compacted() || ld.segments[i+1].Base()-ld.segments[i].Base() > mostRecords {
+	if i+1 == len(ld.segments) {
 		return false
 	}
 	next, err := ld.segments[i].NextOffset()
-	if err != nil || next >= ld.segments[i+1].Base() {
+	switch {
+	case err != nil || next == ld.segments[i+1].Base():
+		return false
+	case next > ld.segments[i+1].Base():
+		ld.logger().WithField("end", next).WithField("next", ld.segments[i+1].Base()).
+			Warn("A segment begins below the end of the one before")
+		return true
+	case !whole || ld.compacted() || ld.segments[i+1].Base()-ld.segments[i].Base() > mostRecords:
 		return false
 	}
 	ld.logger().WithField("from", next).WithField("to", ld.segments[i+1].Base()).

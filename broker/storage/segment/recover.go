@@ -13,8 +13,8 @@ import (
 // Recover makes an opened segment sound after a crash (LogSegment.recover): it checks every batch,
 // cuts the file before the first one that is broken, torn or out of order, and builds the indexes
 // anew. f is called for each batch that stays, in order, so that the log can rebuild producer state
-// and leader epochs; it may call AppendAborted. A batch is valid during the call only, and an error
-// of f ends the recovery and is returned as it is.
+// and leader epochs; it may call AppendAborted. A batch is valid during the call only. ErrForeign of f has the batch count
+// as broken; any other error ends the recovery and is returned as it is.
 //
 // It returns how many bytes were cut. Nobody else may use the segment meanwhile.
 func (s *Segment) Recover(f func(record.Batch) error) (cut int64, err error) {
@@ -57,7 +57,10 @@ func (s *Segment) recoverBatches(file io.ReaderAt, size int64, f func(record.Bat
 			return pos, nil
 		}
 		if f != nil {
-			if err := f(b); err != nil {
+			switch err := f(b); {
+			case errors.Is(err, ErrForeign):
+				return pos, nil
+			case err != nil:
 				return 0, err
 			}
 		}

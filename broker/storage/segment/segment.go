@@ -15,6 +15,8 @@ var (
 	ErrCorrupt = errors.New("corrupt log segment")
 	// ErrFull reports an append that would exceed what indexes can express: the owner has to roll.
 	ErrFull = errors.New("log segment is full")
+	// ErrForeign is what Recover's callback answers to a sound batch that is none of the log's.
+	ErrForeign = errors.New("batch of another past of the log")
 	// ErrClosed reports the use of a segment that was deleted or closed meanwhile. A reader holding an
 	// old list of segments starts over with the present one.
 	ErrClosed = vfs.ErrSlotClosed

@@ -1,0 +1,74 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/broker/storage/segment"
+	"github.com/gregor-mq/gregor/broker/storage/vfs"
+)
+
+// A kill in a truncation leaves names removed, but not durably. A power loss may bring back what they named, behind
+// records that were appended since, in a later epoch: those stay, and what has come back goes.
+func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
+	for _, appended := range []int{2, 3} { // up to where the old segment begins, and beyond
+		t.Run(fmt.Sprint(appended), func(t *testing.T) {
+			mem := vfs.NewMem()
+			killed := false
+			m, err := open(testOptions(vfs.NewFaulty(mem, func(op vfs.Op) error {
+				if killed && op.Kind == vfs.OpSyncDir {
+					return vfs.ErrCrashed
+				}
+				return nil
+			})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := mustCreate(t, m, orders, crashConfig())
+			for range 2 {
+				for range 5 {
+					appendRecords(t, l, 1, 1)
+				}
+				if err := l.roll(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 5 {
+				appendRecords(t, l, 1, 1)
+			}
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			killed = true
+			if err := l.TruncateTo(8); !errors.Is(err, vfs.ErrCrashed) {
+				t.Fatal(err)
+			}
+			m.abandon()
+			if m, err = open(testOptions(mem)); err != nil {
+				t.Fatal(err)
+			}
+			l = m.Log(orders)
+			if l.EndOffset() != 8 {
+				t.Fatalf("the log ends at %d", l.EndOffset())
+			}
+			for range appended {
+				appendRecords(t, l, 2, 1)
+			}
+			if err := syncFile(mem, name(5, segment.LogExt)); err != nil {
+				t.Fatal(err)
+			}
+			left := mem.CrashClone(nil)
+			m.abandon()
+			l = mustOpen(t, testOptions(left)).Log(orders)
+			batches := readAll(t, l, 0, l.EndOffset())
+			if end := int64(8 + appended); l.EndOffset() != end || int64(len(batches)) != end {
+				t.Errorf("the log ends at %d with %d records, should at %d", l.EndOffset(), len(batches), end)
+			}
+			if record.Batch(batches[len(batches)-1]).LeaderEpoch() != 2 {
+				t.Error("the last record is of an epoch that was cut off")
+			}
+		})
+	}
+}
