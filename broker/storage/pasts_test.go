@@ -72,3 +72,48 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 		})
 	}
 }
+
+// A recovery that is killed once it has cut a segment leaves nothing that tells of the cut. In a log that was compacted
+// the next one would take what was lost there for compacted away, and keep what was behind it.
+func TestKilledRecoveryEndsWhereTheNextOneDoes(t *testing.T) {
+	for n := int64(0); ; n++ {
+		mem := vfs.NewMem()
+		o := testOptions(mem)
+		o.TopicConfig = func(string) LogConfig { return compactConfig() }
+		m, err := open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustCreate(t, m, orders, compactConfig())
+		for range 2 {
+			for range 3 {
+				put(t, l, "a=1")
+			}
+			if err := l.roll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, l, "b=1")
+		m.abandon()
+		cut(t, mem, name(0, segment.LogExt), 10)
+		crashing := vfs.NewFaulty(mem, vfs.CrashAfter(n))
+		o.FS = crashing
+		if m, err = open(o); err == nil {
+			m.abandon()
+		}
+		left := []*vfs.Mem{mem.CrashClone(nil), mem}
+		for i, fsys := range left {
+			o.FS = fsys
+			if m, err = open(o); err != nil {
+				t.Fatal(err)
+			}
+			if l = m.Log(orders); l != nil && l.EndOffset() > 2 {
+				t.Errorf("killed at operation %d (%d): the log ends at %d", n, i, l.EndOffset())
+			}
+			m.abandon()
+		}
+		if crashing.Ops() <= n {
+			return
+		}
+	}
+}

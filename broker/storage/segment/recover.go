@@ -14,10 +14,12 @@ import (
 // cuts the file before the first one that is broken, torn or out of order, and builds the indexes
 // anew. f is called for each batch that stays, in order, so that the log can rebuild producer state
 // and leader epochs; it may call AppendAborted. A batch is valid during the call only. ErrForeign of f has the batch count
-// as broken; any other error ends the recovery and is returned as it is.
+// as broken; any other error ends the recovery and is returned as it is. beforeCut, unless nil, is called before the file is
+// cut, if it has to be: what else follows from the cut is done first, since nobody sees afterwards that there was one. Its
+// error, too, is returned as it is.
 //
 // It returns how many bytes were cut. Nobody else may use the segment meanwhile.
-func (s *Segment) Recover(f func(record.Batch) error) (cut int64, err error) {
+func (s *Segment) Recover(f func(record.Batch) error, beforeCut func() error) (cut int64, err error) {
 	if err := s.resetIndexes(); err != nil {
 		return 0, s.wrap("recover", err)
 	}
@@ -33,6 +35,11 @@ func (s *Segment) Recover(f func(record.Batch) error) (cut int64, err error) {
 	valid, err := s.recoverBatches(h, size, f)
 	if err != nil {
 		return 0, err
+	}
+	if valid < size && beforeCut != nil {
+		if err := beforeCut(); err != nil {
+			return 0, err
+		}
 	}
 	// To the same size, too: that gives back what was reserved behind the end.
 	if err := h.Truncate(valid); err != nil {

@@ -29,7 +29,7 @@ func recovered(t *testing.T, fsys vfs.FS) (*Segment, *model) {
 	s := newEnv(t, fsys, "d").open(0)
 	got := &model{}
 	size := s.Size()
-	cut, err := s.Recover(func(b record.Batch) error { got.add(b); return nil })
+	cut, err := s.Recover(func(b record.Batch) error { got.add(b); return nil }, nil)
 	must(t, err)
 	if cut != size-int64(len(got.bytes())) {
 		t.Fatalf("cut %d of %d bytes, but reported %d", cut, size, len(got.bytes()))
@@ -137,7 +137,7 @@ func TestRecoverRefusesOffsets(t *testing.T) {
 func TestRecoverPassesErrorsOn(t *testing.T) {
 	fsys, _ := written(t, 3)
 	stop := errors.New("stop")
-	if _, err := newEnv(t, fsys, "d").open(0).Recover(func(record.Batch) error { return stop }); !errors.Is(err, stop) {
+	if _, err := newEnv(t, fsys, "d").open(0).Recover(func(record.Batch) error { return stop }, nil); !errors.Is(err, stop) {
 		t.Errorf("Recover = %v", err)
 	}
 }
@@ -266,7 +266,7 @@ func FuzzRecover(f *testing.F) {
 		must(t, vfs.WriteFile(fsys, filepath.Join("d", FileName(0, LogExt)), data))
 		s := newEnv(t, fsys, "d").open(0)
 		m := &model{}
-		_, err := s.Recover(func(b record.Batch) error { m.add(b); return nil })
+		_, err := s.Recover(func(b record.Batch) error { m.add(b); return nil }, nil)
 		must(t, err)
 		if !bytes.HasPrefix(data, m.bytes()) {
 			t.Fatal("recovered other bytes than there were")

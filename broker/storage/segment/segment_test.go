@@ -203,7 +203,7 @@ func TestPreallocate(t *testing.T) {
 	}
 	check(t, s, m)
 	after := newEnv(t, e.fs, "d").open(0) // as after a crash
-	cut, err := after.Recover(nil)
+	cut, err := after.Recover(nil, nil)
 	must(t, err)
 	if cut != 10_000-s.Size() {
 		t.Errorf("cut %d bytes", cut)
@@ -294,7 +294,7 @@ func TestDamage(t *testing.T) {
 			if !errors.Is(s.Damage(), ErrCorrupt) {
 				t.Fatalf("Damage = %v", s.Damage())
 			}
-			if cut, err := s.Recover(nil); err != nil || cut != 0 {
+			if cut, err := s.Recover(nil, nil); err != nil || cut != 0 {
 				t.Fatalf("Recover = %d, %v", cut, err)
 			}
 			check(t, s, m)
