@@ -14,7 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
 
-var onlyFlag = flag.Int("only", -1, "the one run to repeat of a kind of fault of TestFaults; -1: all")
+var onlyFlag = flag.Int("only", -1, "the one run to repeat of a kind of fault of TestFaults, or of TestCrashesInARow; -1: all")
 
 const faultSteps = 30
 

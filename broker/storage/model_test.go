@@ -220,8 +220,8 @@ func (w *workload) appendLeader() error {
 
 func (w *workload) nextSequence(id int64) int32 {
 	for _, p := range w.l.Producers() {
-		if p.ProducerID == id && p.LastSequence < 0 {
-			return 0 // all its records are gone, and the log was made anew from what is left
+		if p.ProducerID == id && (p.LastSequence < 0 || w.compacted) {
+			return p.LastSequence + 1 // some of its records are gone, and the log was made anew from what is left
 		}
 	}
 	s, _ := w.model.producers(w.model.end)
