@@ -4,11 +4,17 @@ import (
 	"time"
 )
 
+// maxTries is how often a broker gets the chance to become the controller, a few seconds each.
+const maxTries = 30
+
 // enthrone makes a broker the controller. It waits for the others' brokers to be silent meanwhile, since the one that is
 // quickest to notice wins, which is hardly ever Kafka.
 func (a *arena) enthrone(id int32) {
 	a.t.Helper()
-	for a.Controller() != id {
+	for tries := 0; a.Controller() != id; tries++ {
+		if tries == maxTries {
+			a.t.Fatalf("broker %d does not become the controller", id)
+		}
 		a.alone(id, 0, func() { a.DeleteController() })
 	}
 	a.AwaitBrokers()
