@@ -89,14 +89,6 @@ func varintSize(v int64) int {
 	return (bits.Len64(uint64(v<<1)^uint64(v>>63)|1) + 6) / 7
 }
 
-// identity is who sends a batch, for the broker to know one that is sent again (KIP-98). Without
-// idempotence all three are -1.
-type identity struct {
-	producerID int64
-	epoch      int16
-	sequence   int32
-}
-
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode appends the whole batch to dst, compressed if compressor is not nil; it keeps no reference to

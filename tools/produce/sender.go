@@ -22,8 +22,6 @@ const (
 	partOfInvalid = "Failed to append record because it was part of a batch which had one more more invalid records"
 )
 
-var nobody = identity{producerID: -1, epoch: -1, sequence: -1}
-
 // sender delivers the batches of one partition, one after the other.
 type sender struct {
 	producer *producer
@@ -129,29 +127,6 @@ func newAnswer(p kmsg.ProduceResponseTopicPartition) answer {
 	return a
 }
 
-// identify asks for a producer id.
-func (s *sender) identify(ctx context.Context) error {
-	req := kmsg.NewPtrInitProducerIDRequest()
-	req.ProducerID, req.ProducerEpoch = -1, -1
-	resp, err := s.producer.client.Request(ctx, req)
-	if err != nil {
-		return err
-	}
-	got := resp.(*kmsg.InitProducerIDResponse)
-	if err := throwable.FromCode(got.ErrorCode, nil); err != nil {
-		return err
-	}
-	s.identity = identity{producerID: got.ProducerID, epoch: got.ProducerEpoch}
-	return nil
-}
-
-// advance counts the records of a delivered batch. Sequences wrap around to 0.
-func (s *sender) advance(b *batch) {
-	if s.identity != nobody {
-		s.identity.sequence = int32((int64(s.identity.sequence) + int64(b.count)) & 0x7fffffff)
-	}
-}
-
 type verdict int8
 
 const (
@@ -186,15 +161,6 @@ func (s *sender) judge(b *batch, a answer, retries int, deadline time.Time) verd
 func isDial(err error) bool {
 	dial, ok := errors.AsType[*net.OpError](err)
 	return ok && dial.Op == "dial"
-}
-
-// isIdentityLost reports whether the broker does not take the sender for who it says it is.
-func isIdentityLost(err error) bool {
-	switch throwable.Code(err) {
-	case kerr.OutOfOrderSequenceNumber.Code, kerr.UnknownProducerID.Code, kerr.InvalidProducerEpoch.Code:
-		return true
-	}
-	return false
 }
 
 // fail reports the records of b. Whether the broker has them is unknown if it has not answered, if the error may pass, as
