@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -360,15 +361,14 @@ func writeFile(t *testing.T, name, content string) {
 	}
 }
 
-// closedAddress returns an address where nobody listens.
+// closedAddress returns an address where nobody listens, nor will.
 func closedAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := cluster.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // TestSessions replays what was recorded of Kafka's tools, in an order in which each finds what the ones before
