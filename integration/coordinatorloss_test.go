@@ -171,7 +171,7 @@ func TestTransactionsAreAtomicWithoutCoordinator(t *testing.T) {
 		defer close(copied)
 		copied <- cluster.Tool(t, nil, "transactional-message-copier", "--broker-list", c.Bootstrap(), "--transactional-id", "copier",
 			"--input-topic", "input", "--input-partition", "0", "--output-topic", "copies", "--consumer-group", "copier",
-			"--transaction-size", "10", "--transaction-timeout", "20000", "--use-group-metadata")
+			"--transaction-size", "10", "--transaction-timeout", fmt.Sprint(unhurried.Milliseconds()), "--use-group-metadata")
 	}()
 	c.Await("the first copies", func() bool { return endOffset(t, client, "copies") > 0 })
 	for _, loss := range coordinatorLosses {
