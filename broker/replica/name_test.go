@@ -13,7 +13,7 @@ import (
 // TestNoLogOfAnInvalidName: somebody who only says that it is the controller cannot fail the log directory, leave it, or
 // put something there that the next start refuses.
 func TestNoLogOfAnInvalidName(t *testing.T) {
-	e := newEnv(t, nil)
+	e := newEnv(t)
 	var states []replica.PartitionState
 	for _, p := range []topic.Partition{
 		{Topic: ""}, {Topic: ".."}, {Topic: "../outside"}, {Topic: "a/b"}, {Topic: "a\x00b"}, {Topic: "späť"},
