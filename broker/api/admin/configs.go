@@ -148,7 +148,10 @@ func shown(req *kmsg.DescribeConfigsRequest, asked *kmsg.DescribeConfigsRequestR
 				out.ConfigSynonyms = append(out.ConfigSynonyms, synonym)
 			}
 		}
-		if req.IncludeDocumentation && e.Doc != "" {
+		switch {
+		case asked.ResourceType == brokerLoggerResource: // Kafka leaves the field as it is: empty, not null, asked for or not
+			out.Documentation = kmsg.StringPtr("")
+		case req.IncludeDocumentation && e.Doc != "":
 			out.Documentation = &e.Doc
 		}
 		configs = append(configs, out)

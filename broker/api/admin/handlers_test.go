@@ -235,6 +235,12 @@ func TestDescribeConfigs(t *testing.T) {
 	if l := got[5].Configs; len(l) != 1 || l[0].Name != "root" || text(l[0].Value) != "INFO" || l[0].Source != 6 || l[0].ReadOnly || l[0].IsSensitive {
 		t.Errorf("the root logger: %+v", l)
 	}
+	if d := got[5].Configs[0].Documentation; d == nil || *d != "" {
+		t.Errorf("a logger's documentation is not the empty text, which Java's client shows as such: %+v", got[5])
+	}
+	if d := got[2].Configs[0].Documentation; d != nil {
+		t.Errorf("the documentation of a property, not asked for: %q", *d)
+	}
 }
 
 func TestDescribeConfigsRefusals(t *testing.T) {
