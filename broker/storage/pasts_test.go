@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/record"
@@ -13,7 +14,7 @@ import (
 // A kill in a truncation leaves names removed, but not durably. A power loss may bring back what they named, behind
 // records that were appended since, in a later epoch: those stay, and what has come back goes.
 func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
-	for _, appended := range []int{2, 3} { // up to where the old segment begins, and beyond
+	for _, appended := range []int{1, 5} { // beyond where the old segment begins, and to where it ended
 		t.Run(fmt.Sprint(appended), func(t *testing.T) {
 			mem := vfs.NewMem()
 			killed := false
@@ -50,7 +51,7 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			l = m.Log(orders)
-			if l.EndOffset() != 8 {
+			if l.EndOffset() != 10 {
 				t.Fatalf("the log ends at %d", l.EndOffset())
 			}
 			for range appended {
@@ -63,7 +64,7 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 			m.abandon()
 			l = mustOpen(t, testOptions(left)).Log(orders)
 			batches := readAll(t, l, 0, l.EndOffset())
-			if end := int64(8 + appended); l.EndOffset() != end || int64(len(batches)) != end {
+			if end := int64(10 + appended); l.EndOffset() != end || int64(len(batches)) != end {
 				t.Errorf("the log ends at %d with %d records, should at %d", l.EndOffset(), len(batches), end)
 			}
 			if record.Batch(batches[len(batches)-1]).LeaderEpoch() != 2 {
@@ -115,5 +116,46 @@ func TestKilledRecoveryEndsWhereTheNextOneDoes(t *testing.T) {
 		if crashing.Ops() <= n {
 			return
 		}
+	}
+}
+
+// A truncation that is killed leaves the beginning of the log, also of one that may have gaps since it is compacted.
+func TestKilledTruncationLeavesNoGap(t *testing.T) {
+	for n, done := int64(0), false; !done; n++ {
+		mem := vfs.NewMem()
+		from := int64(math.MaxInt64)
+		crashing := vfs.NewFaulty(mem, func(op vfs.Op) error {
+			if op.Index >= from {
+				return vfs.ErrCrashed
+			}
+			return nil
+		})
+		o := testOptions(crashing)
+		o.TopicConfig = func(string) LogConfig { return compactConfig() }
+		m, err := open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustCreate(t, m, orders, compactConfig())
+		for i := range 9 {
+			put(t, l, fmt.Sprintf("a=%d", i))
+			if i%3 == 2 {
+				if err := l.roll(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		from = crashing.Ops() + n
+		done = l.TruncateTo(2) == nil
+		m.abandon()
+		o.FS = mem
+		if m, err = open(o); err != nil {
+			t.Fatal(err)
+		}
+		l = m.Log(orders)
+		if got := readAll(t, l, 0, l.EndOffset()); int64(len(got)) != l.EndOffset() {
+			t.Errorf("killed at operation %d: %d records in a log that ends at %d", n, len(got), l.EndOffset())
+		}
+		m.abandon()
 	}
 }

@@ -102,35 +102,35 @@ func (l *Log) lowerCleaned(offset int64) {
 // cutLocked removes the records from offset on from the files, with the producer snapshots that know of
 // them, and syncs: were the cut lost in a crash after records of a later epoch were written over it, old
 // and new batches could be mistaken for one log, and an old snapshot for that of a segment begun at the
-// same offset. It requires mu.
+// same offset. Whole segments are gone durably before the one that holds offset is cut: a crash in between must not leave
+// them behind a gap, which passes for compaction's in a log that was compacted. It requires mu.
 func (l *Log) cutLocked(offset int64) error {
 	segments := *l.segments.Load()
 	keep := floor(segments, offset) + 1
 	kept, removed := slices.Clone(segments[:keep]), segments[keep:]
 	l.segments.Store(&kept)
-	active := kept[keep-1]
-	if _, err := active.Truncate(offset, l.env.nowMs()); err != nil {
-		return err
-	}
 	for _, s := range slices.Backward(removed) {
 		if err := s.Delete(); err != nil {
 			return err
 		}
 	}
-	if err := active.Flush(); err != nil {
-		return err
+	above := func(snapshot int64) bool { return snapshot > offset }
+	if len(removed) > 0 || slices.ContainsFunc(l.mu.snapshots, above) {
+		if err := l.removeSnapshotsLocked(above); err != nil {
+			return err
+		}
+		if err := l.files.Sync(); err != nil {
+			return err
+		}
 	}
 	if len(removed) > 0 {
 		l.drawJitterLocked()
 	}
-	above := func(snapshot int64) bool { return snapshot > offset }
-	if len(removed) == 0 && !slices.ContainsFunc(l.mu.snapshots, above) {
-		return nil
-	}
-	if err := l.removeSnapshotsLocked(above); err != nil {
+	active := kept[keep-1]
+	if _, err := active.Truncate(offset, l.env.nowMs()); err != nil {
 		return err
 	}
-	return l.files.Sync()
+	return active.Flush()
 }
 
 // truncatedLocked brings the producer state in line with the log's new end. It requires mu.
