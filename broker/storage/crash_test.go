@@ -227,7 +227,7 @@ func checkDerived(l *Log, m *model, batches []record.Batch) error {
 		}
 		// Of a producer whose batches were deleted only a marker may be left to tell of it.
 		forgotten := p.LastSequence == -1 && e.LastDataOffset() < start
-		cutOff := p.TxnStartOffset >= start && e.TxnFirstOffset < start && e.TxnFirstOffset >= 0
+		cutOff := p.TxnStartOffset > e.TxnFirstOffset && e.TxnFirstOffset < start && e.TxnFirstOffset >= 0
 		if p.LastSequence != e.LastSequence() && !forgotten || p.TxnStartOffset != e.TxnFirstOffset && !cutOff || p.LastTimestamp != e.Timestamp {
 			return fmt.Errorf("producer %+v, should be %+v", p, e)
 		}

@@ -81,8 +81,15 @@ func (r *crashRun) haunted(m model, batches []record.Batch) *model {
 		m.end = r.l.EndOffset()
 	}
 	// Of a segment nothing may be left but where it began, which is a gap if it is one that was cut off.
-	if end := r.l.EndOffset(); r.clean != nil && !r.kept && len(r.ghosts) > 0 && len(r.l.Segments()) > 0 && r.l.active().Size() == 0 {
+	start, end := r.l.StartOffset(), r.l.EndOffset()
+	if empty := len(r.l.Segments()) > 0 && r.l.active().Size() == 0; !empty || r.kept {
+		return &m
+	}
+	switch {
+	case r.clean != nil && len(r.ghosts) > 0:
 		m.end = max(m.end, end)
+	case r.clean == nil && m.flushed == 0 && start == end: // a removal of all records that a kill has ended, or its undoing
+		m.start, m.end = max(m.start, start), max(m.end, end)
 	}
 	return &m
 }
