@@ -80,6 +80,10 @@ func (r *crashRun) haunted(m model, batches []record.Batch) *model {
 		m.batches = append(m.batches, batches[n:]...)
 		m.end = r.l.EndOffset()
 	}
+	// Nothing of it was durable, nor that a start, which was seen since power was lost, was given up with all records.
+	if r.clean == nil && !r.kept && m.flushed == 0 {
+		m.start = max(m.start, r.l.StartOffset())
+	}
 	// Of a segment nothing may be left but where it began, which is a gap if it is one that was cut off.
 	start, end := r.l.StartOffset(), r.l.EndOffset()
 	if empty := len(r.l.Segments()) > 0 && r.l.active().Size() == 0; !empty || r.kept {
@@ -100,6 +104,9 @@ func (r *crashRun) survived(m *model) (model, error) {
 		least := max(min(r.before.flushed, r.model.flushed), r.l.RecoveryPoint())
 		if r.kept {
 			least = min(r.before.end, r.model.end)
+		}
+		if end := r.l.EndOffset(); end < least && !slices.ContainsFunc(m.batches, func(b record.Batch) bool { return b.NextOffset() > end && b.BaseOffset() < least }) {
+			least = end // there is but a gap up to what was flushed
 		}
 		left, err := r.clean.survives(r.l, m, least)
 		if err != nil {
