@@ -1,0 +1,92 @@
+package conformance
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
+)
+
+// campaignBytes may be taken more than before a campaign: logs, metadata and configurations of its topics are there.
+var campaignBytes = scaled(96 << 20)
+
+// linesPerRequest bounds the log: topics that come and go, and requests that are refused, have a line.
+const linesPerRequest = 2
+
+// unharmed fails the test unless the broker is as it was before: no memory, files or threads are lost, and the log has one
+// line for what happened.
+func (m *campaign) unharmed(before usage) {
+	t := m.t
+	select {
+	case <-m.target.Exited():
+		t.Fatal("the broker has ended")
+	default:
+	}
+	var now usage
+	if !eventually(func() bool {
+		now = usageOf(t, m.target)
+		return now.resident <= before.resident+campaignBytes && now.threads <= before.threads+30
+	}) {
+		t.Errorf("the broker has grown from %v to %v", before, now)
+	}
+	log, err := os.ReadFile(m.target.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now.lines-before.lines > 1000+linesPerRequest*m.sent {
+		t.Errorf("%d lines of log for %d requests", now.lines-before.lines, m.sent)
+	}
+	for line := range bytes.Lines(log) {
+		if !bytes.HasPrefix(line, []byte("[20")) || len(line) > 64<<10 {
+			t.Errorf("the log has a line of %d bytes that is none of a logger: %.300s", len(line), line)
+			break
+		}
+	}
+	for _, bad := range []string{"panic", "DATA RACE", "goroutine "} {
+		if i := bytes.Index(log, []byte(bad)); i >= 0 {
+			t.Errorf("the log has %q: %.3000s", bad, log[max(0, i-200):])
+		}
+	}
+}
+
+// checkLogs reads every segment of the broker.
+func (m *campaign) checkLogs() {
+	t := m.t
+	files, err := filepath.Glob(filepath.Join(m.target.DataDir(), "*", "*.log"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no segments: %v", err)
+	}
+	indexes, _ := filepath.Glob(filepath.Join(m.target.DataDir(), "*", "*index"))
+	snapshots, _ := filepath.Glob(filepath.Join(m.target.DataDir(), "*", "*.snapshot"))
+	for some := range slices.Chunk(slices.Concat(files, indexes, snapshots), 100) {
+		m.dump(some)
+	}
+	for _, command := range [][]string{{"topics", "--describe"}, {"groups", "--list"}, {"configs", "--describe", "--entity-type", "topics"}, {"log-dirs", "--describe"}} {
+		m.gregorctl(append(command, "--bootstrap-server", m.target.Addr())...)
+	}
+	if tree := m.gregorctl("zookeeper", "--zookeeper", m.c.ZooKeeper()); !strings.Contains(tree, bystandersTopic) {
+		t.Errorf("the znodes: %s", tree)
+	}
+}
+
+// dump requires that nothing is wrong with files of logs.
+func (m *campaign) dump(files []string) {
+	r := m.gregorctl("dump-log", "--deep-iteration", "--files", strings.Join(files, ","))
+	for _, bad := range []string{"Mismatch", "mismatch", "isvalid: false", "xception", "not found", "invalid"} {
+		if i := strings.Index(r, bad); i >= 0 {
+			m.t.Errorf("dump-log says %q: %s", bad, r[max(0, i-1000):min(len(r), i+500)])
+		}
+	}
+}
+
+func (m *campaign) gregorctl(args ...string) string {
+	m.t.Helper()
+	r := cluster.Gregorctl(m.t, nil, args...)
+	if r.Exit != 0 {
+		m.t.Errorf("gregorctl %.300q: exit status %d\n%.2000s", args, r.Exit, r.Stderr)
+	}
+	return string(r.Stdout)
+}
