@@ -129,7 +129,8 @@ func (h *Handlers) ownID(name, text string) error {
 	return nil
 }
 
-// shown turns the entries asked for into the response's form.
+// shown turns the entries asked for into the response's form. IsDefault, which versions above 0 do not have, is never set:
+// Kafka's brokers have not done so since the source of a value took its place (KIP-226).
 func shown(req *kmsg.DescribeConfigsRequest, asked *kmsg.DescribeConfigsRequestResource, entries []config.Entry) []kmsg.DescribeConfigsResponseResourceConfig {
 	configs := make([]kmsg.DescribeConfigsResponseResourceConfig, 0, len(entries))
 	for _, e := range entries {
@@ -139,7 +140,6 @@ func shown(req *kmsg.DescribeConfigsRequest, asked *kmsg.DescribeConfigsRequestR
 		out := kmsg.NewDescribeConfigsResponseResourceConfig()
 		out.Name, out.Value, out.ReadOnly, out.IsSensitive = e.Name, e.Value, e.ReadOnly, e.Sensitive
 		out.Source = kmsg.ConfigSource(e.Source)
-		out.IsDefault = e.Source == config.FromDefault
 		out.ConfigType = kmsg.ConfigType(e.Type)
 		if req.IncludeSynonyms {
 			for _, s := range e.Synonyms {

@@ -220,6 +220,9 @@ func TestDescribeConfigs(t *testing.T) {
 	if len(one) != 1 || text(one[0].Value) != "60000" || one[0].Source != 1 || len(one[0].ConfigSynonyms) != 3 {
 		t.Errorf("a topic's own property: %+v", one)
 	}
+	if i := slices.IndexFunc(got[1].Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool { return c.IsDefault }); i >= 0 {
+		t.Errorf("version 0 says that something is a default: %+v", got[1].Configs[i])
+	}
 	if len(got[1].Configs) < 20 {
 		t.Errorf("%d properties of a topic", len(got[1].Configs))
 	}
