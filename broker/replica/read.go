@@ -185,11 +185,11 @@ func (p *Partition) boundLocked(o *ReadOptions) int64 {
 	return p.Log().HighWatermark()
 }
 
-// checkFollowerLocked refuses a follower that has no replica as far as this leader was told. One that
-// knows the leader epoch may know more than the leader (Partition.followerReplicaOrThrow).
+// checkFollowerLocked refuses a follower that has no replica as far as this leader was told, or is the leader itself. One
+// that knows the leader epoch may know more than the leader (Partition.followerReplicaOrThrow).
 func (p *Partition) checkFollowerLocked(o *ReadOptions) error {
 	switch {
-	case !o.fromFollower() || slices.Contains(p.mu.replicas, o.ReplicaID):
+	case !o.fromFollower() || o.ReplicaID != p.manager.opts.BrokerID && slices.Contains(p.mu.replicas, o.ReplicaID):
 		return nil
 	case o.CurrentLeaderEpoch != -1:
 		return ErrUnknownLeaderEpoch

@@ -115,6 +115,20 @@ func (e *env) fetch(from int32, offset int64, change func(*replica.ReadOptions))
 	return res, err
 }
 
+// The leader is none of its followers, though one of the replicas.
+func TestLeaderDoesNotFollowItself(t *testing.T) {
+	e := newEnv(t)
+	if err := e.apply(state(self, 3, 0, []int32{1, 2}, []int32{1, 2})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.fetch(self, 0, nil); !errors.Is(err, replica.ErrNotLeader) {
+		t.Errorf("%v, want ErrNotLeader", err)
+	}
+	if _, err := e.fetch(self, 0, func(o *replica.ReadOptions) { o.CurrentLeaderEpoch = 3 }); !errors.Is(err, replica.ErrUnknownLeaderEpoch) {
+		t.Errorf("with the leader epoch: %v, want ErrUnknownLeaderEpoch", err)
+	}
+}
+
 func TestHighWatermarkFollowsTheSlowestInSync(t *testing.T) {
 	e := newEnv(t)
 	if err := e.apply(state(self, 0, 0, []int32{1, 2, 3}, []int32{1, 2, 3})); err != nil {
