@@ -42,6 +42,7 @@ type writing struct {
 	answer  *kmsg.WriteTxnMarkersRequest
 	left    atomic.Int32 // markers that are not dealt with
 	markers []*marking
+	failed  bool // as a whole: nothing is written
 }
 
 // marking is one marker of the request, in all its partitions. It is a purgatory.Operation once it is appended.
@@ -72,7 +73,7 @@ func (h *Markers) WriteTxnMarkers(r *request.Request) {
 	}
 	w.left.Store(int32(len(w.markers)) + 1) // one for this loop: nothing is answered within it
 	decide := (*marking).append
-	if slices.ContainsFunc(w.markers, (*marking).impossible) {
+	if w.failed = slices.ContainsFunc(w.markers, (*marking).impossible); w.failed {
 		decide = (*marking).fail
 	}
 	for _, m := range w.markers {
@@ -200,46 +201,4 @@ func (m *marking) Finish(bool) {
 		}
 	}
 	m.of.done()
-}
-
-// done answers once every marker is dealt with. What concerns one producer is answered together, and of two results for the
-// same partition of it the later counts.
-func (w *writing) done() {
-	if w.left.Add(-1) > 0 {
-		return
-	}
-	resp := w.answer.ResponseKind().(*kmsg.WriteTxnMarkersResponse)
-	type topicOf struct {
-		producer int64
-		topic    string
-	}
-	type partitionOf struct {
-		producer int64
-		topic.Partition
-	}
-	producers, topics, partitions := map[int64]int{}, map[topicOf]int{}, map[partitionOf]int{}
-	for _, m := range w.markers {
-		id := m.marker.ProducerID
-		for i := range m.results {
-			res := &m.results[i]
-			out := entry(&resp.Markers, producers, id, kmsg.NewWriteTxnMarkersResponseMarker)
-			out.ProducerID = id
-			t := entry(&out.Topics, topics, topicOf{id, res.Topic}, kmsg.NewWriteTxnMarkersResponseMarkerTopic)
-			t.Topic = res.Topic
-			p := entry(&t.Partitions, partitions, partitionOf{id, res.Partition}, kmsg.NewWriteTxnMarkersResponseMarkerTopicPartition)
-			p.Partition, p.ErrorCode = res.Index, res.code
-		}
-	}
-	w.request.Reply(resp)
-}
-
-// entry returns the one of key in list, a new one if there is none. places says where they are.
-func entry[K comparable, E any](list *[]E, places map[K]int, key K, create func() E) *E {
-	i, ok := places[key]
-	if !ok {
-		i = len(*list)
-		places[key] = i
-		*list = append(*list, create())
-	}
-	return &(*list)[i]
 }

@@ -204,6 +204,18 @@ func TestMarkersOfNoProducer(t *testing.T) {
 	}
 }
 
+// TestLastMarkerOfFailedRequest: of several markers of one producer only the last is answered then, be it for no partition.
+func TestLastMarkerOfFailedRequest(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	req := markersRequest(1, marker(-1, 0, 0, true, topic.Partition{Topic: "orders"}), marker(7, 0, 0, true, topic.Partition{Topic: "absent"}), marker(-1, 0, 0, true))
+	resp := kmsg.NewPtrWriteTxnMarkersResponse()
+	fixture.Do(t, request.HandlerFunc(markersOf(b, &groups{}).WriteTxnMarkers), req, resp)
+	if got, want := results(resp), []string{"7 absent-0 -1"}; !slices.Equal(got, want) || len(resp.Markers) != 2 {
+		t.Errorf("%q of %d producers, want %q of 2", got, len(resp.Markers), want)
+	}
+}
+
 // TestMarkersWaitForReplicas, as for acks=all, up to a limit.
 func TestMarkersWaitForReplicas(t *testing.T) {
 	b := fixture.New(t)
