@@ -89,6 +89,12 @@ func testRunWithAnotherZooKeeper(c *checkout) {
 	if strings.Contains(stderr, "stopping ZooKeeper") || !z.Running() {
 		c.t.Errorf("ZooKeeper has been stopped: %s", stderr)
 	}
+	for range 20 { // make passes on SIGTERM to a group that has had it
+		run := c.start([]string{environment("PORT", freePort(c.t)), "ZOOKEEPER=" + z.Addr() + "/run"}, "integration/dev/run")
+		run.expect("  consume: ")
+		run.signal(syscall.SIGTERM)
+		c.stopped(run, syscall.SIGTERM)
+	}
 	if err := os.RemoveAll(filepath.Join(c.dir, ".gregor")); err != nil { // the data belong to that ZooKeeper's cluster
 		c.t.Fatal(err)
 	}
