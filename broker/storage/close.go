@@ -10,7 +10,7 @@ import (
 )
 
 // Close flushes and closes every log, writes all checkpoints and, for each directory where all that
-// succeeded, the clean-shutdown marker. No append may be under way. It returns the first error, after
+// succeeded, the clean-shutdown marker. No append may be under way. It returns all errors, after
 // having tried everything.
 func (m *Manager) Close() error {
 	m.mu.Lock()
