@@ -51,48 +51,32 @@ func TestAbortedTransactionSurvivesPowerLoss(t *testing.T) {
 // the memory of the system, where the next process finds it, and a later power loss must not take it.
 func TestTimeIndexSurvivesKillAndPowerLoss(t *testing.T) {
 	mem := vfs.NewMem()
-	o := testOptions(mem)
-	o.TopicConfig = func(string) LogConfig { return crashConfig() }
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := mustCreate(t, m, orders, crashConfig())
-	flush := func() {
-		t.Helper()
-		if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	x := newMortal(t, mem, crashConfig())
 	const last = 9
 	for range last + 1 {
-		appendRecords(t, l, 0, 1)
+		appendRecords(t, x.l, 0, 1)
 	}
 	newest := batch(t, batchOpts{timestamp: testNow + 1000})
-	if _, err := l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
+	if _, err := x.l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
 		t.Fatal(err)
 	}
-	appendRecords(t, l, 0, 1)
-	flush()
-	if err := l.roll(); err != nil {
+	appendRecords(t, x.l, 0, 1)
+	x.flush()
+	if err := x.l.roll(); err != nil {
 		t.Fatal(err)
 	}
-	m.abandon()
-	if m, err = open(o); err != nil {
+	x.again()
+	appendRecords(t, x.l, 0, 1)
+	x.flush()
+	if err := x.l.roll(); err != nil {
 		t.Fatal(err)
 	}
-	l = m.Log(orders)
-	appendRecords(t, l, 0, 1)
-	flush()
-	if err := l.roll(); err != nil {
-		t.Fatal(err)
-	}
-	flush()
-	appendRecords(t, l, 0, 1)
-	flush()
+	x.flush()
+	appendRecords(t, x.l, 0, 1)
+	x.flush()
 	left := mem.CrashClone(nil)
-	m.abandon()
-	l = mustOpen(t, testOptions(left)).Log(orders)
+	x.m.abandon()
+	l := mustOpen(t, testOptions(left)).Log(orders)
 	found, ok, err := l.LookupTimestamp(testNow + 1000)
 	if err != nil || !ok || found.Offset != last+1 {
 		t.Errorf("the record of offset %d is found at %+v, %v, %v", last+1, found, ok, err)
@@ -104,35 +88,23 @@ func TestTimeIndexSurvivesKillAndPowerLoss(t *testing.T) {
 func TestIndexesMadeAnewSurvivePowerLoss(t *testing.T) {
 	for seed := range uint64(100) {
 		mem := vfs.NewMem()
-		o := testOptions(mem)
-		o.TopicConfig = func(string) LogConfig { return crashConfig() }
-		m, err := open(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := mustCreate(t, m, orders, crashConfig())
+		x := newMortal(t, mem, crashConfig())
 		newest := batch(t, batchOpts{timestamp: testNow + 1000})
-		if _, err := l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
+		if _, err := x.l.AppendLeader(newest, AppendOptions{Now: testNow}); err != nil {
 			t.Fatal(err)
 		}
 		for range 9 {
-			appendRecords(t, l, 0, 1)
+			appendRecords(t, x.l, 0, 1)
 		}
-		if err := errors.Join(l.Flush(), m.dirs[0].checkpointRecoveryPoints()); err != nil {
+		x.flush()
+		x.again()
+		if err := x.l.roll(); err != nil {
 			t.Fatal(err)
 		}
-		m.abandon()
-		if m, err = open(o); err != nil {
-			t.Fatal(err)
-		}
-		l = m.Log(orders)
-		if err := l.roll(); err != nil {
-			t.Fatal(err)
-		}
-		appendRecords(t, l, 0, 1)
+		appendRecords(t, x.l, 0, 1)
 		left := mem.CrashClone(rand.New(rand.NewPCG(seed, 0)))
-		m.abandon()
-		l = mustOpen(t, testOptions(left)).Log(orders)
+		x.m.abandon()
+		l := mustOpen(t, testOptions(left)).Log(orders)
 		found, ok, err := l.LookupTimestamp(testNow + 1000)
 		if err != nil || !ok || found.Offset != 0 {
 			t.Fatalf("seed %d: the newest record, of offset 0, is found at %+v, %v, %v", seed, found, ok, err)
@@ -144,27 +116,20 @@ func TestIndexesMadeAnewSurvivePowerLoss(t *testing.T) {
 // is in doubt after the next crash. So it does with the high watermark: what is appended up to there need not be replicated.
 func TestOffsetsBeyondTheEndAreTakenBack(t *testing.T) {
 	mem := vfs.NewMem()
-	o := testOptions(mem)
-	o.TopicConfig = func(string) LogConfig { return crashConfig() }
-	m, err := open(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, d := mustCreate(t, m, orders, crashConfig()), m.dirs[0]
+	x := newMortal(t, mem, crashConfig())
 	for range 8 {
-		appendRecords(t, l, 0, 1)
+		appendRecords(t, x.l, 0, 1)
 	}
-	l.SetHighWatermark(8)
-	if err := errors.Join(l.Flush(), d.checkpointRecoveryPoints(), d.checkpointHighWatermarks()); err != nil {
+	x.l.SetHighWatermark(8)
+	x.flush()
+	if err := x.m.dirs[0].checkpointHighWatermarks(); err != nil {
 		t.Fatal(err)
 	}
-	m.abandon()
+	x.m.abandon()
 	cut(t, mem, name(0, segment.LogExt), 150)
-	if m, err = open(o); err != nil {
-		t.Fatal(err)
-	}
-	defer m.abandon()
-	end := m.Log(orders).EndOffset()
+	x.start()
+	defer x.m.abandon()
+	end := x.l.EndOffset()
 	for _, name := range []string{checkpoint.RecoveryPoints, checkpoint.HighWatermarks} {
 		offsets, err := checkpoint.ReadOffsets(mem, "data/"+name)
 		if offset := offsets[orders]; err != nil || end >= 8 || offset > end {
@@ -177,12 +142,8 @@ func TestOffsetsBeyondTheEndAreTakenBack(t *testing.T) {
 func TestProducersOfDeletedSegmentsSurvivePowerLoss(t *testing.T) {
 	for seed := range uint64(100) {
 		mem := vfs.NewMem()
-		o := testOptions(mem)
-		m, err := open(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := mustCreate(t, m, orders, crashConfig())
+		x := newMortal(t, mem, crashConfig())
+		l := x.l
 		first := batch(t, batchOpts{producer: &record.ProducerInfo{ID: 7}, count: 3, timestamp: testNow})
 		if _, err := l.AppendLeader(first, AppendOptions{Now: testNow}); err != nil {
 			t.Fatal(err)
@@ -192,13 +153,13 @@ func TestProducersOfDeletedSegmentsSurvivePowerLoss(t *testing.T) {
 		}
 		appendRecords(t, l, 0, 1)
 		l.SetHighWatermark(l.EndOffset())
-		_, err = l.IncrementStartOffset(3)
+		_, err := l.IncrementStartOffset(3)
 		n, deleteErr := l.deleteOldSegments(testNow)
 		if err := errors.Join(err, deleteErr); err != nil || n != 1 {
 			t.Fatalf("%d segments deleted: %v", n, err)
 		}
 		left := mem.CrashClone(rand.New(rand.NewPCG(seed, 0)))
-		m.abandon()
+		x.m.abandon()
 		l = mustOpen(t, testOptions(left)).Log(orders)
 		if got := l.Producers(); len(got) != 1 || got[0].LastSequence != 2 {
 			t.Fatalf("seed %d: the log from %d on knows of the producers %+v", seed, l.StartOffset(), got)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -178,4 +179,46 @@ func files(t testing.TB, fsys vfs.FS, dir, suffix string) []string {
 		}
 	}
 	return names
+}
+
+// mortal is a process that is killed and started again, and the log that it has. Nothing ends it but the test.
+type mortal struct {
+	t    testing.TB
+	opts Options
+	m    *Manager
+	l    *Log
+}
+
+// newMortal starts on fsys, and creates a log.
+func newMortal(t testing.TB, fsys vfs.FS, c LogConfig) *mortal {
+	t.Helper()
+	x := &mortal{t: t, opts: testOptions(fsys)}
+	x.opts.TopicConfig = func(string) LogConfig { return c }
+	x.start()
+	x.l = mustCreate(t, x.m, orders, c)
+	return x
+}
+
+func (x *mortal) start() {
+	x.t.Helper()
+	var err error
+	if x.m, err = open(x.opts); err != nil {
+		x.t.Fatal(err)
+	}
+	x.l = x.m.Log(orders)
+}
+
+// again kills the process and starts the next one.
+func (x *mortal) again() {
+	x.t.Helper()
+	x.m.abandon()
+	x.start()
+}
+
+// flush makes durable what the log has, and on disk how far that is.
+func (x *mortal) flush() {
+	x.t.Helper()
+	if err := errors.Join(x.l.Flush(), x.m.dirs[0].checkpointRecoveryPoints()); err != nil {
+		x.t.Fatal(err)
+	}
 }
