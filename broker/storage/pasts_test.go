@@ -18,16 +18,13 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 		t.Run(fmt.Sprint(appended), func(t *testing.T) {
 			mem := vfs.NewMem()
 			killed := false
-			m, err := open(testOptions(vfs.NewFaulty(mem, func(op vfs.Op) error {
+			x := newMortal(t, vfs.NewFaulty(mem, func(op vfs.Op) error {
 				if killed && op.Kind == vfs.OpSyncDir {
 					return vfs.ErrCrashed
 				}
 				return nil
-			})))
-			if err != nil {
-				t.Fatal(err)
-			}
-			l := mustCreate(t, m, orders, crashConfig())
+			}), crashConfig())
+			l := x.l
 			for range 2 {
 				for range 5 {
 					appendRecords(t, l, 1, 1)
@@ -46,11 +43,9 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 			if err := l.TruncateTo(8); !errors.Is(err, vfs.ErrCrashed) {
 				t.Fatal(err)
 			}
-			m.abandon()
-			if m, err = open(testOptions(mem)); err != nil {
-				t.Fatal(err)
-			}
-			l = m.Log(orders)
+			x.opts.FS = mem
+			x.again()
+			l = x.l
 			if l.EndOffset() != 10 {
 				t.Fatalf("the log ends at %d", l.EndOffset())
 			}
@@ -61,7 +56,7 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			left := mem.CrashClone(nil)
-			m.abandon()
+			x.m.abandon()
 			l = mustOpen(t, testOptions(left)).Log(orders)
 			batches := readAll(t, l, 0, l.EndOffset())
 			if end := int64(10 + appended); l.EndOffset() != end || int64(len(batches)) != end {
@@ -79,39 +74,31 @@ func TestWhatWasCutOffDoesNotComeBack(t *testing.T) {
 func TestKilledRecoveryEndsWhereTheNextOneDoes(t *testing.T) {
 	for n := int64(0); ; n++ {
 		mem := vfs.NewMem()
-		o := testOptions(mem)
-		o.TopicConfig = func(string) LogConfig { return compactConfig() }
-		m, err := open(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := mustCreate(t, m, orders, compactConfig())
+		x := newMortal(t, mem, compactConfig())
 		for range 2 {
 			for range 3 {
-				put(t, l, "a=1")
+				put(t, x.l, "a=1")
 			}
-			if err := l.roll(); err != nil {
+			if err := x.l.roll(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		put(t, l, "b=1")
-		m.abandon()
+		put(t, x.l, "b=1")
+		x.m.abandon()
 		cut(t, mem, name(0, segment.LogExt), 10)
 		crashing := vfs.NewFaulty(mem, vfs.CrashAfter(n))
-		o.FS = crashing
-		if m, err = open(o); err == nil {
+		x.opts.FS = crashing
+		if m, err := open(x.opts); err == nil {
 			m.abandon()
 		}
 		left := []*vfs.Mem{mem.CrashClone(nil), mem}
 		for i, fsys := range left {
-			o.FS = fsys
-			if m, err = open(o); err != nil {
-				t.Fatal(err)
+			x.opts.FS = fsys
+			x.start()
+			if x.l != nil && x.l.EndOffset() > 2 {
+				t.Errorf("killed at operation %d (%d): the log ends at %d", n, i, x.l.EndOffset())
 			}
-			if l = m.Log(orders); l != nil && l.EndOffset() > 2 {
-				t.Errorf("killed at operation %d (%d): the log ends at %d", n, i, l.EndOffset())
-			}
-			m.abandon()
+			x.m.abandon()
 		}
 		if crashing.Ops() <= n {
 			return
@@ -130,13 +117,8 @@ func TestKilledTruncationLeavesNoGap(t *testing.T) {
 			}
 			return nil
 		})
-		o := testOptions(crashing)
-		o.TopicConfig = func(string) LogConfig { return compactConfig() }
-		m, err := open(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := mustCreate(t, m, orders, compactConfig())
+		x := newMortal(t, crashing, compactConfig())
+		l := x.l
 		for i := range 9 {
 			put(t, l, fmt.Sprintf("a=%d", i))
 			if i%3 == 2 {
@@ -147,15 +129,12 @@ func TestKilledTruncationLeavesNoGap(t *testing.T) {
 		}
 		from = crashing.Ops() + n
 		done = l.TruncateTo(2) == nil
-		m.abandon()
-		o.FS = mem
-		if m, err = open(o); err != nil {
-			t.Fatal(err)
-		}
-		l = m.Log(orders)
+		x.opts.FS = mem
+		x.again()
+		l = x.l
 		if got := readAll(t, l, 0, l.EndOffset()); int64(len(got)) != l.EndOffset() {
 			t.Errorf("killed at operation %d: %d records in a log that ends at %d", n, len(got), l.EndOffset())
 		}
-		m.abandon()
+		x.m.abandon()
 	}
 }
