@@ -110,16 +110,40 @@ func (p *plan) addAll(req *wire.FetchRequest) {
 	} else if cap(p.own) < n {
 		p.own = make([]partition, 0, n)
 	}
+	again := mayRepeat(req.Topics)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		for j := range t.Partitions {
-			p.ownOf(t, t.Partitions[j].Index, n > 1).set(t, &t.Partitions[j])
+			p.ownOf(t, t.Partitions[j].Index, again).set(t, &t.Partitions[j])
 		}
 	}
 	snapshot := p.handler.Metadata.Load()
 	for i := range p.own {
 		p.add(snapshot, &p.own[i])
 	}
+}
+
+// mayRepeat reports whether a partition may be listed twice: most requests have few topics, each once, with their
+// partitions in order, and to see that costs less than to remember all of them.
+func mayRepeat(topics []wire.FetchTopic) bool {
+	const few = 8
+	if len(topics) > few {
+		return true
+	}
+	for i := range topics {
+		t := &topics[i]
+		for j := 1; j < len(t.Partitions); j++ {
+			if t.Partitions[j].Index <= t.Partitions[j-1].Index {
+				return true
+			}
+		}
+		for j := range i {
+			if topics[j].Name == t.Name && topics[j].ID == t.ID {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ownOf returns the place of a partition among those of the plan's own, where room is for it; one that may be listed
