@@ -33,6 +33,7 @@ type walkSide struct {
 	fresh     []int  // steps of the answers that have come since the last step was settled
 	described string // the group
 	state     string
+	readers   sync.WaitGroup // of the connections
 }
 
 // walkAnswer is what came of a step.
@@ -111,7 +112,7 @@ func (s *walkSide) send(step int, q *walkRequest) {
 		plain.SetDeadline(time.Time{})
 		c = &walkConn{conn: plain}
 		s.conns[q.conn] = c
-		go s.read(c)
+		s.readers.Go(func() { s.read(c) })
 	}
 	req := q.build(s.id)
 	req.SetVersion(q.version)
@@ -176,7 +177,7 @@ func (s *walkSide) read(c *walkConn) {
 	}
 }
 
-// hangUp closes the connections.
+// hangUp closes the connections, and waits until nobody reads from them.
 func (s *walkSide) hangUp() {
 	for _, c := range s.conns {
 		c.mu.Lock()
@@ -184,6 +185,7 @@ func (s *walkSide) hangUp() {
 		c.mu.Unlock()
 		c.Close()
 	}
+	s.readers.Wait()
 	clear(s.conns)
 }
 
