@@ -260,6 +260,7 @@ func TestConfigsAfterALostSession(t *testing.T) {
 	epoch := c.Epoch(away)
 	c.Pause(away)
 	c.EndSession(away)
+	c.Controller() // without one no configuration is written, and it may have been the broker that is away
 	alterAt(t, c, other, kmsg.ConfigResourceTypeTopic, "orders", map[string]*string{"max.message.bytes": new("1000")})
 	alterAt(t, c, other, kmsg.ConfigResourceTypeBroker, "", map[string]*string{"log.retention.ms": new("12345678")})
 	zk := connectZooKeeper(t, c)
