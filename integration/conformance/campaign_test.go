@@ -64,6 +64,8 @@ func runCampaign(t *testing.T, brokers int) {
 	c.Kill(target.ID())
 	c.Restart(target.ID())
 	w.check()
+	m.askTools()
+	c.Stop(target.ID())
 	m.checkLogs()
 }
 
