@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 )
@@ -19,8 +20,15 @@ var levelNames = [...]string{"FATAL", "FATAL", "ERROR", "WARN", "INFO", "DEBUG",
 //	[2026-11-22 10:00:00,123] INFO message name=value (logger)
 //
 // with the fields sorted by name, except for the error, which comes last: the form that Kafka's default log4j
-// configuration has.
+// configuration has. Long messages and values are cut: names and texts of requests may have 32 KiB each, and some
+// lines have many.
 type lineFormatter struct{}
+
+// What is shown of a message (one has the whole configuration) and of a value, in bytes.
+const (
+	maxMessage = 16 << 10
+	maxValue   = 4 << 10
+)
 
 // Format returns the line. It keeps nothing of the entry.
 func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
@@ -33,7 +41,7 @@ func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
 	b.WriteString("] ")
 	b.WriteString(levelNames[e.Level])
 	b.WriteByte(' ')
-	b.WriteString(oneLine(e.Message))
+	b.WriteString(oneLine(shortened(e.Message, maxMessage)))
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
 		if name != nameKey && name != logrus.ErrorKey {
 			writeField(b, name, e.Data[name])
@@ -50,7 +58,7 @@ func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
 }
 
 func writeField(b *bytes.Buffer, name string, value any) {
-	text := fmt.Sprint(value)
+	text := shortened(fmt.Sprint(value), maxValue)
 	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' }) {
 		text = strconv.Quote(text)
 	}
@@ -63,3 +71,15 @@ func writeField(b *bytes.Buffer, name string, value any) {
 var lineBreaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
 
 func oneLine(s string) string { return lineBreaks.Replace(s) }
+
+// shortened returns text, or its beginning and how much follows if it has more than limit bytes.
+func shortened(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	end := limit
+	for end > limit-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s... (%d more bytes)", text[:end], len(text)-end)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +25,10 @@ func TestLogLines(t *testing.T) {
 		}, `ERROR append failed disk=1 partition=3 topic=orders zone=a error="disk full" (kafka.log.LogManager)`},
 		{"one line", func(e logrus.FieldLogger) { e.WithField("text", "a\nb").Warn("two\r\nlines") }, `WARN two\r\nlines text="a\nb" (kafka.log.LogManager)`},
 		{"empty value", func(e logrus.FieldLogger) { e.WithField("file", "").Info("starting") }, `INFO starting file="" (kafka.log.LogManager)`},
+		{"long value", func(e logrus.FieldLogger) { e.WithField("topic", "t"+strings.Repeat("é", 16000)).Warn("refused") },
+			"WARN refused topic=\"t" + strings.Repeat("é", 2047) + "... (27906 more bytes)\" (kafka.log.LogManager)"},
+		{"long message", func(e logrus.FieldLogger) { e.Warn(strings.Repeat("m", 16385)) },
+			"WARN " + strings.Repeat("m", 16384) + "... (1 more bytes) (kafka.log.LogManager)"},
 		{"below the level", func(e logrus.FieldLogger) { e.Debug("hidden") }, ""},
 	}
 	for _, tt := range tests {
