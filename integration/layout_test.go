@@ -29,6 +29,7 @@ var layers = [][]string{
 	{"broker/storage/epoch", "broker/storage/vfs", "broker/record", "broker/purgatory", "broker/request",
 		"broker/replica/isr", "broker/quota", "broker/coordinator/group"},
 	{"broker/topic", "broker/auth", "broker/properties"},
+	{"broker/excerpt"},
 }
 
 // forbidden names what a package must not know although it stands above it.

@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/gregor-mq/gregor/broker/excerpt"
 )
 
 // levelNames are the words in the log, by logrus's numbers.
@@ -41,7 +42,7 @@ func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
 	b.WriteString("] ")
 	b.WriteString(levelNames[e.Level])
 	b.WriteByte(' ')
-	b.WriteString(oneLine(shortened(e.Message, maxMessage)))
+	b.WriteString(oneLine(excerpt.Of(e.Message, maxMessage)))
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
 		if name != nameKey && name != logrus.ErrorKey {
 			writeField(b, name, e.Data[name])
@@ -58,7 +59,7 @@ func (lineFormatter) Format(e *logrus.Entry) ([]byte, error) {
 }
 
 func writeField(b *bytes.Buffer, name string, value any) {
-	text := shortened(fmt.Sprint(value), maxValue)
+	text := excerpt.Of(fmt.Sprint(value), maxValue)
 	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '"' || r == '=' }) {
 		text = strconv.Quote(text)
 	}
@@ -71,15 +72,3 @@ func writeField(b *bytes.Buffer, name string, value any) {
 var lineBreaks = strings.NewReplacer("\n", `\n`, "\r", `\r`)
 
 func oneLine(s string) string { return lineBreaks.Replace(s) }
-
-// shortened returns text, or its beginning and how much follows if it has more than limit bytes.
-func shortened(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	end := limit
-	for end > limit-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return fmt.Sprintf("%s... (%d more bytes)", text[:end], len(text)-end)
-}

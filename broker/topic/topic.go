@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/gregor-mq/gregor/broker/excerpt"
 )
 
 // Partition identifies one partition of one topic.
@@ -44,20 +46,24 @@ func IsInternal(name string) bool {
 // pending deletion it still fits into a file name.
 const MaxNameLength = 249
 
+// shownName is how much of a refused name the error shows, in bytes.
+const shownName = 1 << 10
+
 // ValidateName returns nil if name may name a topic, and otherwise an error with the text that
-// Kafka answers (Topic.validate).
+// Kafka answers (Topic.validate), but for names that are too long by far: some answers have it for each partition.
 func ValidateName(name string) error {
+	shown := excerpt.Of(name, shownName)
 	switch {
 	case name == "":
 		return fmt.Errorf("Topic name is invalid: the empty string is not allowed")
 	case name == "." || name == "..":
 		return fmt.Errorf("Topic name is invalid: '%s' is not allowed", name)
 	case len(name) > MaxNameLength:
-		return fmt.Errorf("Topic name is invalid: the length of '%s' is longer than the max allowed length %d", name, MaxNameLength)
+		return fmt.Errorf("Topic name is invalid: the length of '%s' is longer than the max allowed length %d", shown, MaxNameLength)
 	}
 	for i := range len(name) {
 		if !legal(name[i]) {
-			return fmt.Errorf("Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name)
+			return fmt.Errorf("Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", shown)
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ func TestValidateName(t *testing.T) {
 		{"a b", "'a b' contains one or more characters other than ASCII"},
 		{"a/b", "contains one or more characters"},
 		{"é", "contains one or more characters"},
+		{strings.Repeat("x", 32767), "xxx... (31743 more bytes)' is longer than the max allowed length 249"},
 	}
 	for _, tt := range tests {
 		err := ValidateName(tt.name)

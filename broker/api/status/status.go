@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/gregor-mq/gregor/broker/excerpt"
 	"github.com/gregor-mq/gregor/broker/record"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/storage"
@@ -91,13 +92,17 @@ func Code(err error) int16 {
 }
 
 // Message returns the text that goes with err in a response, nil for none. Kafka leaves it out
-// unless the error carries a text of its own.
+// unless the error carries a text of its own, which is cut to maxMessage.
 func Message(err error) *string {
 	if e, ok := errors.AsType[*Error](err); ok && e.Message != "" {
-		return &e.Message
+		text := excerpt.Of(e.Message, maxMessage)
+		return &text
 	}
 	return nil
 }
+
+// maxMessage bounds the text of an error in bytes, as a response may have it for each of many partitions.
+const maxMessage = 4 << 10
 
 // Unexpected reports whether err is a fault of the broker that belongs into its log, rather than
 // the answer to a client's mistake.

@@ -3,6 +3,7 @@ package status
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -38,5 +39,9 @@ func TestMessage(t *testing.T) {
 	}
 	if m := Message(replica.ErrNotLeader); m != nil {
 		t.Errorf("Message = %q, want none: the text is not Kafka's", *m)
+	}
+	long := Message(New(kerr.InvalidReplicaAssignment, strings.Repeat("x", 1<<20)))
+	if want := "xx... (1044480 more bytes)"; len(*long) > 4200 || !strings.HasSuffix(*long, want) {
+		t.Errorf("a text of 1 MiB is %d bytes in a response, want at most 4 KiB and %q", len(*long), want)
 	}
 }
