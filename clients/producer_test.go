@@ -158,7 +158,7 @@ func TestPartitionAndAcksOfARecord(t *testing.T) {
 func TestFullBufferBlocks(t *testing.T) {
 	c := cluster.Start(t, 1, nil)
 	ctx := testContext(t)
-	p := newProducer(t, c.Bootstrap(), clients.Properties{"buffer.memory": "1000", "max.block.ms": "300", "linger.ms": "0"})
+	p := newProducer(t, c.Bootstrap(), clients.Properties{"buffer.memory": "1000", "max.block.ms": "2000", "linger.ms": "0"})
 	if _, err := p.SendSync(ctx, clients.Record{Topic: "orders", Value: make([]byte, 600)}); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestFullBufferBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if err := p.Send(ctx, clients.Record{Topic: "orders", Value: make([]byte, 600)}, nil); !errors.Is(err, clients.ErrBufferExhausted) || time.Since(start) < 300*time.Millisecond {
+	if err := p.Send(ctx, clients.Record{Topic: "orders", Value: make([]byte, 600)}, nil); !errors.Is(err, clients.ErrBufferExhausted) || time.Since(start) < 2*time.Second {
 		t.Errorf("after %v: %v", time.Since(start), err)
 	}
 	c.Resume(1)

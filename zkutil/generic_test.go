@@ -358,7 +358,7 @@ func TestWhyThereIsNoConnection(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	logger, hook := logtest.NewNullLogger()
-	opts := zkutil.Options{Connect: address, SessionTimeout: 5 * time.Second, ConnectionTimeout: 300 * time.Millisecond, Logger: logger}
+	opts := zkutil.Options{Connect: address, SessionTimeout: 5 * time.Second, ConnectionTimeout: 2 * time.Second, Logger: logger}
 	_, err = zkutil.Connect(within(t), opts)
 	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, zkutil.ErrDisconnected) {
 		t.Errorf("Connect: %v", err)

@@ -205,7 +205,7 @@ func TestFrozenServer(t *testing.T) {
 	ctx := within(t)
 	zk := cluster.StartZooKeeper(t)
 	opts := options(t, zk.Addr())
-	opts.SessionTimeout = 2 * time.Second
+	opts.SessionTimeout = 6 * time.Second
 	c := connectWith(t, opts)
 	create(t, c, "/n")
 	expired := make(chan struct{}, 1)

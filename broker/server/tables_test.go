@@ -149,7 +149,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	if err := again.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(started); took > 5*time.Second {
+	if took := time.Since(started); took > 15*time.Second { // a session is given up after 18 s
 		t.Errorf("start and stop took %v: something was waited for", took)
 	}
 }
