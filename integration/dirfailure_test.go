@@ -208,7 +208,7 @@ func TestDirectoryVanishesBeforeStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Stop(1)
-	if log := c.Broker(1).Log(); !strings.Contains(log, "Log directory failed") {
+	if log := c.Broker(1).LogSince(0); !strings.Contains(log, "Log directory failed") {
 		t.Errorf("it does not say that a directory has failed:\n%s", log)
 	}
 	for dir, want := range map[string]bool{good: true, gone: false} {
@@ -238,7 +238,7 @@ func TestLastDirectoryFails(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the broker goes on without a log directory")
 	}
-	if log := c.Broker(2).Log(); !strings.Contains(log, "all log directories have failed") {
+	if log := c.Broker(2).LogSince(0); !strings.Contains(log, "all log directories have failed") {
 		t.Errorf("it does not say why it ends:\n%s", log)
 	}
 	c.RequireReadable("orders", acked, patience)

@@ -59,7 +59,7 @@ func TestCleanerMeetsFullDisk(t *testing.T) {
 	cluster.MustTool(t, nil, "kafka-configs", "--bootstrap-server", c.Bootstrap(), "--alter", "--entity-type", "topics", "--entity-name", "orders",
 		"--add-config", "min.compaction.lag.ms=0")
 	requireFailed(t, c, partitions, lost)
-	if log := c.Broker(3).Log(); !strings.Contains(log, ".cleaned: no space left on device") {
+	if log := c.Broker(3).LogSince(0); !strings.Contains(log, ".cleaned: no space left on device") {
 		t.Error("the directory has not failed for want of space for the cleaner")
 	}
 	if err := disk.Free(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -11,10 +12,10 @@ import (
 
 // What a broker may use, however many partitions it has: its files are those that it keeps open between uses, 1,024 of
 // them, and some sockets.
-const (
-	mostFiles   = 1100
-	mostThreads = 64
-)
+const mostFiles = 1100
+
+// mostThreads is what a broker may have of them: those that run Go code, one for each processor, and others that wait for files.
+var mostThreads = 64 + runtime.NumCPU()
 
 // TestManyPartitions: more partitions than files may be open, created, led, failed over and recovered, cost no file or thread each, and no
 // more time than few.

@@ -98,6 +98,12 @@ func (b *Broker) PID() int { return b.process.pid() }
 // Log returns the end of what the broker has logged since it was created.
 func (b *Broker) Log() string { return b.process.logTail() }
 
+// LogSize returns how many bytes the broker has logged since it was created.
+func (b *Broker) LogSize() int64 { return b.process.logSize() }
+
+// LogSince returns all that the broker has logged since LogSize was size.
+func (b *Broker) LogSince(size int64) string { return b.process.logSince(size) }
+
 // Exited returns a channel that is closed when the running process has ended, nil if none runs.
 func (b *Broker) Exited() <-chan struct{} { return b.process.exited() }
 

@@ -139,6 +139,24 @@ func (p *process) pid() int {
 	return p.mu.cmd.Process.Pid
 }
 
+// logSize returns the size of the log, 0 if there is none.
+func (p *process) logSize() int64 {
+	info, err := os.Stat(p.logFile)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// logSince returns what the process has written after the first size bytes.
+func (p *process) logSince(size int64) string {
+	log, err := os.ReadFile(p.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	return string(log[min(size, int64(len(log))):])
+}
+
 // logShown is how much of a log is shown of a test that failed.
 const logShown = 64 << 10
 
