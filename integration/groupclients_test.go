@@ -1,20 +1,24 @@
 package integration
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
+	"github.com/gregor-mq/gregor/integration/kafka"
 )
 
 // TestGroupKafkaGo consumes with kafka-go's Reader, which goes on where another one has stopped.
@@ -25,7 +29,7 @@ func TestGroupKafkaGo(t *testing.T) {
 		produceValues(t, c, "orders", round*50, 50)
 		r := kafkago.NewReader(kafkago.ReaderConfig{
 			Brokers: c.Addrs(), GroupID: "kafka-go", Topic: "orders", MaxWait: 100 * time.Millisecond,
-			StartOffset: kafkago.FirstOffset, SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second,
+			StartOffset: kafkago.FirstOffset,
 		})
 		seen := &consumed{}
 		for range 50 {
@@ -196,22 +200,55 @@ func TestGroupJavaCooperative(t *testing.T) {
 	c := cluster.Start(t, 1, groupProps)
 	c.CreateTopic("orders", 4, 1, nil)
 	produceValues(t, c, "orders", 0, 200)
-	args := []string{
-		"--bootstrap-server", c.Bootstrap(), "--topic", "orders", "--group", "java", "--from-beginning", "--timeout-ms", "8000",
-		"--consumer-property", "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+	seen := &consumed{}
+	var stops []func()
+	for range 2 {
+		stops = append(stops, startConsoleConsumer(t, seen, "--bootstrap-server", c.Bootstrap(), "--topic", "orders", "--group", "java", "--from-beginning",
+			"--consumer-property", "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor"))
 	}
-	var outputs [2]string
+	admin := kadm.NewClient(c.Client())
+	await(t, "there are two members", func() bool {
+		groups, err := admin.DescribeGroups(deadline(t), "java")
+		return err == nil && len(groups["java"].Members) == 2
+	})
+	await(t, "the members have all", func() bool { return seen.len() == 200 })
+	produceValues(t, c, "orders", 200, 200)
+	await(t, "the members have all that came later", func() bool { return seen.len() == 400 })
+	for _, stop := range stops {
+		stop()
+	}
+	requireCommitted(t, c, "java", "orders", 400)
+}
+
+// startConsoleConsumer runs Kafka's console consumer until it is told to stop, and notes what it prints.
+func startConsoleConsumer(t *testing.T, seen *consumed, args ...string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd, err := kafka.Command(ctx, kafka.Options{TempDir: t.TempDir()}, "kafka-console-consumer", args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	var running sync.WaitGroup
-	for i := range outputs {
-		running.Go(func() { outputs[i] = string(cluster.Tool(t, nil, "kafka-console-consumer", args...).Stdout) })
-	}
-	running.Wait()
-	values := map[string]bool{}
-	for _, v := range strings.Fields(outputs[0] + outputs[1]) {
-		values[v] = true
-	}
-	if len(values) != 200 {
-		t.Errorf("two consumers printed %d of 200 records", len(values))
-	}
-	requireCommitted(t, c, "java", "orders", 200)
+	running.Go(func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			seen.add(lines.Text())
+		}
+		cmd.Wait() // which a JVM that was told to stop does not end well
+	})
+	stop = sync.OnceFunc(func() {
+		cancel()
+		running.Wait()
+	})
+	t.Cleanup(stop)
+	return stop
 }

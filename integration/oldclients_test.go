@@ -18,12 +18,13 @@ from kafka.codec import has_lz4, has_snappy
 
 server, topic, version = sys.argv[1], sys.argv[2], sys.argv[3]
 version = None if version == "auto" else tuple(int(n) for n in version.split("."))
+patience = {"api_version_auto_timeout_ms": 30000}
 codecs = [None, "gzip"] + (["snappy"] if has_snappy() else [])
 if has_lz4() and version != (0, 9): # which kafka-python itself fails to write in format v0
     codecs.append("lz4")
 want = []
 for codec in codecs:
-    producer = KafkaProducer(bootstrap_servers=server, api_version=version, acks="all", compression_type=codec, linger_ms=5)
+    producer = KafkaProducer(bootstrap_servers=server, api_version=version, acks="all", compression_type=codec, linger_ms=5, **patience)
     for i in range(100):
         text = "%s %d" % (codec, i)
         want.append(text)
@@ -34,7 +35,7 @@ for codec in codecs:
 
 def consume(group, count):
     consumer = KafkaConsumer(bootstrap_servers=server, api_version=version, group_id=group, auto_offset_reset="earliest",
-                             enable_auto_commit=False, consumer_timeout_ms=30000)
+                             enable_auto_commit=False, consumer_timeout_ms=30000, **patience)
     if group:
         consumer.subscribe([topic])
     else:

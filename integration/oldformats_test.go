@@ -249,7 +249,7 @@ func showBatch(out *strings.Builder, batch record.Batch) {
 	}
 	for r, err := range batch.Records() {
 		at := fmt.Sprint(r.Timestamp - oldTime)
-		if age := time.Now().UnixMilli() - r.Timestamp; age >= 0 && age < patience.Milliseconds() {
+		if age := time.Now().UnixMilli() - r.Timestamp; age >= 0 && age < (24*time.Hour).Milliseconds() {
 			at = "now"
 		}
 		fmt.Fprintf(out, " %d@%s %q=%d bytes,%d headers", r.Offset, at, r.Key, len(r.Value), r.Headers.Len())

@@ -113,10 +113,13 @@ func (o *oneTopic) rolls(record func() *kgo.Record) {
 	})
 }
 
+// shortly is more than a flush takes, and the note of it, on most disks.
+const shortly = 500 * time.Millisecond
+
 // flushed reports whether all that the topic holds is on disk within a while, as its recovery point there says.
-func (o *oneTopic) flushed() bool {
+func (o *oneTopic) flushed(within time.Duration) bool {
 	end := strconv.FormatInt(endOffset(o.T, o.client, o.name), 10)
-	for until := time.Now().Add(500 * time.Millisecond); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 		if o.recovery() == end {
 			return true
 		}
@@ -313,19 +316,21 @@ var runTime = map[string]func(*oneTopic){
 	"flush.messages": func(o *oneTopic) {
 		o.set("flush.ms", "9223372036854775807")
 		o.set("flush.messages", "2")
+		within := shortly
 		o.c.Await("recovery point", func() bool {
 			o.mustSend(value(1), value(1))
-			return o.flushed()
+			within *= 2 // a disk may be slow
+			return o.flushed(within)
 		})
 	},
 	"flush.ms": func(o *oneTopic) {
 		o.set("flush.ms", "9223372036854775807")
 		o.c.Await("no flush", func() bool {
 			o.mustSend(value(1))
-			return !o.flushed()
+			return !o.flushed(shortly)
 		})
 		o.set("flush.ms", "0")
-		o.c.Await("recovery point", o.flushed)
+		o.c.Await("recovery point", func() bool { return o.flushed(shortly) })
 	},
 	"retention.bytes": func(o *oneTopic) {
 		o.set("segment.bytes", "1000")
@@ -381,7 +386,7 @@ var runTime = map[string]func(*oneTopic){
 	"message.timestamp.type": func(o *oneTopic) {
 		o.set("message.timestamp.type", "LogAppendTime")
 		o.c.Await("the broker's time", func() bool {
-			o.mustSend(at(time.Unix(1, 0))())
+			o.mustSend(at(time.Now().Add(-2 * time.Hour))()) // not so old that it might be deleted at once
 			return time.Since(lastRecord(o).Timestamp) < time.Hour
 		})
 	},
