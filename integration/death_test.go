@@ -12,11 +12,11 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-// deathNoticed bounds how long the others take to go on after a death: far less than a session of 18 s.
-const deathNoticed = 3 * time.Second
+// deathNoticed bounds how long the others take to go on after a death, on a slow machine too: far less than a session.
+const deathNoticed = 15 * time.Second
 
-// longSessions are Kafka's default, which nobody is to wait for.
-var longSessions = cluster.Props{"zookeeper.session.timeout.ms": "18000"}
+// longSessions are longer than anything takes here. Nobody is to wait for their end.
+var longSessions = cluster.Props{"zookeeper.session.timeout.ms": "60000"}
 
 // produceToEach sends one record to each partition, with acks=all, and returns when all are acknowledged.
 func produceToEach(t *testing.T, client *kgo.Client, topic string, partitions int32) {
@@ -34,7 +34,8 @@ func produceToEach(t *testing.T, client *kgo.Client, topic string, partitions in
 // itself kgo leaves a broker alone for a quarter of a second after a failure, and twice as long after each further one.
 func manual(c *cluster.Cluster) *kgo.Client {
 	soon := func(int) time.Duration { return 10 * time.Millisecond }
-	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10*time.Millisecond), kgo.RetryBackoffFn(soon))
+	return c.Client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10*time.Millisecond), kgo.RetryBackoffFn(soon),
+		kgo.UnknownTopicRetries(-1)) // those at once may all be in vain
 }
 
 // startInSync starts brokers with longSessions and the topic "orders", with three copies of each partition and a record in

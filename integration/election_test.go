@@ -23,7 +23,7 @@ func createAssigned(t *testing.T, c *cluster.Cluster, name string, replicas ...[
 		topic.ReplicaAssignment = append(topic.ReplicaAssignment, kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: int32(i), Replicas: ids})
 	}
 	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Topics, req.TimeoutMillis = append(req.Topics, topic), 30_000
+	req.Topics, req.TimeoutMillis = append(req.Topics, topic), int32(patience.Milliseconds())
 	resp, err := req.RequestWith(t.Context(), c.Client())
 	if err == nil {
 		err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)

@@ -277,23 +277,25 @@ func (c *Cluster) Leader(topic string, partition int32) int32 {
 	return id
 }
 
-// ISR returns the in-sync replicas of a partition as ZooKeeper knows them.
+// ISR returns the in-sync replicas of a partition as ZooKeeper knows them. It waits until ZooKeeper can be asked.
 func (c *Cluster) ISR(topic string, partition int32) []int32 {
 	c.t.Helper()
-	state, err := c.registry.Partition(topic, partition)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return state.ISR
+	var isr []int32
+	c.Await(fmt.Sprintf("state of %s-%d", topic, partition), func() bool {
+		state, err := c.registry.Partition(topic, partition)
+		isr = state.ISR
+		return err == nil
+	})
+	return isr
 }
 
 // Epoch returns the broker epoch of a registered broker, 0 if it is not registered.
 func (c *Cluster) Epoch(id int32) int64 { return c.registry.Epoch(id) }
 
-// awaitTimeout bounds every wait for the cluster.
-const awaitTimeout = 60 * time.Second
+// awaitTimeout bounds every wait for the cluster, on a slow machine too.
+const awaitTimeout = 2 * time.Minute
 
-// Await polls until done reports true, and fails the test if that takes more than a minute.
+// Await polls until done reports true, and fails the test if that takes more than two minutes.
 func (c *Cluster) Await(what string, done func() bool) {
 	c.t.Helper()
 	Await(c.t, awaitTimeout, what, done)

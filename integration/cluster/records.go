@@ -57,14 +57,16 @@ func (c *Cluster) CreateTopic(topic string, partitions int32, replicas int16, pr
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
 	defer cancel()
-	if _, err := kadm.NewClient(c.Client()).CreateTopic(ctx, partitions, replicas, configs, topic); err != nil {
+	admin := kadm.NewClient(c.Client())
+	admin.SetTimeoutMillis(int32(awaitTimeout.Milliseconds()))
+	if _, err := admin.CreateTopic(ctx, partitions, replicas, configs, topic); err != nil {
 		c.t.Fatalf("create topic %s: %v", topic, err)
 	}
 	c.AwaitTopic(topic)
 }
 
 // Produce sends n records to a topic, acknowledged by all in-sync replicas, and returns those that
-// were. Records that are not acknowledged within a minute are no error, but are logged: brokers may be dying.
+// were. Records that are not acknowledged within two minutes are no error, but are logged: brokers may be dying.
 // A broker that stops may close a connection before its first request, in which franz-go, unless told otherwise,
 // sees a listener with SASL, and gives up.
 func (c *Cluster) Produce(topic string, n int, opts ...kgo.Opt) Acked {

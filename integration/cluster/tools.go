@@ -14,8 +14,8 @@ import (
 	"github.com/gregor-mq/gregor/integration/kafka"
 )
 
-// toolTimeout ends a program that would otherwise hold up the tests.
-const toolTimeout = 2 * time.Minute
+// toolTimeout ends a program that would otherwise hold up the tests. Some move 50 MB, on slow machines too.
+const toolTimeout = 6 * time.Minute
 
 // A Result is how a program ended and what it wrote.
 type Result struct {
@@ -75,7 +75,7 @@ func must(t testing.TB, stdin io.Reader, cmd *exec.Cmd) Result {
 	return r
 }
 
-// Run runs a program to its end and fails t if it cannot be started or takes longer than two minutes.
+// Run runs a program to its end and fails t if it cannot be started or takes longer than toolTimeout.
 func Run(t testing.TB, stdin io.Reader, cmd *exec.Cmd) Result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
