@@ -26,8 +26,8 @@ run: build ## start ZooKeeper and one broker; Ctrl-C stops both. ZOOKEEPER=host:
 # it; the integration tests run real processes, as users have them.
 test: ## run all tests, on real ZooKeeper and real broker processes
 	@integration/dev/need zookeeper kcat maven iproute2 e2fsprogs kafka-python
-	go test $(RACE) -timeout 12m $$(go list ./... | grep -v /integration)
-	go test $$(git grep -l raceEnabled -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	go test $(RACE) -timeout 30m $$(go list ./... | grep -v /integration)
+	go test -timeout 30m $$(git grep -l raceEnabled -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 	go test -timeout 30m ./integration/...
 
 lint: ## check format, go vet and staticcheck
