@@ -21,7 +21,7 @@ var layers = [][]string{
 		"broker/api/admin", "broker/api/transactions", "broker/api/control", "broker/api/groups", "broker/api/security",
 		"broker/replica/fetcher", "broker/replica/propagate", "broker/replica/dirmover", "controller"},
 	{"controller/vigil", "broker/coordinator", "broker/verifier"},
-	{"broker/api/status", "broker/api/hint", "controller/assign", "broker/interbroker"},
+	{"broker/api/status", "broker/api/hint", "broker/api/repeat", "controller/assign", "broker/interbroker"},
 	{"broker/replica", "broker/metadata", "broker/wire", "broker/config"},
 	{"broker/storage", "zkutil", "broker/logger"},
 	{"broker/storage/compact"},

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/repeat"
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/config"
 	"github.com/gregor-mq/gregor/broker/request"
@@ -41,10 +42,18 @@ func (h *Handlers) DescribeConfigs(r *request.Request) {
 	}
 	ctx, cancel := h.storeContext()
 	defer cancel()
+	own := h.ownConfigs(ctx, req)
+	var guard repeat.Guard[describedResource]
 	for i := range req.Resources {
 		asked := &req.Resources[i]
 		out := described(asked)
-		entries, err := h.describe(ctx, asked)
+		named := describedResource{asked.ResourceType, asked.ResourceName}
+		if guard.Refuse(named) {
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr(repeat.Text)
+			resp.Resources = append(resp.Resources, out)
+			continue
+		}
+		entries, err := h.describe(ctx, asked, own)
 		if err != nil {
 			code, message := h.failed("DescribeConfigs", asked.ResourceName, err)
 			out.ErrorCode = code
@@ -53,9 +62,56 @@ func (h *Handlers) DescribeConfigs(r *request.Request) {
 			}
 		}
 		out.Configs = shown(req, asked, entries)
+		guard.Answered(named, configsSize(out.Configs))
 		resp.Resources = append(resp.Resources, out)
 	}
 	r.Reply(resp)
+}
+
+type describedResource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// ownConfigs reads the properties of all topics that req names at once. Where that fails, each is to be read on its own:
+// there is no entry then.
+func (h *Handlers) ownConfigs(ctx context.Context, req *kmsg.DescribeConfigsRequest) map[string]map[string]string {
+	cluster := h.Cluster.Load()
+	own := map[string]map[string]string{}
+	var names []string
+	for i := range req.Resources {
+		asked := &req.Resources[i]
+		if _, known := own[asked.ResourceName]; !known && asked.ResourceType == topicResource && cluster.Topic(asked.ResourceName) != nil {
+			own[asked.ResourceName] = nil
+			names = append(names, asked.ResourceName)
+		}
+	}
+	if len(names) < 2 {
+		return nil
+	}
+	configs, err := h.Store.TopicConfigs(ctx, names)
+	if err != nil {
+		return nil
+	}
+	for i, name := range names {
+		own[name] = configs[i]
+	}
+	return own
+}
+
+// configsSize is about what properties take in a response.
+func configsSize(configs []kmsg.DescribeConfigsResponseResourceConfig) (n int) {
+	const fixed = 32
+	for i := range configs {
+		c := &configs[i]
+		n += fixed*(1+len(c.ConfigSynonyms)) + len(c.Name)*(1+len(c.ConfigSynonyms))
+		for _, text := range []*string{c.Value, c.Documentation} {
+			if text != nil {
+				n += len(*text)
+			}
+		}
+	}
+	return n
 }
 
 // described is the answer for one resource, without an error and without properties.
@@ -74,10 +130,10 @@ func undescribable(asked kmsg.DescribeConfigsRequestResource) bool {
 	return true
 }
 
-func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
+func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequestResource, own map[string]map[string]string) ([]config.Entry, error) {
 	switch asked.ResourceType {
 	case topicResource:
-		return h.describeTopic(ctx, asked.ResourceName)
+		return h.describeTopic(ctx, asked.ResourceName, own)
 	case brokerResource:
 		return h.describeBroker(asked.ResourceName)
 	case brokerLoggerResource:
@@ -89,19 +145,23 @@ func (h *Handlers) describe(ctx context.Context, asked *kmsg.DescribeConfigsRequ
 	return nil, status.New(kerr.InvalidRequest, "Config type client-metrics is only supported on KRaft clusters")
 }
 
-func (h *Handlers) describeTopic(ctx context.Context, name string) ([]config.Entry, error) {
+func (h *Handlers) describeTopic(ctx context.Context, name string, known map[string]map[string]string) ([]config.Entry, error) {
 	if err := topic.ValidateName(name); err != nil {
 		return nil, status.New(kerr.InvalidTopicException, err.Error())
 	}
 	if h.Cluster.Load().Topic(name) == nil {
 		return nil, kerr.UnknownTopicOrPartition
 	}
-	own, err := h.Store.TopicConfigs(ctx, []string{name})
-	if err != nil {
-		return nil, err
+	own, ok := known[name]
+	if !ok {
+		list, err := h.Store.TopicConfigs(ctx, []string{name})
+		if err != nil {
+			return nil, err
+		}
+		own = list[0]
 	}
 	cfg := h.Config()
-	effective, err := cfg.Topic(own[0])
+	effective, err := cfg.Topic(own)
 	if err != nil {
 		return nil, err
 	}

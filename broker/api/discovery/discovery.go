@@ -177,13 +177,19 @@ const (
 	batchedCoordinator = 4 // version since which there are several keys
 )
 
-// FindCoordinator names the broker that coordinates each group or transactional id, versions 0 to 6.
+// FindCoordinator names the broker that coordinates each group or transactional id, versions 0 to 6. The topic
+// __consumer_offsets is created when the first client asks; __transaction_state only by brokers that coordinate
+// transactions.
 func (h *Handlers) FindCoordinator(r *request.Request) {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	keys := req.Version < batchedCoordinator || len(req.CoordinatorKeys) > 0
+	if req.CoordinatorType == groupCoordinator && keys && h.Cluster.Load().Topic(topic.ConsumerOffsets) == nil {
+		h.Internal.Create([]string{topic.ConsumerOffsets})
+	}
 	if req.Version < batchedCoordinator {
 		code, n := h.coordinator(r, req.CoordinatorType, req.CoordinatorKey)
 		message := noErrorText
@@ -211,8 +217,7 @@ func (h *Handlers) FindCoordinator(r *request.Request) {
 }
 
 // coordinator returns the broker that coordinates key, as the client sees it: the leader of a partition of
-// __consumer_offsets or __transaction_state. The former is created when the first client asks; the latter has to be there,
-// on brokers that coordinate transactions.
+// __consumer_offsets or __transaction_state, which has to be there.
 func (h *Handlers) coordinator(r *request.Request, kind int8, key string) (int16, node) {
 	none := node{id: -1, port: -1}
 	s := h.Cluster.Load()
@@ -227,7 +232,6 @@ func (h *Handlers) coordinator(r *request.Request, kind int8, key string) (int16
 	case kind == transactionCoordinator:
 		at = topic.Partition{Topic: topic.TransactionState, Index: h.TransactionPartition(key)}
 	case s.Topic(topic.ConsumerOffsets) == nil:
-		h.Internal.Create([]string{topic.ConsumerOffsets})
 		return kerr.CoordinatorNotAvailable.Code, none
 	default:
 		at = topic.Partition{Topic: topic.ConsumerOffsets, Index: h.GroupPartition(key)}

@@ -350,4 +350,12 @@ func TestFindCoordinatorCreatesTheTopic(t *testing.T) {
 	if !slices.Equal(c.created, []string{topic.ConsumerOffsets}) {
 		t.Errorf("created %v", c.created)
 	}
+	c.created = nil
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.Version, req.CoordinatorKeys = 4, []string{"g", "h", "i"}
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	fixture.Do(t, request.HandlerFunc(h.FindCoordinator), req, resp)
+	if len(resp.Coordinators) != 3 || !slices.Equal(c.created, []string{topic.ConsumerOffsets}) {
+		t.Errorf("%d answers for three groups, created %v, want it to be tried once", len(resp.Coordinators), c.created)
+	}
 }

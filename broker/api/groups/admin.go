@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/repeat"
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
@@ -28,11 +29,26 @@ func (h *Handlers) DescribeGroups(r *request.Request) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	var guard repeat.Guard[string]
 	for _, id := range req.Groups {
+		if guard.Refuse(id) {
+			resp.Groups = append(resp.Groups, described(req, id, kerr.InvalidRequest.Code, nil))
+			continue
+		}
 		code, s := h.Groups.Describe(id)
+		guard.Answered(id, membersSize(s.Members))
 		resp.Groups = append(resp.Groups, described(req, id, code, &s))
 	}
 	r.Reply(resp)
+}
+
+// membersSize is about what members take in a response.
+func membersSize(members []group.MemberSummary) (n int) {
+	for i := range members {
+		m := &members[i]
+		n += len(m.ID) + len(m.ClientID) + len(m.ClientHost) + len(m.Metadata) + len(m.Assignment)
+	}
+	return n
 }
 
 func described(req *kmsg.DescribeGroupsRequest, id string, code int16, s *group.Summary) kmsg.DescribeGroupsResponseGroup {

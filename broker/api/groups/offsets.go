@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/repeat"
 	"github.com/gregor-mq/gregor/broker/api/status"
 	"github.com/gregor-mq/gregor/broker/coordinator/group"
 	"github.com/gregor-mq/gregor/broker/request"
@@ -106,9 +107,7 @@ func (h *Handlers) OffsetFetch(r *request.Request) {
 	}
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	if req.Version >= 8 {
-		for i := range req.Groups {
-			resp.Groups = append(resp.Groups, h.fetchGroup(&req.Groups[i], req.RequireStable))
-		}
+		h.fetchGroups(req, resp)
 		r.Reply(resp)
 		return
 	}
@@ -169,6 +168,37 @@ func refused(asked []topic.Partition, code int16) (list []group.FetchedOffset) {
 		list = append(list, o)
 	}
 	return list
+}
+
+// fetchGroups answers for several groups.
+func (h *Handlers) fetchGroups(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
+	var guard repeat.Guard[string]
+	for i := range req.Groups {
+		asked := &req.Groups[i]
+		if asked.Topics == nil && guard.Refuse(asked.Group) { // all its offsets
+			refused := kmsg.NewOffsetFetchResponseGroup()
+			refused.Group, refused.ErrorCode = asked.Group, kerr.InvalidRequest.Code
+			resp.Groups = append(resp.Groups, refused)
+			continue
+		}
+		g := h.fetchGroup(asked, req.RequireStable)
+		if asked.Topics == nil && len(req.Groups) > 1 {
+			guard.Answered(asked.Group, offsetsSize(g.Topics))
+		}
+		resp.Groups = append(resp.Groups, g)
+	}
+}
+
+// offsetsSize is about what offsets take in a response.
+func offsetsSize(topics []kmsg.OffsetFetchResponseGroupTopic) (n int) {
+	const fixed = 32
+	for i := range topics {
+		n += len(topics[i].Topic)
+		for j := range topics[i].Partitions {
+			n += fixed + len(*topics[i].Partitions[j].Metadata)
+		}
+	}
+	return n
 }
 
 func (h *Handlers) fetchGroup(req *kmsg.OffsetFetchRequestGroup, requireStable bool) kmsg.OffsetFetchResponseGroup {

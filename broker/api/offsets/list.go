@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/repeat"
 	"github.com/gregor-mq/gregor/broker/replica"
 	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/storage"
@@ -212,6 +213,7 @@ func (h *Handlers) DescribeProducers(r *request.Request) {
 		return
 	}
 	resp := req.ResponseKind().(*kmsg.DescribeProducersResponse)
+	var guard repeat.Guard[topic.Partition]
 	for i := range req.Topics {
 		t := kmsg.NewDescribeProducersResponseTopic()
 		t.Topic = req.Topics[i].Topic
@@ -220,10 +222,14 @@ func (h *Handlers) DescribeProducers(r *request.Request) {
 			tp := topic.Partition{Topic: t.Topic, Index: index}
 			out := kmsg.NewDescribeProducersResponseTopicPartition()
 			out.Partition = index
-			if invalid != nil {
+			switch {
+			case invalid != nil:
 				out.ErrorCode, out.ErrorMessage = kerr.InvalidTopicException.Code, kmsg.StringPtr(invalid.Error())
-			} else {
+			case guard.Refuse(tp):
+				out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, kmsg.StringPtr(repeat.Text)
+			default:
 				h.describeProducers(&out, tp)
+				guard.Answered(tp, producerSize*len(out.ActiveProducers))
 			}
 			t.Partitions = append(t.Partitions, out)
 		}
@@ -231,6 +237,9 @@ func (h *Handlers) DescribeProducers(r *request.Request) {
 	}
 	r.Reply(resp)
 }
+
+// producerSize is what a producer takes in a response, about.
+const producerSize = 40
 
 func (h *Handlers) describeProducers(out *kmsg.DescribeProducersResponseTopicPartition, tp topic.Partition) {
 	p, err := h.partition(tp)

@@ -336,6 +336,23 @@ func TestDescribeProducers(t *testing.T) {
 	}
 }
 
+// TestDescribeProducersRepeated names a partition so often that its producers would fill 20 MB.
+func TestDescribeProducersRepeated(t *testing.T) {
+	b := fixture.New(t)
+	b.Topic(t, "orders", 1, []int32{1}, nil)
+	write(t, b, "orders", 3, record.BuilderOptions{Producer: &record.ProducerInfo{ID: 7, Epoch: 2}})
+	req := kmsg.NewPtrDescribeProducersRequest()
+	req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "orders", Partitions: make([]int32, 500_000)}}
+	resp := kmsg.NewPtrDescribeProducersResponse()
+	fixture.Do(t, request.HandlerFunc(handlers(b).DescribeProducers), req, resp)
+	list := resp.Topics[0].Partitions
+	for i, want := range map[int]int16{0: 0, 1: 0, 400_000: 0, len(list) - 1: 42} {
+		if p := list[i]; p.ErrorCode != want || (len(p.ActiveProducers) == 1) != (want == 0) {
+			t.Errorf("entry %d: error %d, %d producers, want error %d", i, p.ErrorCode, len(p.ActiveProducers), want)
+		}
+	}
+}
+
 func TestFailedLogDirectory(t *testing.T) {
 	b := fixture.New(t)
 	b.Topic(t, "orders", 1, []int32{1}, nil)
