@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/broker/api/internal/fixture"
+	"github.com/gregor-mq/gregor/broker/request"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -95,6 +98,24 @@ func TestCreateTopicsRefusals(t *testing.T) {
 				t.Errorf("the topic beside it: %+v", got[1])
 			}
 		})
+	}
+}
+
+// TestCreateTopicsOfBillions asks for more partitions than one request may have: each topic on its own could have them.
+func TestCreateTopicsOfBillions(t *testing.T) {
+	w := newWorld(t)
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version, req.ValidateOnly = 5, true
+	for i := range 2000 {
+		req.Topics = append(req.Topics, asked(fmt.Sprint("t", i), func(c *kmsg.CreateTopicsRequestTopic) { c.NumPartitions = 600_000 }))
+	}
+	req.Topics = append(req.Topics, asked("small", nil))
+	resp := kmsg.NewPtrCreateTopicsResponse()
+	fixture.Do(t, request.HandlerFunc(w.CreateTopicsHandler()), req, resp)
+	for i, want := range map[int]int16{0: 0, 1: 37, 1999: 37, 2000: 0} {
+		if got := resp.Topics[i]; got.ErrorCode != want {
+			t.Errorf("%s: error %d (%s), want %d", got.Topic, got.ErrorCode, text(got.ErrorMessage), want)
+		}
 	}
 }
 

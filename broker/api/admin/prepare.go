@@ -24,6 +24,9 @@ type existing struct {
 	names    map[string]bool
 	unified  map[string][]string // names by what they collide on
 	marked   map[string]bool
+	// room is how many partitions the request may still place. Kafka has no bound: a request of some KB could ask for
+	// billions of partitions, which are gigabytes before ZooKeeper refuses them.
+	room int
 }
 
 func (h *Handlers) existing(ctx context.Context) (*existing, error) {
@@ -40,6 +43,7 @@ func (h *Handlers) existing(ctx context.Context) (*existing, error) {
 		names:    make(map[string]bool, len(names)),
 		unified:  make(map[string][]string, len(names)),
 		marked:   make(map[string]bool, len(marked)),
+		room:     assign.MaxPartitions,
 	}
 	for _, n := range names {
 		e.add(n)
@@ -91,7 +95,7 @@ func (h *Handlers) prepare(e *existing, t *kmsg.CreateTopicsRequestTopic) (NewTo
 	}
 	chosen := len(t.ReplicaAssignment) > 0
 	if !chosen {
-		made.Replicas, err = h.assign(e.snapshot, t.NumPartitions, t.ReplicationFactor)
+		made.Replicas, err = h.assign(e, t.NumPartitions, t.ReplicationFactor)
 	} else if t.NumPartitions != byDefault || t.ReplicationFactor != byDefault {
 		err = status.New(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set. Both cannot be used at the same time.")
 	}
@@ -140,14 +144,18 @@ func invalidConfig(err error) error {
 const byDefault = -1
 
 // assign places the partitions of a new topic by the usual algorithm.
-func (h *Handlers) assign(s *metadata.Snapshot, partitions int32, factor int16) ([][]int32, error) {
+func (h *Handlers) assign(e *existing, partitions int32, factor int16) ([][]int32, error) {
 	if partitions == byDefault {
 		partitions = int32(h.Config().Int("num.partitions"))
 	}
 	if factor == byDefault {
 		factor = int16(h.Config().Int("default.replication.factor"))
 	}
-	replicas, err := assign.Assign(brokers(s), assign.Options{Partitions: int(partitions), ReplicationFactor: int(factor)})
+	if int(partitions) > e.room && partitions <= assign.MaxPartitions {
+		return nil, status.New(kerr.InvalidPartitions, fmt.Sprintf("The topics of one request may have %d partitions in all.", assign.MaxPartitions))
+	}
+	replicas, err := assign.Assign(brokers(e.snapshot), assign.Options{Partitions: int(partitions), ReplicationFactor: int(factor)})
+	e.room -= len(replicas)
 	return replicas, refused(err)
 }
 
