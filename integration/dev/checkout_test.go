@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -133,6 +134,7 @@ func (c *checkout) start(environment []string, name string, args ...string) *com
 	cmd.Stderr = &cmd.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.WaitDelay = time.Second
+	defer heedInterrupts()()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -147,6 +149,20 @@ func (c *checkout) start(environment []string, name string, args ...string) *com
 		}
 	}()
 	return cmd
+}
+
+// heedInterrupts has programs that are started heed SIGINT until the returned function is called, even if the tests were started with it
+// ignored, as a shell starts what it does not wait for: a program inherits that, and no shell can undo it.
+func heedInterrupts() (undo func()) {
+	if !signal.Ignored(syscall.SIGINT) {
+		return func() {}
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGINT) // a handler is no handler, but neither ignored, after exec
+	return func() {
+		signal.Stop(c)
+		signal.Ignore(syscall.SIGINT)
+	}
 }
 
 // expect returns what follows prefix in the next line of stdout that has it.
