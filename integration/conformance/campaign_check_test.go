@@ -25,11 +25,10 @@ func (m *campaign) unharmed(before usage) {
 		t.Fatal("the broker has ended")
 	default:
 	}
-	var now usage
-	if !eventually(func() bool {
-		now = usageOf(t, m.target)
+	now, ok := settled(t, m.target, func(now usage) bool {
 		return now.resident <= before.resident+campaignBytes && now.threads <= before.threads+30
-	}) {
+	})
+	if !ok {
 		t.Errorf("the broker has grown from %v to %v", before, now)
 	}
 	log, err := os.ReadFile(m.target.LogFile())
