@@ -117,7 +117,13 @@ func (b *Broker) Start() error {
 		return err
 	}
 	defer registry.Close()
-	before := registry.Epoch(b.opts.ID) // of a life that ended without ZooKeeper having noticed
+	var before int64 // of a life that ended without ZooKeeper having noticed
+	if err := answered(func() (err error) {
+		before, err = registry.epoch(b.opts.ID)
+		return err
+	}); err != nil {
+		return fmt.Errorf("registration of broker %d: %w", b.opts.ID, err)
+	}
 	limit := brokerStart
 	if b.opts.Kafka {
 		limit = kafkaStart

@@ -290,7 +290,17 @@ func (c *Cluster) ISR(topic string, partition int32) []int32 {
 }
 
 // Epoch returns the broker epoch of a registered broker, 0 if it is not registered.
-func (c *Cluster) Epoch(id int32) int64 { return c.registry.Epoch(id) }
+func (c *Cluster) Epoch(id int32) int64 {
+	c.t.Helper()
+	var epoch int64
+	if err := answered(func() (err error) {
+		epoch, err = c.registry.epoch(id)
+		return err
+	}); err != nil {
+		c.t.Fatal(err)
+	}
+	return epoch
+}
 
 // awaitTimeout bounds every wait for the cluster, on a slow machine too.
 const awaitTimeout = 2 * time.Minute

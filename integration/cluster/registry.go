@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"path"
 	"strconv"
 	"strings"
@@ -22,20 +21,13 @@ type Registry struct {
 	observer *netns.Node
 }
 
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
 // OpenRegistry connects, from an observer's node or on loopback, to host:port/chroot; there may be
 // several hosts, separated by commas. It does not wait for the connection.
 func OpenRegistry(address string, observer *netns.Node) (*Registry, error) {
 	hosts, chroot, _ := strings.Cut(address, "/")
-	conn, _, err := zk.Connect(strings.Split(hosts, ","), 10*time.Second, zk.WithLogger(silent{}),
-		zk.WithDialer(func(_, address string, timeout time.Duration) (net.Conn, error) {
-			return dialTo(observer, address, timeout)
-		}))
+	conn, err := DialZooKeeper(strings.Split(hosts, ","), 10*time.Second, observer)
 	if err != nil {
-		return nil, fmt.Errorf("connect to ZooKeeper at %s: %w", address, err)
+		return nil, err
 	}
 	if chroot != "" {
 		chroot = "/" + chroot
@@ -46,13 +38,34 @@ func OpenRegistry(address string, observer *netns.Node) (*Registry, error) {
 // Close ends the session.
 func (r *Registry) Close() { r.conn.Close() }
 
-// Epoch returns the broker epoch of a registered broker, 0 if it is not registered.
+// Epoch returns the broker epoch of a registered broker, 0 if it is not registered or ZooKeeper does not answer.
 func (r *Registry) Epoch(id int32) int64 {
+	epoch, _ := r.epoch(id)
+	return epoch
+}
+
+// epoch is Epoch with what ZooKeeper has against an answer.
+func (r *Registry) epoch(id int32) (int64, error) {
 	exists, stat, err := r.conn.Exists(r.chroot + "/brokers/ids/" + strconv.Itoa(int(id)))
 	if err != nil || !exists {
-		return 0
+		return 0, err
 	}
-	return stat.Czxid
+	return stat.Czxid, nil
+}
+
+// answered asks until ZooKeeper, which tests restart, has answered, but not for longer than awaitTimeout.
+func answered(ask func() error) error {
+	for deadline := time.Now().Add(awaitTimeout); ; time.Sleep(20 * time.Millisecond) {
+		if err := ask(); !lost(err) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// lost reports whether err says that the session was between two connections, or that there is a new one now: nothing was answered,
+// and who asks again will be.
+func lost(err error) bool {
+	return errors.Is(err, zk.ErrConnectionClosed) || errors.Is(err, zk.ErrNoServer) || errors.Is(err, zk.ErrSessionExpired) || errors.Is(err, zk.ErrSessionMoved)
 }
 
 // Controller returns the id of the controller, -1 if there is none.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/go-zookeeper/zk"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
 // zooKeeper is a session of the test's own, below the cluster's path.
@@ -21,15 +23,11 @@ type zooKeeper struct {
 	chroot string
 }
 
-type silent struct{}
-
-func (silent) Printf(string, ...any) {}
-
 // openZooKeeper connects to host:port/chroot until t ends.
 func openZooKeeper(t testing.TB, address string, timeout time.Duration) *zooKeeper {
 	t.Helper()
 	host, chroot, _ := strings.Cut(address, "/")
-	c, _, err := zk.Connect([]string{host}, timeout, zk.WithLogger(silent{}))
+	c, err := cluster.DialZooKeeper([]string{host}, timeout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
