@@ -450,13 +450,13 @@ func BenchmarkRebalance(b *testing.B) {
 			}
 			w.Join("g", j, func(a group.Joined) { joined <- a })
 		}
-		var ids []group.Identity
+		var ids []group.Departure
 		for range members {
 			a := <-joined
 			if a.Code != 0 {
 				b.Fatalf("join: error %d", a.Code)
 			}
-			ids = append(ids, group.Identity{MemberID: a.MemberID})
+			ids = append(ids, group.Departure{Identity: group.Identity{MemberID: a.MemberID}})
 			s := &group.Sync{MemberID: a.MemberID, Generation: a.Generation, Assignments: map[string][]byte{}}
 			for _, m := range a.Members {
 				s.Assignments[m.ID] = make([]byte, 100)

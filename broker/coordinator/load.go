@@ -80,7 +80,7 @@ func (c *Coordinator) resign(p *partition) {
 		c.act(p, e, w)
 	}
 	if len(groups) > 0 {
-		c.opts.Logger.WithField("partition", p.Index).WithField("groups", len(groups)).Info("unloaded groups")
+		c.opts.Logger.WithField("groups", len(groups)).Infof("Finished unloading %s", p.Partition)
 	}
 }
 
@@ -129,12 +129,12 @@ func (c *Coordinator) tryLoad(ctx context.Context, p *partition, log logrus.Fiel
 		return true
 	}
 	if err != nil {
-		log.WithError(err).Error("cannot load offsets and group metadata")
+		log.WithError(err).Errorf("Error loading offsets from %s", p.Partition)
 		return p.notLoaded(ctx, err)
 	}
 	if c.loaded(ctx, p, groups) {
 		log.WithField("groups", len(groups)).WithField("records", records).
-			WithField("took", time.Since(started).Round(time.Millisecond)).Info("loaded offsets and group metadata")
+			WithField("took", time.Since(started).Round(time.Millisecond)).Infof("Finished loading offsets and group metadata from %s", p.Partition)
 	}
 	return true
 }

@@ -80,7 +80,7 @@ func (c *Coordinator) Heartbeat(groupID string, who group.Identity, generation i
 }
 
 // Leave handles a LeaveGroup: a code for the whole or, if that is 0, one for each of who.
-func (c *Coordinator) Leave(groupID string, who []group.Identity) (code int16, codes []int16) {
+func (c *Coordinator) Leave(groupID string, who []group.Departure) (code int16, codes []int16) {
 	if groupID == "" {
 		return kerr.InvalidGroupID.Code, nil
 	}

@@ -58,6 +58,7 @@ func (h *Handlers) JoinGroup(r *request.Request) {
 		ProtocolType:      req.ProtocolType,
 		RequireKnownID:    req.Version >= 4 && req.InstanceID == nil,
 		MaySkipAssignment: req.Version >= 9,
+		Reason:            deref(req.Reason),
 	}
 	if req.Version == 0 {
 		j.RebalanceTimeoutMs = req.SessionTimeoutMillis
@@ -151,6 +152,14 @@ func identity(memberID string, instanceID *string, static bool) group.Identity {
 	return group.Identity{MemberID: memberID, InstanceID: instanceID}
 }
 
+// deref returns what s points to, "" if that is nothing.
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // LeaveGroup ends memberships, versions 0 to 5. Before version 3 it is about one member, whose error is that of
 // the whole.
 func (h *Handlers) LeaveGroup(r *request.Request) {
@@ -158,12 +167,13 @@ func (h *Handlers) LeaveGroup(r *request.Request) {
 	if !wire.DecodeOrDrop(r, req) {
 		return
 	}
-	var who []group.Identity
+	var who []group.Departure
 	if req.Version < 3 {
-		who = append(who, group.Identity{MemberID: req.MemberID})
+		who = append(who, group.Departure{Identity: group.Identity{MemberID: req.MemberID}})
 	}
 	for i := range req.Members {
-		who = append(who, group.Identity{MemberID: req.Members[i].MemberID, InstanceID: req.Members[i].InstanceID})
+		m := &req.Members[i]
+		who = append(who, group.Departure{Identity: group.Identity{MemberID: m.MemberID, InstanceID: m.InstanceID}, Reason: deref(m.Reason)})
 	}
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
 	var codes []int16

@@ -21,8 +21,9 @@ type Join struct {
 	RebalanceTimeoutMs int32
 	ProtocolType       string
 	Protocols          []Protocol
-	RequireKnownID     bool // version 4 on, without an instance id (KIP-394)
-	MaySkipAssignment  bool // version 9 on (KIP-814)
+	RequireKnownID     bool   // version 4 on, without an instance id (KIP-394)
+	MaySkipAssignment  bool   // version 9 on (KIP-814)
+	Reason             string // why it joins, for the log: version 8 on (KIP-800)
 }
 
 // Joined answers a Join.
@@ -70,6 +71,12 @@ type Synced struct {
 type Identity struct {
 	MemberID   string
 	InstanceID *string
+}
+
+// Departure is a member that a LeaveGroup request names.
+type Departure struct {
+	Identity
+	Reason string // why it leaves, for the log: version 5 on (KIP-800)
 }
 
 // Commit is an OffsetCommit request or, with Txn, a TxnOffsetCommit request. Its Offsets are the group's from then on;

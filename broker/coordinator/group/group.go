@@ -132,10 +132,6 @@ func (g *Group) at(t time.Time) {
 	}
 }
 
-func (g *Group) note(format string, args ...any) {
-	g.fx.Notes = append(g.fx.Notes, fmt.Sprintf(format, args...))
-}
-
 func (g *Group) become(s State, now time.Time) {
 	if !s.mayFollow(g.state) {
 		panic(fmt.Sprintf("group %s: %s cannot follow %s", g.ID, s, g.state))

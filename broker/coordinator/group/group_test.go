@@ -36,6 +36,7 @@ type env struct {
 	group  *Group
 	values map[string][]byte // what is stored
 	extra  strings.Builder
+	notes  []string // since the last command notes
 }
 
 func newEnv() *env {
@@ -97,7 +98,7 @@ func (e *env) event(a args) {
 	case "heartbeat":
 		e.say(g.Heartbeat(a.who(), int32(a.number("gen", 1)), e.now))
 	case "leave":
-		for _, code := range g.Leave([]Identity{a.who()}, e.now) {
+		for _, code := range g.Leave([]Departure{{a.who(), a.text("reason")}}, e.now) {
 			e.say(code)
 		}
 	case "commit":
@@ -121,6 +122,11 @@ func (e *env) event(a args) {
 		g.Unload(e.now)
 	case "reload":
 		e.reload(a)
+	case "notes":
+		for _, note := range e.notes {
+			fmt.Fprintln(&e.extra, note)
+		}
+		e.notes = nil
 	case "limit":
 		e.config.MaxSize = a.number("size", 4)
 	default:
@@ -142,6 +148,7 @@ func (e *env) join(a args) {
 	j := &Join{
 		MemberID: who.MemberID, InstanceID: who.InstanceID, ClientID: a.text("client"), ClientHost: "/h", ProtocolType: "consumer",
 		SessionTimeoutMs: int32(a.number("session", 10000)), RebalanceTimeoutMs: int32(a.number("rebalance", 30000)),
+		Reason:         a.text("reason"),
 		RequireKnownID: version >= 4 && who.InstanceID == nil, MaySkipAssignment: version >= 9,
 	}
 	if typ := a.opt("type"); typ != nil {
@@ -223,6 +230,7 @@ func (e *env) effects() string {
 	b.WriteString(e.extra.String())
 	e.extra.Reset()
 	fx := e.group.Take()
+	e.notes = append(e.notes, fx.Notes...)
 	for _, j := range fx.Joins {
 		if j.Superseded {
 			fmt.Fprintf(&b, "-> %s: superseded\n", j.To)

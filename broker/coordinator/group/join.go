@@ -59,6 +59,8 @@ func (g *Group) joinNew(j *Join, from Caller, now time.Time) {
 		g.admit(j, id, from, now)
 		return
 	}
+	g.note("Dynamic member with unknown member id joins group %s in state %s: it is to join again as %s (client %s, %s)%s",
+		g.ID, g.state, id, j.ClientID, j.ClientHost, because(j.Reason))
 	by := now.Add(millis(j.SessionTimeoutMs))
 	g.pending[id] = by
 	g.at(by)
@@ -90,7 +92,7 @@ func (g *Group) joinKnown(j *Join, from Caller, now time.Time) {
 	default:
 		g.update(m, j.Protocols, millis(j.RebalanceTimeoutMs), millis(j.SessionTimeoutMs))
 		g.parkJoin(m, from)
-		g.maybePrepare(now, "member "+m.id+" joins again")
+		g.maybePrepare(now, "member "+m.id+" joins again"+because(j.Reason))
 	}
 }
 
@@ -118,7 +120,7 @@ func (g *Group) admit(j *Join, id string, from Caller, now time.Time) {
 	g.add(m, j.ProtocolType)
 	g.parkJoin(m, from)
 	g.expect(m, now.Add(newMemberTimeout))
-	g.maybePrepare(now, "adding new member "+id)
+	g.maybePrepare(now, "adding new member "+id+because(j.Reason))
 }
 
 // replacement is a static member that came back under a new id while the group was Stable. It is told so
@@ -135,6 +137,7 @@ type replacement struct {
 // whose protocol stays the same nothing needs to be assigned anew.
 func (g *Group) replace(j *Join, oldID, newID string, from Caller, now time.Time) {
 	m := g.members[oldID]
+	g.note("Static member %s joins group %s in state %s: %s takes the place of %s%s", *j.InstanceID, g.ID, g.state, newID, m, because(j.Reason))
 	r := &replacement{
 		instance: *j.InstanceID, oldID: oldID, newID: newID, protocols: m.protocols,
 		rebalance: m.rebalanceTimeout, session: m.sessionTimeout, leader: g.leader, maySkip: j.MaySkipAssignment,
@@ -148,13 +151,13 @@ func (g *Group) replace(j *Join, oldID, newID string, from Caller, now time.Time
 	switch g.state {
 	case Stable:
 		if g.elect() != deref(g.protocol) {
-			g.maybePrepare(now, "static member "+r.instance+" changes the protocol")
+			g.maybePrepare(now, "static member "+r.instance+" changes the protocol"+because(j.Reason))
 			return
 		}
 		g.store(ticket{generation: g.generation, replaced: r}, nil)
 	case CompletingRebalance:
 		// The leader may be assigning to the old id.
-		g.prepare(now, "static member "+r.instance+" has a new id")
+		g.prepare(now, "static member "+r.instance+" has a new id"+because(j.Reason))
 	}
 }
 
@@ -180,7 +183,7 @@ func (g *Group) replacementStored(r *replacement, code int16, now time.Time) {
 		return // it left, or was replaced in turn, and has had its answer
 	}
 	if code != 0 {
-		g.note("group %s: the new id of static member %s could not be stored", g.ID, r.instance)
+		g.note("Group %s: the new id of static member %s could not be stored", g.ID, r.instance)
 		j := g.joined(m, false)
 		j.Code, j.MemberID, j.Leader = code, "", r.leader
 		g.answerJoin(m, j)

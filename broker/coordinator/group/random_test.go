@@ -171,7 +171,7 @@ func (h *history) step() {
 		h.commits[name] = commit
 		h.group.Commit(commit, name, h.now)
 	case n < 78:
-		h.group.Leave([]Identity{{c.id, c.instance}}, h.now)
+		h.group.Leave([]Departure{{Identity{c.id, c.instance}, ""}}, h.now)
 	case n < 90:
 		h.finishAppend()
 	case n < 98:

@@ -16,6 +16,7 @@ func (g *Group) maybePrepare(now time.Time, reason string) {
 // prepare begins a rebalance: members have the longest of their rebalance timeouts to join again. A group
 // that was empty waits a little for the members that are likely to come together.
 func (g *Group) prepare(now time.Time, reason string) {
+	g.note("Preparing to rebalance group %s in state %s with old generation %d (reason: %s)", g.ID, g.state, g.generation, reason)
 	if g.state == CompletingRebalance {
 		g.resetAssignments(kerr.RebalanceInProgress.Code, now)
 	}
@@ -27,7 +28,6 @@ func (g *Group) prepare(now time.Time, reason string) {
 		timeout = delay
 	}
 	g.become(PreparingRebalance, now)
-	g.note("preparing to rebalance group %s with old generation %d (reason: %s)", g.ID, g.generation, reason)
 	g.awaitJoins(now.Add(timeout))
 	g.tryCompleteJoin(now)
 }
@@ -62,12 +62,12 @@ func (g *Group) completeJoin(now time.Time) {
 	g.joinDeadline, g.initial = time.Time{}, nil
 	for _, m := range append([]*member(nil), g.order...) {
 		if m.joining == nil && m.instance == nil {
-			g.note("group %s: member %s did not join in time", g.ID, m.id)
+			g.note("Group %s removes %s, which has not joined again in time", g.ID, m)
 			g.remove(m.id)
 		}
 	}
 	if len(g.members) > 0 && !g.electLeader() {
-		g.note("group %s: no member joined", g.ID)
+		g.note("Group %s waits once more: no member has joined again", g.ID)
 		g.awaitJoins(now.Add(g.rebalanceTimeout()))
 		return
 	}
@@ -77,7 +77,7 @@ func (g *Group) completeJoin(now time.Time) {
 		g.protocol = nil
 		g.become(Empty, now)
 		g.subscribe()
-		g.note("group %s with generation %d is now empty", g.ID, g.generation)
+		g.note("Group %s with generation %d is now empty", g.ID, g.generation)
 		g.store(ticket{generation: g.generation}, nil)
 		return
 	}
@@ -85,7 +85,7 @@ func (g *Group) completeJoin(now time.Time) {
 	g.protocol = &protocol
 	g.subscribe()
 	g.become(CompletingRebalance, now)
-	g.note("stabilized group %s generation %d with %d members", g.ID, g.generation, len(g.members))
+	g.note("Stabilized group %s generation %d with %d members", g.ID, g.generation, len(g.members))
 	for _, m := range g.order {
 		g.answerJoin(m, g.joined(m, true))
 		m.isNew = false
@@ -135,7 +135,7 @@ func (g *Group) Tick(now time.Time) {
 	past := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
 	for id, by := range g.pending {
 		if past(by) {
-			g.note("group %s: pending member %s did not come", g.ID, id)
+			g.note("Pending member %s in group %s has been removed, it did not come in time", id, g.ID)
 			delete(g.pending, id)
 			g.tryCompleteJoin(now)
 		}
@@ -144,8 +144,8 @@ func (g *Group) Tick(now time.Time) {
 		if g.members[m.id] == m && past(m.expires) {
 			m.expires = time.Time{}
 			if m.isNew || m.joining == nil && m.syncing == nil {
-				g.note("group %s: member %s has failed", g.ID, m.id)
-				g.depart(m.id, now, "member "+m.id+" has failed")
+				g.note("Member %s in group %s has failed, removing it from the group: no heartbeat within %v", m, g.ID, m.sessionTimeout)
+				g.depart(m.id, now, "removing member "+m.id+" on heartbeat expiration")
 			}
 		}
 	}
@@ -166,7 +166,7 @@ func (g *Group) syncExpired(now time.Time) {
 	}
 	for _, m := range append([]*member(nil), g.order...) {
 		if g.unsynced[m.id] {
-			g.note("group %s: member %s did not sync in time", g.ID, m.id)
+			g.note("Group %s removes %s, which has not sent SyncGroup in time", g.ID, m)
 			g.remove(m.id)
 		}
 	}

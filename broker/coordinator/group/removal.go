@@ -105,7 +105,7 @@ func (g *Group) discard(partitions []topic.Partition, whole bool, now time.Time)
 		}
 	}
 	if whole || g.state == Empty && len(g.offsets) == 0 && len(g.committing) == 0 && len(g.txns.pending) == 0 {
-		g.note("group %s transitions to Dead in generation %d", g.ID, g.generation)
+		g.note("Group %s with generation %d is gone", g.ID, g.generation)
 		if g.die(now); g.generation > 0 {
 			records = append(records, Record{Key: metadataKey(g.ID)})
 		}

@@ -12,7 +12,7 @@ func (g *Group) subscribe() {
 	topics := map[string]bool{}
 	for _, m := range g.order {
 		if !addSubscription(topics, m.metadata(deref(g.protocol))) {
-			g.note("group %s: the subscription of member %s cannot be parsed", g.ID, m.id)
+			g.note("Group %s: the subscription of member %s cannot be parsed", g.ID, m.id)
 			return
 		}
 	}

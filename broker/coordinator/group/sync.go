@@ -28,6 +28,8 @@ func (g *Group) Sync(s *Sync, from Caller, now time.Time) {
 	if g.leader != m.id {
 		return
 	}
+	g.note("Assignment received from leader %s for group %s for generation %d. The group has %d members, %d of which are static",
+		m.id, g.ID, g.generation, len(g.members), len(g.instances))
 	assignments := make(map[string][]byte, len(g.members))
 	for _, m := range g.order {
 		assignments[m.id] = s.Assignments[m.id] // nothing for whom the leader has left out
@@ -83,7 +85,7 @@ func (g *Group) Appended(number int, base int64, code int16, now time.Time) {
 		g.assigned(&t, storeCode(code), now)
 	case code != 0:
 		// The generation before is what a later coordinator finds. It has no members that live.
-		g.note("group %s: empty group could not be stored", g.ID)
+		g.note("Group %s is empty, which could not be stored", g.ID)
 	}
 }
 
@@ -139,10 +141,11 @@ func (g *Group) Heartbeat(who Identity, generation int32, now time.Time) int16 {
 
 // Leave handles a LeaveGroup, with a code for each of who. An instance id without a member id is how an
 // administrator removes a static member.
-func (g *Group) Leave(who []Identity, now time.Time) []int16 {
+func (g *Group) Leave(who []Departure, now time.Time) []int16 {
 	codes := make([]int16, len(who))
 	for i, w := range who {
 		if _, waits := g.pending[w.MemberID]; waits {
+			g.note("Pending member %s has left group %s through explicit LeaveGroup%s", w.MemberID, g.ID, because(w.Reason))
 			delete(g.pending, w.MemberID)
 			g.tryCompleteJoin(now)
 			continue
@@ -150,12 +153,12 @@ func (g *Group) Leave(who []Identity, now time.Time) []int16 {
 		if w.MemberID == "" && w.InstanceID != nil {
 			w.MemberID = g.instances[*w.InstanceID]
 		}
-		if err := g.check(w); err != nil {
+		if err := g.check(w.Identity); err != nil {
 			codes[i] = err.Code
 			continue
 		}
-		g.note("group %s: member %s leaves", g.ID, w.MemberID)
-		g.depart(w.MemberID, now, "member "+w.MemberID+" has left")
+		g.note("Member %s has left group %s through explicit LeaveGroup%s", g.members[w.MemberID], g.ID, because(w.Reason))
+		g.depart(w.MemberID, now, "explicit LeaveGroup request of member "+w.MemberID+because(w.Reason))
 	}
 	return codes
 }
