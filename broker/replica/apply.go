@@ -74,8 +74,8 @@ func (m *Manager) Apply(c Command, states []PartitionState) (errs []error, err e
 
 func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 	configs := newConfigCache(m.opts.TopicConfig)
-	errs := make([]error, len(states))
-	inParallel(len(states), func(i int) { errs[i] = m.applyOne(configs, &states[i]) })
+	errs, was := make([]error, len(states)), make([]previous, len(states))
+	inParallel(len(states), func(i int) { was[i], errs[i] = m.applyOne(configs, &states[i]) })
 	leading, following := m.redirect(states, errs)
 	m.resumeMoves(states)
 	for i := range states {
@@ -88,6 +88,7 @@ func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 		refused.add(states[i].Partition, err)
 	}
 	refused.log(log, "LeaderAndIsr")
+	m.logTransitions(states, was)
 	return errs
 }
 
@@ -122,42 +123,45 @@ func (m *Manager) redirect(states []PartitionState, errs []error) (leading, foll
 	return leading, following
 }
 
-// applyOne makes one replica what s says. That a replica is offline counts before its epochs: this is
+// applyOne makes one replica what s says, and returns what it was. That a replica is offline counts before its epochs: this is
 // how the controller, which repeats what it has said, finds out. It counts for a replica that is said to be new, too: what
 // may lie on the offline directory would be there twice.
-func (m *Manager) applyOne(configs *configCache, s *PartitionState) error {
+func (m *Manager) applyOne(configs *configCache, s *PartitionState) (previous, error) {
 	p, absent := m.find(s.Partition)
 	if absent != nil {
-		return absent
+		return previous{}, absent
 	}
 	if p == nil {
 		if !slices.Contains(s.Replicas, m.opts.BrokerID) {
-			return ErrUnknownPartition
+			return previous{}, ErrUnknownPartition
 		}
 		var err error
 		if p, err = m.newPartition(configs, s); err != nil {
-			return err
+			return previous{}, err
 		}
 	}
 	if err := p.logErr(); err != nil {
-		return err
+		return previous{}, err
 	}
 	had := p.Log().TopicID()
 	if !had.IsZero() && !s.TopicID.IsZero() && had != s.TopicID {
-		return fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
+		return previous{}, fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
 	}
-	_, epoch := p.LeaderAndEpoch()
+	leader, epoch := p.LeaderAndEpoch()
 	upgrade := s.LeaderEpoch == epoch && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
 	switch {
 	case s.LeaderEpoch <= epoch && !upgrade:
-		return ErrStaleControllerEpoch
+		return previous{}, ErrStaleControllerEpoch
 	case !slices.Contains(s.Replicas, m.opts.BrokerID):
-		return ErrUnknownPartition
+		return previous{}, ErrUnknownPartition
 	}
 	if err := p.Log().SetTopicID(s.TopicID); err != nil || upgrade {
-		return err
+		return previous{}, err
 	}
-	return p.apply(s)
+	if err := p.apply(s); err != nil {
+		return previous{}, err
+	}
+	return previous{changed: true, leader: leader, leaderEpoch: epoch}, nil
 }
 
 // longestFileName is what file systems allow, in bytes.

@@ -25,6 +25,8 @@ type Options struct {
 	Known  func(p topic.Partition) bool
 	Logger logrus.FieldLogger
 
+	// StateChanges is told of each replica that begins to lead or to follow: Logger is.
+	StateChanges logrus.FieldLogger
 	// Alive reports whether a broker is alive, as far as the cluster's metadata tells: all are.
 	Alive func(broker int32) bool
 	// Followers copies the partitions that others lead: nobody does.
@@ -69,6 +71,9 @@ func New(opts Options) (*Manager, error) {
 		return nil, errors.New("replica: Options is incomplete")
 	}
 	opts.LagTimeMax = cmp.Or(opts.LagTimeMax, 30*time.Second)
+	if opts.StateChanges == nil {
+		opts.StateChanges = opts.Logger
+	}
 	if opts.Alive == nil {
 		opts.Alive = func(int32) bool { return true }
 	}

@@ -51,17 +51,18 @@ func (s *Server) startReplicas() (err error) {
 		return err
 	}
 	replicas, err := replica.New(replica.Options{
-		BrokerID:    s.me.brokerID,
-		Storage:     s.storage,
-		TopicConfig: s.topicConfig,
-		BrokerEpoch: s.brokerEpoch,
-		Known:       s.known,
-		Alive:       func(broker int32) bool { return s.metadata.Load().Broker(broker) != nil },
-		Followers:   s.fetchers,
-		Mover:       s.mover,
-		Propagator:  s.propagator,
-		LagTimeMax:  s.cfg.Millis("replica.lag.time.max.ms"),
-		Logger:      s.named("kafka.server.ReplicaManager"),
+		BrokerID:     s.me.brokerID,
+		Storage:      s.storage,
+		TopicConfig:  s.topicConfig,
+		BrokerEpoch:  s.brokerEpoch,
+		Known:        s.known,
+		Alive:        func(broker int32) bool { return s.metadata.Load().Broker(broker) != nil },
+		Followers:    s.fetchers,
+		Mover:        s.mover,
+		Propagator:   s.propagator,
+		LagTimeMax:   s.cfg.Millis("replica.lag.time.max.ms"),
+		Logger:       s.named("kafka.server.ReplicaManager"),
+		StateChanges: s.named("state.change.logger"),
 	})
 	if err != nil {
 		return err
