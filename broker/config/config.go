@@ -234,15 +234,23 @@ func (c *Config) warnings() []Warning {
 	return warnings
 }
 
-// Summary returns what was set, for the log, without secrets: name=value by name, separated by commas.
-func (c *Config) Summary() string {
+// Summary returns what was set, for the log, as Shown does.
+func (c *Config) Summary() string { return Shown(c.set, Lookup) }
+
+// Shown returns properties for the log, without secrets: name=value by name, separated by commas. find is Lookup or
+// LookupTopic; the value of a property that it does not know may be a secret.
+func Shown(set map[string]string, find func(name string) (*Property, bool)) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(c.set)) {
-		p, known := Lookup(name)
-		if !known {
-			p = &Property{Type: Unknown}
-		}
-		parts = append(parts, name+"="+p.shown(c.set[name]))
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		parts = append(parts, shown(set, name, find))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func shown(set map[string]string, name string, find func(name string) (*Property, bool)) string {
+	p, known := find(name)
+	if !known {
+		p = &Property{Type: Unknown}
+	}
+	return name + "=" + p.shown(set[name])
 }

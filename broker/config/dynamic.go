@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Dynamic is what ZooKeeper says of a broker's configuration while it runs (KIP-226): it stands over the
@@ -62,6 +63,22 @@ func (c *Config) DynamicInt64(name string) int64 {
 // Changed lists the names whose settings, as texts, are not the same in c and next, sorted.
 func (c *Config) Changed(next *Config) []string {
 	return slices.Sorted(maps.Keys(c.changed(next)))
+}
+
+// Changes returns for the log, without secrets, what is set otherwise in next than in c; "" if nothing is.
+func (c *Config) Changes(next *Config) string {
+	var parts []string
+	for _, name := range c.Changed(next) {
+		now, before := name+" unset", "unset"
+		if _, ok := next.set[name]; ok {
+			now = shown(next.set, name, Lookup)
+		}
+		if _, ok := c.set[name]; ok {
+			_, before, _ = strings.Cut(shown(c.set, name, Lookup), "=")
+		}
+		parts = append(parts, now+" (was "+before+")")
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (c *Config) changed(next *Config) map[string]bool {

@@ -55,6 +55,26 @@ func TestDynamicPrecedence(t *testing.T) {
 	}
 }
 
+// TestChangesForTheLog: an operator sees from what to what a property went, and no secret.
+func TestChangesForTheLog(t *testing.T) {
+	file := map[string]string{"num.io.threads": "9", "ssl.key.password": "old"}
+	before := withDynamic(t, file, Dynamic{Broker: map[string]string{"message.max.bytes": "1"}})
+	after := withDynamic(t, file, Dynamic{Broker: map[string]string{
+		"num.io.threads": "12", "listener.name.plaintext.ssl.key.password": "new", "custom": "may be a secret", "log.retention.ms": "5",
+	}})
+	want := "custom=[hidden] (was unset), listener.name.plaintext.ssl.key.password=[hidden] (was unset), " +
+		"log.retention.ms=5 (was unset), message.max.bytes unset (was 1), num.io.threads=12 (was 9)"
+	if got := before.Changes(after); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if got := after.Changes(after); got != "" {
+		t.Errorf("no change is %q", got)
+	}
+	if got := Shown(map[string]string{"retention.ms": "5", "ssl.key.password": "x"}, LookupTopic); got != "retention.ms=5, ssl.key.password=[hidden]" {
+		t.Errorf("shown of a topic: %s", got)
+	}
+}
+
 // TestDescribeDynamic shows whence values come, in the order in which they count.
 func TestDescribeDynamic(t *testing.T) {
 	c := withDynamic(t, map[string]string{"log.retention.hours": "1", "ssl.key.password": "s"}, Dynamic{

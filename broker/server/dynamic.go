@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -91,8 +90,8 @@ func (d *dynamicConfig) set(stored map[string]string, perBroker bool) {
 		return
 	}
 	d.now.Store(now)
-	if names := before.Changed(now); len(names) > 0 {
-		d.log.WithField("properties", strings.Join(names, ",")).Info("configuration changed")
+	if changes := before.Changes(now); changes != "" {
+		d.log.Info("configuration changed: " + changes)
 		if d.changed != nil {
 			d.changed(before, now)
 		}
@@ -121,8 +120,7 @@ func (s *Server) followChanges() {
 			if err != nil {
 				return err
 			}
-			log.WithField("entity", e).Info("Processing override")
-			return s.entityChanged(ctx, e)
+			return s.entityChanged(ctx, e, log)
 		},
 		Renewed: s.reload,
 		Logger:  log,
@@ -131,37 +129,46 @@ func (s *Server) followChanges() {
 }
 
 // entityChanged brings the configuration of e into force.
-func (s *Server) entityChanged(ctx context.Context, e zkutil.Entity) error {
-	switch e.Type() {
-	case "topics":
-		return s.topicChanged(ctx, e.Name())
-	case "brokers":
-		return s.brokerChanged(ctx, e)
-	}
-	return nil // users, clients and addresses have quotas, which are not built
-}
-
-// brokerChanged reads what was changed for all brokers or for one. What is said of another one is not ours.
-func (s *Server) brokerChanged(ctx context.Context, e zkutil.Entity) error {
-	perBroker := e != zkutil.DefaultBrokers
-	if perBroker && e != zkutil.BrokerEntity(s.me.brokerID) {
-		return nil
+func (s *Server) entityChanged(ctx context.Context, e zkutil.Entity, log logrus.FieldLogger) error {
+	log = log.WithField("entity", e)
+	isTopic := e.Type() == "topics"
+	if !isTopic && e.Type() != "brokers" {
+		log.Info("Processing override")
+		return nil // users, clients and addresses have quotas, which are not built
 	}
 	stored, err := s.zk.Config(ctx, e)
 	if err != nil {
 		return err
 	}
-	s.config.set(stored, perBroker)
+	find := config.Lookup
+	if isTopic {
+		find = config.LookupTopic
+	}
+	log.WithField("config", config.Shown(stored, find)).Info("Processing override")
+	if isTopic {
+		return s.topicChanged(e.Name(), stored)
+	}
+	s.brokerChanged(e, stored)
 	return nil
+}
+
+// brokerChanged takes what is stored for all brokers or for one. What is said of another one is not ours.
+func (s *Server) brokerChanged(e zkutil.Entity, stored map[string]string) {
+	perBroker := e != zkutil.DefaultBrokers
+	if !perBroker || e == zkutil.BrokerEntity(s.me.brokerID) {
+		s.config.set(stored, perBroker)
+	}
 }
 
 // reload brings everything into force that ZooKeeper has: after a session was lost, notes of changes may have come
 // and gone.
 func (s *Server) reload(ctx context.Context) error {
 	for _, e := range []zkutil.Entity{zkutil.DefaultBrokers, zkutil.BrokerEntity(s.me.brokerID)} {
-		if err := s.brokerChanged(ctx, e); err != nil {
+		stored, err := s.zk.Config(ctx, e)
+		if err != nil {
 			return err
 		}
+		s.brokerChanged(e, stored)
 	}
 	return s.reconfigureLogs(ctx)
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/gregor-mq/gregor/broker/storage"
 	"github.com/gregor-mq/gregor/broker/topic"
-	"github.com/gregor-mq/gregor/zkutil"
 )
 
 // allTopicConfigs reads the properties of all topics at once and returns a lookup for storage, which
@@ -49,11 +48,7 @@ func (s *Server) allTopicConfigs(ctx context.Context) (func(topic string) (c sto
 }
 
 // topicChanged brings the properties of one topic into force (TopicConfigHandler).
-func (s *Server) topicChanged(ctx context.Context, name string) error {
-	own, err := s.zk.Config(ctx, zkutil.TopicEntity(name))
-	if err != nil {
-		return err
-	}
+func (s *Server) topicChanged(name string, own map[string]string) error {
 	effective, err := s.config.Load().Topic(own)
 	if err != nil {
 		return err

@@ -165,21 +165,13 @@ func (h *Handlers) alterTopic(ctx context.Context, a *alteration, validateOnly b
 	if validateOnly {
 		return nil
 	}
-	h.Logger.WithField("resource", a.String()).WithField("names", a.names()).Info("Updating configuration")
+	h.Logger.WithField("resource", a.String()).WithField("config", config.Shown(set, config.LookupTopic)).Info("Updating configuration")
 	return h.Store.ChangeConfig(ctx, a.Resource, set)
 }
 
 // invalidValue is the error for a value that is wrong by itself.
 func (a *alteration) invalidValue(text string) error {
 	return status.New(kerr.InvalidConfig, "Invalid config value for resource "+a.String()+": "+text)
-}
-
-func (a *alteration) names() string {
-	names := make([]string, len(a.ops))
-	for i, op := range a.ops {
-		names[i] = op.Name
-	}
-	return strings.Join(names, ",")
 }
 
 // alterBroker changes the dynamic configuration of this broker or, without a name, of all (KIP-226). What the
@@ -221,7 +213,7 @@ func (h *Handlers) alterBroker(ctx context.Context, a *alteration, validateOnly 
 		return a.invalidValue(err.Error())
 	}
 	maps.Copy(encoded, foreign)
-	h.Logger.WithField("resource", a.String()).WithField("names", a.names()).Info("Updating configuration")
+	h.Logger.WithField("resource", a.String()).WithField("config", config.Shown(set, config.Lookup)).Info("Updating configuration")
 	return h.Store.ChangeConfig(ctx, a.Resource, encoded)
 }
 
