@@ -22,11 +22,12 @@ import (
 // Props are properties of a broker, by Kafka's names.
 type Props map[string]string
 
-// How long brokers get. A JVM on a machine that is busy with other tests is slow.
+// How long brokers get. A JVM on a machine that is busy with other tests is slow, and a broker that stops waits for the disk, several times
+// for each log, which may be busy with the files of other tests.
 const (
-	brokerStart = 60 * time.Second
+	brokerStart = 2 * time.Minute
 	kafkaStart  = 3 * time.Minute
-	brokerStop  = 60 * time.Second
+	brokerStop  = 3 * time.Minute
 )
 
 // BrokerOptions describe a broker to be started.

@@ -47,7 +47,8 @@ func newBystanders(t *testing.T, c *cluster.Cluster, replicas int16) *bystanders
 
 func (w *bystanders) client(opts ...kgo.Opt) *kgo.Client {
 	w.t.Helper()
-	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.c.Addrs()...))...)
+	// A broker that has not heard of the topic yet does not make it unknown.
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(w.c.Addrs()...), kgo.UnknownTopicRetries(-1))...)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -78,6 +78,19 @@ func TestMaxConnectionsPerIP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSingle(t, props)
 			var open []*conn
+			for len(open) < limit-2 { // the others may be the controller's
+				c := dial(t, s.addr)
+				if !eventually(func() bool { // the broker may not have noticed yet that connections of before have ended
+					if c.ping() == nil {
+						return true
+					}
+					c = dial(t, s.addr)
+					return false
+				}) {
+					t.Fatalf("only %d connections are accepted, want %d", len(open), limit-2)
+				}
+				open = append(open, c)
+			}
 			for len(open) <= limit {
 				c := dial(t, s.addr)
 				if err := c.ping(); err != nil {
@@ -88,7 +101,7 @@ func TestMaxConnectionsPerIP(t *testing.T) {
 				}
 				open = append(open, c)
 			}
-			if n := len(open); n > limit || n < limit-2 {
+			if n := len(open); n > limit {
 				t.Fatalf("%d connections were accepted, want %d with the controller's", n, limit)
 			}
 			elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
@@ -131,6 +144,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	const idle = 1500 * time.Millisecond
 	s := newSingle(t, cluster.Props{"connections.max.idle.ms": strconv.FormatInt(idle.Milliseconds(), 10)})
+	before := time.Now()
 	silent, half, used := dial(t, s.addr), dial(t, s.addr), dial(t, s.addr)
 	begun := time.Now()
 	if err := half.send(frame(halved)[:14]); err != nil {
@@ -139,14 +153,24 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		last := before // when it was used, or earlier
 		for tick := time.Tick(idle / 10); ; {
 			select {
 			case <-done:
 				return
 			case <-tick:
-				if err := used.ping(); err != nil {
+				now := time.Now()
+				if err := used.ping(); err == nil {
+					last = now
+				} else if time.Since(last) < idle {
 					t.Errorf("a connection in use: %v", err)
 					return
+				} else if used, err = tryDial(s.addr); err != nil { // the machine was too busy to use it in time
+					t.Error(err)
+					return
+				} else {
+					defer used.Close()
+					last = now
 				}
 			}
 		}
@@ -301,9 +325,7 @@ func TestProtectedListener(t *testing.T) {
 	var open []*conn
 	for len(open) < limit-own-1 { // one is the controller's
 		c := dial(t, b.Addr())
-		if !answered(t, c) {
-			break
-		}
+		requireAnswer(t, c)
 		open = append(open, c)
 	}
 	for range 3 {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -119,6 +120,7 @@ func fetch(t *testing.T, client *kgo.Client, name string, offset int64) kmsg.Fet
 	return answer.Topics[0].Partitions[0]
 }
 
+// listOffset looks for a timestamp. It waits until the broker leads: clients may be told so before it is.
 func listOffset(t *testing.T, client *kgo.Client, name string, timestamp int64) (offset, found int64) {
 	t.Helper()
 	part := kmsg.NewListOffsetsRequestTopicPartition()
@@ -127,11 +129,15 @@ func listOffset(t *testing.T, client *kgo.Client, name string, timestamp int64) 
 	at.Topic, at.Partitions = name, append(at.Partitions, part)
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID, req.Topics = -1, append(req.Topics, at)
-	resp, err := client.Broker(1).Request(deadline(t), req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+	var answer kmsg.ListOffsetsResponseTopicPartition
+	cluster.Await(t, patience, "leader of "+name, func() bool {
+		resp, err := client.Broker(1).Request(deadline(t), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer = resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+		return answer.ErrorCode != kerr.NotLeaderForPartition.Code
+	})
 	if answer.ErrorCode != 0 {
 		t.Fatalf("offset of %s at %d: %d", name, timestamp, answer.ErrorCode)
 	}
