@@ -29,8 +29,11 @@ type PartitionState struct {
 type Command struct {
 	ControllerID    int32
 	ControllerEpoch int32
-	BrokerEpoch     int64 // -1: any
+	BrokerEpoch     int64 // anyBrokerEpoch (-1): none in particular
 }
+
+// anyBrokerEpoch stands for whatever registration the broker has (AbstractControlRequest.UNKNOWN_BROKER_EPOCH).
+const anyBrokerEpoch = -1
 
 // Obey does what c orders, unless admit refuses it. Orders follow one another, so that what an earlier
 // controller wanted cannot come after what a later one did.
@@ -54,7 +57,7 @@ func (m *Manager) logger(c Command) logrus.FieldLogger {
 // broker: ErrStaleBrokerEpoch, ErrStaleControllerEpoch. A broker epoch from the future is legal,
 // because the controller may learn of a registration before the broker does. It requires applyMu.
 func (m *Manager) admit(c Command) error {
-	if c.BrokerEpoch >= 0 && c.BrokerEpoch < m.opts.BrokerEpoch() {
+	if c.BrokerEpoch != anyBrokerEpoch && c.BrokerEpoch < m.opts.BrokerEpoch() {
 		return ErrStaleBrokerEpoch
 	}
 	if c.ControllerEpoch < m.controllerEpoch {

@@ -222,6 +222,7 @@ func TestCommandsAreFenced(t *testing.T) {
 		{"first controller", replica.Command{ControllerEpoch: 5, BrokerEpoch: 100}, nil},
 		{"any registration", replica.Command{ControllerEpoch: 5, BrokerEpoch: -1}, nil},
 		{"a registration that the broker has not heard of yet", replica.Command{ControllerEpoch: 5, BrokerEpoch: 101}, nil},
+		{"a registration that there cannot be", replica.Command{ControllerEpoch: 5, BrokerEpoch: -2}, replica.ErrStaleBrokerEpoch},
 		{"an earlier registration", replica.Command{ControllerEpoch: 5, BrokerEpoch: 99}, replica.ErrStaleBrokerEpoch},
 		{"a replaced controller", replica.Command{ControllerEpoch: 4, BrokerEpoch: 100}, replica.ErrStaleControllerEpoch},
 		{"the next controller", replica.Command{ControllerEpoch: 6, BrokerEpoch: 100}, nil},

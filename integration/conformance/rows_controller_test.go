@@ -2,7 +2,7 @@ package conformance
 
 import "github.com/twmb/franz-go/pkg/kmsg"
 
-// rowsController are the rows of what is asked of the controller, which broker 1 is.
+// rowsController are the rows of what is asked of the controller, which broker 1 is, and of what it orders.
 var rowsController = script{
 	"ElectLeaders: preferred leader is leader already": request(electLeaders(0, part("second", 0))),
 	"ElectLeaders: unknown topic":                      request(electLeaders(0, part("nope", 0))),
@@ -42,6 +42,28 @@ var rowsController = script{
 
 	"ControlledShutdown: unknown broker":                request(controlledShutdown(99)),
 	"ControlledShutdown: unknown broker, with an epoch": request(&kmsg.ControlledShutdownRequest{BrokerID: 99, BrokerEpoch: 7}),
+
+	"LeaderAndIsr: stale controller epoch 0": func(w *world) call { return leaderAndISR(0, w.epoch) },
+	"LeaderAndIsr: stale broker epoch":       func(w *world) call { return leaderAndISR(w.controller, w.epoch-1) },
+	"LeaderAndIsr: broker epoch -2":          func(w *world) call { return leaderAndISR(w.controller, -2) },
+	"StopReplica: stale controller epoch 0": func(w *world) call {
+		return call{frame: stopReplica(w, 0), means: withVersion(kmsg.NewPtrStopReplicaRequest(), 4)}
+	},
+	"UpdateMetadata: stale controller epoch 0": func(w *world) call { return updateMetadata(0, w.epoch) },
+	"UpdateMetadata: stale broker epoch":       func(w *world) call { return updateMetadata(w.controller, w.epoch-1) },
+	"UpdateMetadata: broker epoch -2":          func(w *world) call { return updateMetadata(w.controller, -2) },
+}
+
+func leaderAndISR(controllerEpoch int32, brokerEpoch int64) call {
+	r := kmsg.NewPtrLeaderAndISRRequest()
+	r.ControllerID, r.ControllerEpoch, r.BrokerEpoch = 1, controllerEpoch, brokerEpoch
+	return call{req: r}
+}
+
+func updateMetadata(controllerEpoch int32, brokerEpoch int64) call {
+	r := kmsg.NewPtrUpdateMetadataRequest()
+	r.ControllerID, r.ControllerEpoch, r.BrokerEpoch = 1, controllerEpoch, brokerEpoch
+	return call{req: r}
 }
 
 // reassign gives a partition other replicas; nil cancels.

@@ -113,30 +113,6 @@ var rowsOther = script{
 	"DescribeCluster: endpoint type 2 (controllers)": request(describeCluster(2)),
 	"DescribeCluster: endpoint type 9":               request(describeCluster(9)),
 
-	"LeaderAndIsr: stale controller epoch 0": func(w *world) call {
-		r := kmsg.NewPtrLeaderAndISRRequest()
-		r.ControllerID, r.BrokerEpoch = 1, w.epoch
-		return call{req: r}
-	},
-	"LeaderAndIsr: stale broker epoch": func(w *world) call {
-		r := kmsg.NewPtrLeaderAndISRRequest()
-		r.ControllerID, r.ControllerEpoch, r.BrokerEpoch = 1, w.controller, w.epoch-1
-		return call{req: r}
-	},
-	"StopReplica: stale controller epoch 0": func(w *world) call {
-		return call{frame: stopReplica(w, 0), means: withVersion(kmsg.NewPtrStopReplicaRequest(), 4)}
-	},
-	"UpdateMetadata: stale controller epoch 0": func(w *world) call {
-		r := kmsg.NewPtrUpdateMetadataRequest()
-		r.ControllerID, r.BrokerEpoch = 1, w.epoch
-		return call{req: r}
-	},
-	"UpdateMetadata: stale broker epoch": func(w *world) call {
-		r := kmsg.NewPtrUpdateMetadataRequest()
-		r.ControllerID, r.ControllerEpoch, r.BrokerEpoch = 1, w.controller, w.epoch-1
-		return call{req: r}
-	},
-
 	"ApiVersions: client software name with characters that are not allowed": request(apiVersions("a b")),
 	"ApiVersions: empty client software name":                                request(apiVersions("")),
 }
