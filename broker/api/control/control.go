@@ -58,21 +58,36 @@ func (h *Handlers) LeaderAndIsr(r *request.Request) {
 		r.Reply(resp)
 		return
 	}
+	resp.Topics = topicErrors(req, errs, err != nil)
+	r.Reply(resp)
+}
+
+// topicErrors groups the errors of a request's partitions, which are in its order, by topic id. A request that is refused as a
+// whole is answered for all topics, also for those without partitions (LeaderAndIsrRequest.getErrorResponse).
+func topicErrors(req *kmsg.LeaderAndISRRequest, errs []error, all bool) []kmsg.LeaderAndISRResponseTopic {
+	var topics []kmsg.LeaderAndISRResponseTopic
 	at := map[topic.ID]int{}
-	for i, s := range states {
+	for i := range req.TopicStates {
+		s := &req.TopicStates[i]
+		if len(s.PartitionStates) == 0 && !all {
+			continue
+		}
 		n, ok := at[s.TopicID]
 		if !ok {
-			n = len(resp.Topics)
+			n = len(topics)
 			at[s.TopicID] = n
 			t := kmsg.NewLeaderAndISRResponseTopic()
 			t.TopicID = s.TopicID
-			resp.Topics = append(resp.Topics, t)
+			topics = append(topics, t)
 		}
-		p := kmsg.NewLeaderAndISRResponseTopicPartition()
-		p.Partition, p.ErrorCode = s.Index, status.Code(errs[i])
-		resp.Topics[n].Partitions = append(resp.Topics[n].Partitions, p)
+		for j := range s.PartitionStates {
+			p := kmsg.NewLeaderAndISRResponseTopicPartition()
+			p.Partition, p.ErrorCode = s.PartitionStates[j].Partition, status.Code(errs[j])
+			topics[n].Partitions = append(topics[n].Partitions, p)
+		}
+		errs = errs[len(s.PartitionStates):]
 	}
-	r.Reply(resp)
+	return topics
 }
 
 // apply makes replicas what states say, tells Groups of its partitions, and returns an error for each and for the whole.

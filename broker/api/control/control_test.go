@@ -186,6 +186,25 @@ func TestLeaderAndISR(t *testing.T) {
 	}
 }
 
+// TestLeaderAndISRWithoutPartitions: a topic without partitions is in the answer if the request is refused as a whole.
+func TestLeaderAndISRWithoutPartitions(t *testing.T) {
+	h := handlers(fixture.New(t))
+	for _, tt := range []struct {
+		brokerEpoch int64
+		code        int16
+		topics      int
+	}{{-1, 0, 1}, {0, 77, 2}} { // the fixture's broker epoch is 1
+		req := leadership(7, 5, tt.brokerEpoch, "a", "b")
+		req.TopicStates[0].PartitionStates = nil
+		resp := kmsg.NewPtrLeaderAndISRResponse()
+		fixture.Do(t, request.HandlerFunc(h.LeaderAndIsr), req, resp)
+		last := resp.Topics[len(resp.Topics)-1]
+		if resp.ErrorCode != tt.code || len(resp.Topics) != tt.topics || last.TopicID != req.TopicStates[1].TopicID || last.Partitions[0].ErrorCode != tt.code {
+			t.Errorf("broker epoch %d: %+v, want error %d and %d topics", tt.brokerEpoch, resp, tt.code, tt.topics)
+		}
+	}
+}
+
 func TestUpdateMetadata(t *testing.T) {
 	b := fixture.New(t)
 	h := handlers(b)
