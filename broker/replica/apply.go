@@ -151,8 +151,11 @@ func (m *Manager) applyOne(configs *configCache, s *PartitionState) (previous, e
 		return previous{}, fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
 	}
 	leader, epoch := p.LeaderAndEpoch()
-	upgrade := s.LeaderEpoch == epoch && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
+	same := s.LeaderEpoch == epoch
+	upgrade := same && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
 	switch {
+	case same && !had.IsZero() && s.TopicID.IsZero() && s.Leader != m.opts.BrokerID:
+		return previous{}, nil // of a controller that knows no ids (any more): Kafka's fetchers go on without it, ours as they are
 	case s.LeaderEpoch <= epoch && !upgrade:
 		return previous{}, ErrStaleControllerEpoch
 	case !slices.Contains(s.Replicas, m.opts.BrokerID):

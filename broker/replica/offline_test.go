@@ -62,6 +62,19 @@ func TestRepeatedStateIsStale(t *testing.T) {
 	if err := e.apply(lead); !errors.Is(err, replica.ErrStaleControllerEpoch) {
 		t.Errorf("the same state with the id that the log has: %v, want ErrStaleControllerEpoch", err)
 	}
+	id := lead.TopicID
+	lead.TopicID = topic.ID{}
+	if err := e.apply(lead); !errors.Is(err, replica.ErrStaleControllerEpoch) {
+		t.Errorf("the same state without an id: %v, want ErrStaleControllerEpoch", err)
+	}
+	follow := lead
+	follow.Leader = 2
+	if err := e.apply(follow); err != nil { // as from a controller that knows no ids any more
+		t.Errorf("the same epoch without an id, and another leader: %v", err)
+	}
+	if leader, _ := e.partition().LeaderAndEpoch(); leader != self || e.partition().Log().TopicID() != id {
+		t.Errorf("leader %d, topic id %v: want %d and %v, as before", leader, e.partition().Log().TopicID(), self, id)
+	}
 }
 
 func TestOrdersOfControllersDoNotOverlap(t *testing.T) {
