@@ -1,6 +1,7 @@
 package produce
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -91,10 +92,14 @@ func (b *batch) add(r *request.Request) error {
 	}
 	j := job{request: r, decoded: req, response: wire.NewProduceResponse(r.Version)}
 	refused, planned := refuseWhole(req), len(b.appends)
+	if refused == nil {
+		refused = b.plan(&j)
+	}
 	if refused != nil {
+		b.appends = slices.Delete(b.appends, planned, len(b.appends))
+		j.response.Recycle()
+		j.response = wire.NewProduceResponse(r.Version)
 		refuseAll(req, j.response, refused)
-	} else {
-		b.plan(&j)
 	}
 	b.jobs = append(b.jobs, j)
 	if b.verifies && req.Transactional && refused == nil {
@@ -117,8 +122,10 @@ func (j *job) failure() error {
 	return nil
 }
 
-// plan plans the appends of the next job.
-func (b *batch) plan(j *job) {
+// plan plans the appends of the next job. Its error refuses the job as a whole.
+func (b *batch) plan(j *job) error {
+	var all producers
+	looks := j.decoded.Transactional || j.decoded.Version < batchVersion
 	for i := range j.decoded.Topics {
 		t := &j.decoded.Topics[i]
 		if len(t.Partitions) == 0 {
@@ -128,7 +135,19 @@ func (b *batch) plan(j *job) {
 		for k := range t.Partitions {
 			tp, records := topic.Partition{Topic: t.Name, Index: t.Partitions[k].Index}, t.Partitions[k].Records
 			out := j.response.Partition(tp.Index)
-			p, err := b.h.replica(j.request, j.decoded, tp, records)
+			err := b.h.accept(j.decoded, tp, records)
+			if errors.Is(err, record.ErrDecompress) {
+				return kerr.UnknownServerError
+			}
+			if err == nil && looks {
+				if err := all.add(records); err != nil {
+					return err
+				}
+			}
+			var p *replica.Partition
+			if err == nil {
+				p, err = b.h.replica(j.request, j.decoded, tp)
+			}
 			if err != nil {
 				b.h.fail(j.request, j.response, out, tp, err)
 				continue
@@ -136,6 +155,7 @@ func (b *batch) plan(j *job) {
 			b.appends = append(b.appends, planned{Partition: p, job: len(b.jobs), at: j.response.Len() - 1, records: records})
 		}
 	}
+	return all.err()
 }
 
 // run does what was planned and answers.

@@ -29,6 +29,7 @@ const adminClient = "__admin_client"
 
 // Versions at which the rules change (ProduceRequest.java).
 const (
+	batchVersion     = 3  // a partition is given one batch, of format v2
 	leaderVersion    = 10 // NOT_LEADER names the leader
 	abortableVersion = 11 // clients understand TRANSACTION_ABORTABLE (KIP-890)
 )
@@ -70,61 +71,8 @@ func (h *Handler) HandleAll(rs []*request.Request) {
 	b.run()
 }
 
-// refuseWhole returns the error that keeps every partition of the request from being appended, nil if
-// there is none: a batch whose header makes no sense, a transactional batch in a request that names no
-// transaction, or batches of several producers in one that does.
-func refuseWhole(req *wire.ProduceRequest) error {
-	type producer struct {
-		id    int64
-		epoch int16
-	}
-	var first producer
-	found := false
-	for i := range req.Topics {
-		for j := range req.Topics[i].Partitions {
-			b, _, err := record.Next(req.Topics[i].Partitions[j].Records)
-			switch {
-			case errors.Is(err, record.ErrShort):
-			case err != nil:
-				return status.New(kerr.CorruptMessage, err.Error())
-			case b.IsTransactional() && !req.Transactional:
-				return kerr.TransactionalIDAuthorizationFailed
-			case b.IsTransactional() && b.HasProducerID():
-				p := producer{b.ProducerID(), b.ProducerEpoch()}
-				if found && p != first {
-					return kerr.InvalidProducerIDMapping
-				}
-				first, found = p, true
-			}
-		}
-	}
-	return nil
-}
-
-func refuseAll(req *wire.ProduceRequest, resp *wire.ProduceResponse, err error) {
-	code, message := status.Code(err), status.Message(err)
-	for i := range req.Topics {
-		if len(req.Topics[i].Partitions) == 0 {
-			continue
-		}
-		resp.Topic(req.Topics[i].Name)
-		for j := range req.Topics[i].Partitions {
-			out := resp.Partition(req.Topics[i].Partitions[j].Index)
-			if out.ErrorCode = code; message != nil {
-				out.ErrorMessage = *message
-			}
-		}
-	}
-}
-
-// replica returns where records are to be appended, or why they are not.
-func (h *Handler) replica(r *request.Request, req *wire.ProduceRequest, tp topic.Partition, records []byte) (*replica.Partition, error) {
-	if h.Metadata.Load().Partition(tp) == nil {
-		return nil, replica.ErrUnknownPartition
-	}
-	if err := record.CheckRequest(req.Version, records); err != nil {
-		return nil, err
-	}
+// replica returns where records that are accepted are to be appended, or why they are not.
+func (h *Handler) replica(r *request.Request, req *wire.ProduceRequest, tp topic.Partition) (*replica.Partition, error) {
 	if req.Acks < -1 || req.Acks > 1 {
 		return nil, kerr.InvalidRequiredAcks
 	}
