@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -58,8 +57,7 @@ func (c *Client) do(ctx context.Context, op Op, inherited bool) Result {
 	}
 }
 
-// check returns what is wrong with op whatever ZooKeeper holds. Go-zookeeper checks paths too, but with the
-// chroot before them, and not those of a multi.
+// check returns what is wrong with op whatever ZooKeeper holds.
 func (op *Op) check(chroot int) error {
 	if op.size(chroot) > maxRequestBytes {
 		return ErrTooLarge
@@ -71,17 +69,6 @@ func (op *Op) check(chroot int) error {
 		if err := checkPath(op.subs[i].path, op.subs[i].mode.sequential()); err != nil {
 			return op.subs[i].wrapError(err)
 		}
-	}
-	return nil
-}
-
-func checkPath(path string, sequential bool) error {
-	if !strings.HasPrefix(path, "/") || len(path) > 1 && !sequential && strings.HasSuffix(path, "/") || strings.Contains(path, "//") {
-		return ErrInvalidPath
-	}
-	// Java's client looks at UTF-16 units and takes no surrogates (PathUtils.java); go-zookeeper looks at runes.
-	if strings.ContainsFunc(path, func(r rune) bool { return r > 0xffff }) {
-		return ErrInvalidPath
 	}
 	return nil
 }

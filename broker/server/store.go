@@ -87,7 +87,7 @@ func (s store) Assignment(ctx context.Context, name string) (admin.Assignment, e
 		return admin.Assignment{}, admin.ErrNoTopic
 	}
 	if err != nil {
-		return admin.Assignment{}, err
+		return admin.Assignment{}, pathError(err)
 	}
 	a := admin.Assignment{ID: t.ID, Version: t.Version, Replicas: make(map[int32][]int32, len(t.Partitions))}
 	for index, p := range t.Partitions {
@@ -131,7 +131,16 @@ func (s store) TopicConfigs(ctx context.Context, names []string) ([]map[string]s
 
 // Config implements admin.Store.
 func (s store) Config(ctx context.Context, r admin.Resource) (map[string]string, error) {
-	return s.zk.Config(ctx, entity(r))
+	config, err := s.zk.Config(ctx, entity(r))
+	return config, pathError(err)
+}
+
+// pathError returns err, or an *admin.InvalidPath in place of what says that a path is none.
+func pathError(err error) error {
+	if e, ok := errors.AsType[*zkutil.PathError](err); ok {
+		return &admin.InvalidPath{Text: e.Error()}
+	}
+	return err
 }
 
 // ChangeConfig implements admin.Store.

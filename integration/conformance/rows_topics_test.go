@@ -71,9 +71,14 @@ var rowsTopics = script{
 	"DeleteTopics: same name twice":           request(deleteTopics(20_000, "c2", "c2")),
 	"DeleteTopics: timeout 0, existing topic": request(deleteTopics(0, "c4")),
 
-	"CreatePartitions: fewer than existing":                        request(createPartitions("p4", 2)),
-	"CreatePartitions: same as existing":                           request(createPartitions("p4", 4)),
-	"CreatePartitions: unknown topic":                              request(createPartitions("nope", 2)),
+	"CreatePartitions: fewer than existing": request(createPartitions("p4", 2)),
+	"CreatePartitions: same as existing":    request(createPartitions("p4", 4)),
+	"CreatePartitions: unknown topic":       request(createPartitions("nope", 2)),
+	"CreatePartitions: unknown topic, and a name that ZooKeeper has no path for": func(*world) call {
+		r := createPartitions("nope", 2)
+		r.Topics = append(r.Topics, createPartitions("a\nb", 2).Topics...)
+		return call{req: r}
+	},
 	"CreatePartitions: count -1":                                   request(createPartitions("p4", -1)),
 	"CreatePartitions: count 0":                                    request(createPartitions("p4", 0)),
 	"CreatePartitions: assignment for too few partitions":          request(createPartitions("p4", 6, []int32{1})),

@@ -32,18 +32,24 @@ type Store interface {
 	CreateTopics(ctx context.Context, topics []NewTopic) []error
 	// DeleteTopics marks topics for deletion, with an error per topic. Marking twice is no error.
 	DeleteTopics(ctx context.Context, names []string) []error
-	// Assignment reads a topic's partitions.
+	// Assignment reads a topic's partitions: ErrNoTopic, *InvalidPath.
 	Assignment(ctx context.Context, name string) (Assignment, error)
 	// SetPartitions replaces a topic's partitions; ErrChanged if they are not those that were read.
 	SetPartitions(ctx context.Context, name string, a Assignment) error
 	// TopicConfigs reads the own properties of each topic; a missing node is an empty map.
 	TopicConfigs(ctx context.Context, names []string) ([]map[string]string, error)
 	// Config reads the properties of a topic, a broker or, without a name, all brokers, as they are stored; the
-	// map is the caller's.
+	// map is the caller's. The error may be an *InvalidPath.
 	Config(ctx context.Context, r Resource) (map[string]string, error)
 	// ChangeConfig replaces them and tells all brokers.
 	ChangeConfig(ctx context.Context, r Resource, config map[string]string) error
 }
+
+// InvalidPath reports that ZooKeeper has no path for a name.
+type InvalidPath struct{ Text string }
+
+// Error returns what ZooKeeper's client says in Kafka.
+func (e *InvalidPath) Error() string { return e.Text }
 
 // Resource is what has a configuration. Its type is one of the config APIs'; the empty name of a broker stands for
 // all of them.

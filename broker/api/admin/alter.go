@@ -141,7 +141,10 @@ func (h *Handlers) alterTopic(ctx context.Context, a *alteration, validateOnly b
 	set := map[string]string{}
 	if a.incremental {
 		var err error
-		if set, err = h.Store.Config(ctx, a.Resource); err != nil {
+		set, err = h.Store.Config(ctx, a.Resource)
+		if e, ok := errors.AsType[*InvalidPath](err); ok { // which Kafka takes for what it says of a value
+			return a.invalidValue(e.Text)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -71,6 +71,10 @@ func (h *Handlers) grow(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePart
 			for errors.Is(err, ErrChanged) { // by another request, which comes first then
 				made, err = h.growOne(ctx, t, false, req.ValidateOnly)
 			}
+			if _, ok := errors.AsType[*InvalidPath](err); ok {
+				h.abandonGrowth(req, resp, err)
+				return
+			}
 			if err == nil && !req.ValidateOnly {
 				waiting = append(waiting, made)
 			}
@@ -80,6 +84,18 @@ func (h *Handlers) grow(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePart
 	h.awaitGrown(req.TimeoutMillis, resp, waiting)
 }
 
+// abandonGrowth answers a request that names what can be no topic: Kafka fails on it with an exception, and so for all topics,
+// also for those before it, which have their partitions by then.
+func (h *Handlers) abandonGrowth(req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, err error) {
+	h.Logger.WithError(err).Error("CreatePartitions failed")
+	resp.Topics = nil
+	for i := range req.Topics {
+		out := kmsg.NewCreatePartitionsResponseTopic()
+		out.Topic, out.ErrorCode = req.Topics[i].Topic, kerr.UnknownServerError.Code
+		resp.Topics = append(resp.Topics, out)
+	}
+}
+
 // growOne writes the partitions of one topic and returns the topic as it will be
 // (ZkAdminManager.createPartitions).
 func (h *Handlers) growOne(ctx context.Context, t *kmsg.CreatePartitionsRequestTopic, marked, validateOnly bool) (NewTopic, error) {
@@ -87,13 +103,12 @@ func (h *Handlers) growOne(ctx context.Context, t *kmsg.CreatePartitionsRequestT
 	if marked {
 		return made, status.New(kerr.InvalidTopicException, "The topic is queued for deletion.")
 	}
-	var present Assignment
-	err := error(ErrNoTopic)
-	if topic.ValidateName(t.Topic) == nil { // other names may not even make a path
-		present, err = h.Store.Assignment(ctx, t.Topic)
-	}
+	present, err := h.Store.Assignment(ctx, t.Topic)
+	_, impossible := errors.AsType[*InvalidPath](err)
 	switch {
-	case status.Code(err) == kerr.UnknownTopicOrPartition.Code:
+	case impossible:
+		return made, err
+	case topic.ValidateName(t.Topic) != nil, status.Code(err) == kerr.UnknownTopicOrPartition.Code:
 		return made, status.New(kerr.UnknownTopicOrPartition, fmt.Sprintf("The topic '%s' does not exist.", t.Topic))
 	case err != nil:
 		return made, err
