@@ -129,6 +129,19 @@ func offsets(r *kmsg.OffsetFetchResponse) (code int16, list []string) {
 	return code, list
 }
 
+// TestCommitOfNoPartitions: of topics without partitions, only those that do not exist are in the answer.
+func TestCommitOfNoPartitions(t *testing.T) {
+	w := newWorld(t, true)
+	for version := range int16(10) {
+		r := commitRequest("g", "", -1, 1, "")
+		r.Topics[0].Partitions, r.Topics[1].Partitions = nil, nil
+		resp := do[*kmsg.OffsetCommitResponse](w, w.OffsetCommit, r, version)
+		if len(resp.Topics) != 1 || resp.Topics[0].Topic != "nope" || len(resp.Topics[0].Partitions) != 0 {
+			t.Errorf("v%d: %+v, want topic nope alone", version, resp.Topics)
+		}
+	}
+}
+
 // TestOffsets commits and fetches in every version: those of version 0 go to ZooKeeper, those of the others to the
 // log, from where they are read again by the next coordinator.
 func TestOffsets(t *testing.T) {

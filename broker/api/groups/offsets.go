@@ -54,6 +54,9 @@ func (h *Handlers) lay(req *wire.OffsetCommitRequest, resp *wire.OffsetCommitRes
 	list := make([]group.PartitionOffset, 0, req.NumPartitions())
 	for i := range req.Topics {
 		in := &req.Topics[i]
+		if len(in.Partitions) == 0 && cluster.Topic(in.Name) != nil {
+			continue // Kafka names a topic without partitions only to say that it does not exist
+		}
 		resp.Topic(in.Name)
 		for j := range in.Partitions {
 			p := &in.Partitions[j]
