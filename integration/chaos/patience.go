@@ -19,7 +19,7 @@ type patience struct {
 // The patiences. A Kafka broker needs many seconds of both processors to start, and when it was killed, it does not start
 // before its last session has timed out.
 var (
-	ofGregor = patience{recovery: 90 * time.Second, session: 3 * time.Second, pace: 1}
+	ofGregor = patience{recovery: 3 * time.Minute, session: 3 * time.Second, pace: 1}
 	ofKafka  = patience{recovery: 4 * time.Minute, session: 6 * time.Second, pace: 2, start: 45 * time.Second}
 )
 

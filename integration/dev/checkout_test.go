@@ -20,8 +20,8 @@ import (
 
 // How long a step of a script, and compiling everything, may take on a machine that is busy with other tests.
 const (
-	patience     = time.Minute
-	buildTimeout = 5 * time.Minute
+	patience     = 2 * time.Minute
+	buildTimeout = 15 * time.Minute
 )
 
 // checkout is a copy of what git would check out, changes included, in which make is called.

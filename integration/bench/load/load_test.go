@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"path/filepath"
 	"testing"
@@ -133,7 +135,7 @@ func TestProduceAndFetchOnTheBareProgram(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := Produce(t.Context(), addr, batches, Limit{Time: 10 * time.Second, Bytes: 4 << 20})
+		r, err := Produce(t.Context(), addr, batches, Limit{Time: time.Minute, Bytes: 4 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ func TestProduceAndFetchOnTheBareProgram(t *testing.T) {
 		}
 	}
 	for _, size := range []int32{64 << 10, 1 << 20} {
-		limit, fetch := Limit{Time: 10 * time.Second, Bytes: 16 << 20}, Fetch{MaxBytes: size, Blind: true}
+		limit, fetch := Limit{Time: time.Minute, Bytes: 16 << 20}, Fetch{MaxBytes: size, Blind: true}
 		if err := fetch.Learn(t.Context(), addr, limit); err != nil {
 			t.Fatal(err)
 		}
@@ -184,12 +186,37 @@ func TestProduceEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	read := make(chan error, 1)
+	go func() { // ends the context once all requests that may be in flight have come
+		defer cancel()
+		c, err := l.Accept()
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			err = readFrames(c, InFlight)
+		}
+		read <- err
+	}()
 	r, err := Produce(ctx, l.Addr().String(), batches, Limit{Time: time.Minute, Bytes: 1 << 20})
-	if err == nil || r.Requests != InFlight {
+	if !errors.Is(err, context.Canceled) || r.Requests != InFlight {
 		t.Errorf("%d requests were sent, %v", r.Requests, err)
 	}
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+}
+
+func readFrames(r io.Reader, n int) error {
+	for range n {
+		var size [4]byte
+		if _, err := io.ReadFull(r, size[:]); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(binary.BigEndian.Uint32(size[:]))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestWalkRefusesWhatABrokerMustNotSend(t *testing.T) {

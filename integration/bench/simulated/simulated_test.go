@@ -12,7 +12,7 @@ import (
 // that dies.
 func TestFailover(t *testing.T) {
 	zk := cluster.StartZooKeeper(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	r, err := Failover(ctx, zk.Addr()+"/small", 12)
 	if err != nil {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -76,20 +78,28 @@ func dial(t *testing.T, from *Node, address string, timeout time.Duration) (net.
 	return conn, err
 }
 
-// echo reports whether a line comes back within timeout.
+// lines numbers what echo has sent.
+var lines atomic.Int64
+
+// echo reports whether a line comes back within timeout. Those that were lost before may come first.
 func echo(t *testing.T, conn net.Conn, timeout time.Duration) bool {
 	t.Helper()
 	conn.SetDeadline(time.Now().Add(timeout))
-	if _, err := conn.Write([]byte("line\n")); err != nil {
+	line := fmt.Sprintf("line %d\n", lines.Add(1))
+	if _, err := conn.Write([]byte(line)); err != nil {
 		return false
 	}
-	_, err := bufio.NewReader(conn).ReadString('\n')
-	return err == nil
+	for r := bufio.NewReader(conn); ; {
+		got, err := r.ReadString('\n')
+		if err != nil || got == line {
+			return err == nil
+		}
+	}
 }
 
 // The wait for what must come, and for what must not.
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	silence  = 300 * time.Millisecond
 )
 
