@@ -88,7 +88,7 @@ func (l *lockedBuffer) String() string {
 // execute runs a command line in this process.
 func execute(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errs lockedBuffer
 	env := &tool.Env{Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs, Now: time.Now}
@@ -121,9 +121,9 @@ func adapt(text, bootstrap, closed string) string {
 		"larger than available brokers: 3", "larger than available brokers: 1",
 		"Current existent brokers: 1,2,3", "Current existent brokers: 1",
 	).Replace(text)
-	text = regexp.MustCompile(`--timeout-ms \d+`).ReplaceAllString(text, "--timeout-ms 2000")
+	text = regexp.MustCompile(`--timeout-ms \d+`).ReplaceAllString(text, "--timeout-ms 5000")
 	// A new group waits for members for group.initial.rebalance.delay.ms, 3 s.
-	return regexp.MustCompile(`(--group .*)--timeout-ms \d+`).ReplaceAllString(text, "$1--timeout-ms 8000")
+	return regexp.MustCompile(`(--group .*)--timeout-ms \d+`).ReplaceAllString(text, "$1--timeout-ms 15000")
 }
 
 // volatile is what differs from run to run, with what stands for it.
