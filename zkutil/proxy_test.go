@@ -196,7 +196,7 @@ func (p *proxy) expire() {
 	conn, err := net.Dial("tcp", p.target)
 	must(p.t, err)
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	hello := binary.BigEndian.AppendUint32(nil, 44)    // length
 	hello = binary.BigEndian.AppendUint32(hello, 0)    // protocol version
 	hello = binary.BigEndian.AppendUint64(hello, 0)    // last zxid seen

@@ -96,7 +96,7 @@ func TestShutdownWaitsForNothingBehindAnAbandonedRequest(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("Shutdown does not return")
 			}
 			c.expectClosed()

@@ -20,7 +20,7 @@ import (
 // served reports whether the server answers c within a moment.
 func (c *client) answers() bool {
 	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	defer c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	defer c.SetReadDeadline(time.Now().Add(patience))
 	_, err := c.in.Peek(1)
 	return err == nil
 }

@@ -106,6 +106,9 @@ func (s *testServer) warnings() (lines []string) {
 	return lines
 }
 
+// patience bounds what is waited for, on a slow machine too.
+const patience = time.Minute
+
 // client is one connection to a testServer.
 type client struct {
 	net.Conn
@@ -120,7 +123,7 @@ func (s *testServer) dial() *client {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	return &client{conn, s.t, bufio.NewReader(conn)}
 }
 
@@ -179,9 +182,9 @@ func isTimeout(err error) bool {
 // eventually polls until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not within 20 s: " + what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (p *proposals) Propose(q replica.Proposal) {
 // next waits for a proposal and takes it.
 func (p *proposals) next(t *testing.T) replica.Proposal {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		p.mu.Lock()
 		if len(p.all) > 0 {
 			q := p.all[0]

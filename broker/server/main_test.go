@@ -53,7 +53,7 @@ func newChroot(t testing.TB) string {
 func connectTo(t testing.TB, address string) *zkutil.Client {
 	t.Helper()
 	c, err := zkutil.Connect(t.Context(), zkutil.Options{
-		Connect: address, SessionTimeout: 10 * time.Second, ConnectionTimeout: 10 * time.Second, Logger: silent(),
+		Connect: address, SessionTimeout: 10 * time.Second, ConnectionTimeout: time.Minute, Logger: silent(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ const (
 		"or unpack Apache ZooKeeper 3.8 and set ZOOKEEPER_HOME to its directory"
 
 	// zooKeeperStart is how long a server may take until it answers; a JVM on a busy machine is slow.
-	zooKeeperStart = 60 * time.Second
+	zooKeeperStart = 2 * time.Minute
 )
 
 // ZooKeeper is one real ZooKeeper server in a process of its own, standing alone or in an Ensemble, with

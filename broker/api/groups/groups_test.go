@@ -62,7 +62,7 @@ func newWorld(t *testing.T, lead bool) *world {
 	if lead {
 		b.Topic(t, topic.ConsumerOffsets, 1, []int32{1}, nil)
 		c.Elected(0, 0)
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			if code, _ := c.List(nil); code == 0 {
 				break
 			}
@@ -189,7 +189,7 @@ func TestOffsets(t *testing.T) {
 	w.Groups.Elected(0, 2)
 	all := fetchRequest("simple-9")
 	all.Groups[0].Topics = nil
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		code, list := offsets(do[*kmsg.OffsetFetchResponse](w, w.OffsetFetch, all, 8))
 		if code == 0 && slices.Equal(list, []string{`orders-0=49 "m" 0`}) {
 			break

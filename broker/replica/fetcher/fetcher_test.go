@@ -98,7 +98,7 @@ func newNode(t *testing.T, id int32, address func(int32) (string, bool), change 
 func (n *node) close() {
 	n.pool.Close()
 	n.replicas.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	n.network.Shutdown(ctx)
 	n.fetch.Close()
@@ -219,7 +219,7 @@ func (n *node) bytes(p topic.Partition) []byte {
 
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no %s", what)
 		}
