@@ -102,7 +102,7 @@ func TestReplicasMoveBetweenDirectories(t *testing.T) {
 func TestKilledWhileMoving(t *testing.T) {
 	base := t.TempDir()
 	a, b := filepath.Join(base, "a"), filepath.Join(base, "b")
-	c := cluster.Start(t, 1, cluster.Props{"log.dirs": a + "," + b, "log.segment.bytes": "1000000"})
+	c := cluster.Start(t, 1, cluster.Props{"log.dirs": a + "," + b, "log.segment.bytes": "5000000"}) // each takes some syncs
 	c.CreateTopic("orders", 1, 1, nil)
 	acked := c.Produce("orders", 5000)
 	fill(t, c, "orders", 2000, 50_000)
