@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,6 +40,28 @@ func firstLeader(live []int32) (next *leadership, ok bool) {
 		return nil, false
 	}
 	return &leadership{Leader: live[0], ISR: live}, true
+}
+
+// logUnclean tells of the leaders that were elected although they may lack records that consumers have seen: what they lack is
+// lost, and this is its only trace.
+func (c *core) logUnclean(elected []change) {
+	var unclean []uncleanElection
+	for i := range elected {
+		if e := &elected[i]; !slices.Contains(e.old.ISR, e.next.Leader) {
+			unclean = append(unclean, uncleanElection{e})
+		}
+	}
+	if len(unclean) > 0 {
+		c.log.WithField("count", len(unclean)).Warnf("Unclean leader election, records may be lost: %s", some(unclean))
+	}
+}
+
+// uncleanElection is the election of a leader that was not in the ISR.
+type uncleanElection struct{ *change }
+
+// String returns the partition, who leads it now and who might have done so without loss.
+func (e uncleanElection) String() string {
+	return fmt.Sprintf("%s (leader %d, epoch %d, ISR was %v)", e.Partition, e.next.Leader, e.next.LeaderEpoch, e.old.ISR)
 }
 
 // led returns what follows l when leader is elected.

@@ -200,6 +200,7 @@ func (c *core) elect(ctx context.Context, b *batch, ps []*partition, choose stra
 			b.lead(ch.recipients, ch.partition, false)
 			elected = append(elected, ch.partition)
 		}
+		c.logUnclean(done)
 		ps = append(again, doubtful...)
 	}
 	return elected, nil
