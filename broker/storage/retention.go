@@ -60,19 +60,25 @@ func (l *Log) deleteSomeOldSegments(now int64) (int, error) {
 	return n, nil
 }
 
+// retentionPass is one of the reasons for which the leading segments of a log go.
+type retentionPass struct {
+	count  func(c *LogConfig, now int64) (int, error) // how many of them do
+	reason string                                     // for the log
+}
+
 // deleteOldLocked is deleteSomeOldSegments without what makes it durable. It requires mu.
 func (l *Log) deleteOldLocked(now int64) (int, error) {
 	if err := l.usableLocked(); err != nil {
 		return 0, err
 	}
 	c := l.config.Load()
-	passes := []func(*LogConfig, int64) (int, error){l.belowStartLocked}
+	passes := []retentionPass{{l.belowStartLocked, "log start offset breach"}}
 	if c.Delete {
-		passes = append(passes, l.overSizeLocked, l.overAgeLocked)
+		passes = append(passes, retentionPass{l.overSizeLocked, "log retention size breach"}, retentionPass{l.overAgeLocked, "log retention time breach"})
 	}
 	total := 0
 	for _, pass := range passes {
-		n, err := pass(c, now)
+		n, err := pass.count(c, now)
 		if err != nil {
 			return total, l.failed("check the retention", err)
 		}
@@ -80,9 +86,9 @@ func (l *Log) deleteOldLocked(now int64) (int, error) {
 			continue
 		}
 		if l.compacted() {
-			return 1, l.deleteLeadingLocked(1)
+			return 1, l.deleteLeadingLocked(1, pass.reason)
 		}
-		if err := l.deleteLeadingLocked(n); err != nil {
+		if err := l.deleteLeadingLocked(n, pass.reason); err != nil {
 			return total, err
 		}
 		total += n
@@ -168,8 +174,9 @@ func (l *Log) leadingLocked(old func(s *segment.Segment, next int64, last bool) 
 // deleteLeadingLocked removes the first n segments, beginning a new one if that is all. Their files
 // are renamed now and removed later (see discardLocked). The name of the
 // segment that is the first then is durable before: were it lost in a crash with those of the old ones, the log would
-// begin behind records that nobody has deleted. So is its producer snapshot, which says what was in them. It requires mu.
-func (l *Log) deleteLeadingLocked(n int) error {
+// begin behind records that nobody has deleted. So is its producer snapshot, which says what was in them. reason is for
+// the log. It requires mu.
+func (l *Log) deleteLeadingLocked(n int, reason string) error {
 	if n == len(*l.segments.Load()) {
 		if err := l.rollLocked(l.end.Load()); err != nil {
 			return err
@@ -195,7 +202,8 @@ func (l *Log) deleteLeadingLocked(n int) error {
 	if err := l.removeSnapshotsLocked(func(offset int64) bool { return offset < base }); err != nil {
 		return l.failed("delete producer snapshots", err)
 	}
-	l.logger().WithField("segments", n).WithField("offset", base).Info("Deleted segments, the log starts anew")
+	l.logger().WithField("segments", n).WithField("from", old[0].Base()).WithField("to", base).
+		Infof("Deleted segments due to %s", reason)
 	return nil
 }
 

@@ -2,8 +2,12 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
@@ -82,6 +86,40 @@ func TestRetention(t *testing.T) {
 				t.Errorf("deleted %d: segments %v, start %d, end %d; want %v, start %d", n, got, l.StartOffset(), l.EndOffset(), tt.want, tt.start)
 			}
 		})
+	}
+}
+
+// TestDeletionsNameTheirReason: where records went, and why, is asked of the log.
+func TestDeletionsNameTheirReason(t *testing.T) {
+	logger, hook := logtest.NewNullLogger()
+	opts := testOptions(vfs.NewMem())
+	opts.Logger = logger
+	m := openIdle(t, opts)
+	size := int64(len(batch(t, batchOpts{timestamp: testNow})))
+	c := DefaultLogConfig()
+	c.SegmentBytes, c.RetentionBytes, c.RetentionMs = int(size), 2*size, 1000
+	l := mustCreate(t, m, orders, c)
+	for _, ts := range []int64{testNow, testNow, 1, testNow, testNow} {
+		if _, err := l.AppendLeader(batch(t, batchOpts{timestamp: ts}), AppendOptions{Now: testNow}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.SetHighWatermark(l.EndOffset())
+	if _, err := l.IncrementStartOffset(1); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.deleteOldSegments(testNow); n != 3 || err != nil {
+		t.Fatalf("deleted %d, %v", n, err)
+	}
+	var got []string
+	for _, e := range hook.AllEntries() {
+		if strings.HasPrefix(e.Message, "Deleted segments") {
+			got = append(got, fmt.Sprint(e.Message, " ", e.Data["from"], "-", e.Data["to"]))
+		}
+	}
+	want := []string{"Deleted segments due to log start offset breach 0-1", "Deleted segments due to log retention size breach 1-3"}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
 	}
 }
 
