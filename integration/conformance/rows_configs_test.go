@@ -44,6 +44,7 @@ var rowsConfigs = script{
 	"IncrementalAlterConfigs: broker: bad value":                                incremental(brokerResource, "1", set, "num.io.threads", "0"),
 	"IncrementalAlterConfigs: broker: value more than double":                   incremental(brokerResource, "1", set, "num.io.threads", "100"),
 	"IncrementalAlterConfigs: broker: value less than half":                     incremental(brokerResource, "1", set, "num.io.threads", "1"),
+	"IncrementalAlterConfigs: broker: operation -2":                             incremental(brokerResource, "1", -2, "num.io.threads", "8"),
 	"IncrementalAlterConfigs: broker: other broker's id":                        incremental(brokerResource, "2", set, "num.io.threads", "8"),
 	"IncrementalAlterConfigs: broker: id 99":                                    incremental(brokerResource, "99", set, "num.io.threads", "8"),
 	"IncrementalAlterConfigs: broker: name not a number":                        incremental(brokerResource, "abc", set, "num.io.threads", "8"),

@@ -197,7 +197,7 @@ func (h *Handlers) alterBroker(ctx context.Context, a *alteration, validateOnly 
 		set, foreign = valid.Set, valid.Unsupported
 	}
 	for _, op := range a.ops {
-		if a.incremental && op.Op > kmsg.IncrementalAlterConfigOpSubtract {
+		if a.incremental && (op.Op < kmsg.IncrementalAlterConfigOpSet || op.Op > kmsg.IncrementalAlterConfigOpSubtract) {
 			return invalidRequest(fmt.Sprintf("Unknown operations type %d", op.Op))
 		}
 		delete(foreign, op.Name)
