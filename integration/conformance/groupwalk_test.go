@@ -14,7 +14,7 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-var walkSteps = flag.Int("steps", 150, "how many requests TestGroupWalk sends to each broker")
+var walkSteps = flag.Int("steps", 150, "how many requests TestGroupWalk and TestRequestWalk send to each broker")
 
 // episodeSteps is how many requests a group of the walk gets.
 const episodeSteps = 40
