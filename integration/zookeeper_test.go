@@ -20,8 +20,11 @@ import (
 	"github.com/gregor-mq/gregor/integration/cluster"
 )
 
-// away is how long ZooKeeper has no quorum; at least longer than the brokers' session timeout of 6 s.
-var away = flag.Duration("away", 12*time.Second, "how long ZooKeeper has no quorum in TestZooKeeperAway")
+// ensembleProps leave brokers the time to connect again, on a slow machine too, once there is a quorum, from when on their sessions go on.
+var ensembleProps = cluster.Props{"zookeeper.session.timeout.ms": "10000"}
+
+// away is how long ZooKeeper has no quorum; at least longer than the brokers' session timeout.
+var away = flag.Duration("away", 15*time.Second, "how long ZooKeeper has no quorum in TestZooKeeperAway")
 
 // The lines with which a broker says that ZooKeeper is gone, and that it is back.
 const (
@@ -146,7 +149,7 @@ func (b before) String() string {
 // TestZooKeeperAway: without a quorum of ZooKeeper for longer than the sessions' timeout, brokers go on with
 // the ISRs as they are, say so once, and are what they were when it is back.
 func TestZooKeeperAway(t *testing.T) {
-	c := cluster.StartEnsemble(t, 3, 3, nil)
+	c := cluster.StartEnsemble(t, 3, 3, ensembleProps)
 	c.CreateTopic("orders", 3, 3, replicated)
 	tr := startTraffic(c, "orders")
 	defer tr.stop()
@@ -253,7 +256,7 @@ func warnings(log string) []string {
 
 // TestZooKeeperServersRestartedInTurn: the brokers move from one server to the other, with their sessions.
 func TestZooKeeperServersRestartedInTurn(t *testing.T) {
-	c := cluster.StartEnsemble(t, 3, 3, nil)
+	c := cluster.StartEnsemble(t, 3, 3, ensembleProps)
 	c.CreateTopic("orders", 3, 3, replicated)
 	tr := startTraffic(c, "orders")
 	defer tr.stop()
