@@ -20,6 +20,7 @@ func pipe(t *testing.T, ctx context.Context, c *cluster.Cluster, id int) {
 		kgo.ConsumerGroup("pipes"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.MetadataMinAge(50*time.Millisecond),
+		kgo.TransactionTimeout(patience), // who exceeds it is fenced
 	)
 	if err != nil {
 		t.Error(err)
