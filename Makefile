@@ -28,7 +28,7 @@ test: ## run all tests, on real ZooKeeper and real broker processes
 	@integration/dev/need zookeeper kcat maven iproute2 e2fsprogs kafka-python
 	go test $(RACE) -timeout 30m $$(go list ./... | grep -v /integration)
 	go test -timeout 30m $$(git grep -l raceEnabled -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
-	go test -timeout 30m ./integration/...
+	go test -timeout 60m ./integration/...
 
 lint: ## check format, go vet and staticcheck
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 -r gofmt -l); \
