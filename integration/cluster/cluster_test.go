@@ -14,7 +14,7 @@ func TestBroker(t *testing.T) {
 }
 
 func useBroker(t *testing.T, add func(*Cluster, Props) *Broker) {
-	c := Start(t, 0, Props{"auto.create.topics.enable": "false"})
+	c := Start(t, 0, Props{"auto.create.topics.enable": "false", "zookeeper.session.timeout.ms": "60000"})
 	b := add(c, nil)
 	if got := c.Controller(); got != b.ID() {
 		t.Errorf("the controller is %d, want %d", got, b.ID())

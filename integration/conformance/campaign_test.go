@@ -39,10 +39,10 @@ func TestCampaign(t *testing.T) {
 func runCampaign(t *testing.T, brokers int) {
 	from := seed.Of(t)
 	rf := fmt.Sprint(brokers)
-	c := cluster.Start(t, brokers, cluster.Props{
+	c := cluster.Start(t, brokers, with(longSession, cluster.Props{
 		"auto.create.topics.enable": "false", "log.retention.check.interval.ms": "3600000",
 		"offsets.topic.num.partitions": "2", "offsets.topic.replication.factor": rf, "min.insync.replicas": "1",
-	})
+	}))
 	target := c.Broker(int32(brokers))
 	w := newBystanders(t, c, int16(brokers))
 	w.await(100)

@@ -102,7 +102,7 @@ func TestKafkaTakesOver(t *testing.T) {
 	s.produce(300)
 	s.c.Stop(1)
 	kafka, err := cluster.NewBroker(cluster.BrokerOptions{ID: 1, Dir: filepath.Dir(s.b.DataDir()), ZooKeeper: s.c.ZooKeeper(), Kafka: true,
-		Props: cluster.Props{"log.index.interval.bytes": "512", "group.initial.rebalance.delay.ms": "0"}})
+		Props: with(longSession, cluster.Props{"log.index.interval.bytes": "512", "group.initial.rebalance.delay.ms": "0"})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,10 @@ func TestGroupWalk(t *testing.T) {
 }
 
 func walkProps() cluster.Props {
-	return cluster.Props{
+	return with(longSession, cluster.Props{
 		"group.initial.rebalance.delay.ms": "0", "auto.create.topics.enable": "false",
 		"offsets.topic.num.partitions": "5", "offsets.topic.replication.factor": "1", "group.max.size": "3",
-	}
+	})
 }
 
 // groupWalk is a walk on both brokers.

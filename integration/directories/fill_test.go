@@ -20,13 +20,14 @@ import (
 )
 
 // brokerProps are those of all brokers. The start offsets that fillCut waits for are written early and often; by default the
-// first time comes half a minute after a start.
+// first time comes half a minute after a start. No session times out however busy the machine is: who is killed has it ended.
 var brokerProps = cluster.Props{
 	"auto.create.topics.enable": "false", "log.cleaner.backoff.ms": "100", "group.initial.rebalance.delay.ms": "0",
 	"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1",
 	"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
 	"transaction.partition.verification.enable": "false",
 	"log.initial.task.delay.ms":                 "0", "log.flush.start.offset.checkpoint.interval.ms": "100",
+	"zookeeper.session.timeout.ms": "60000",
 }
 
 // topics are those that fill writes to, with their properties. Their segments are small, so that there are many.
