@@ -69,6 +69,9 @@ func runCampaign(t *testing.T, brokers int) {
 	m.checkLogs()
 }
 
+// longest is how long a list in a request may be.
+const longest = 3000
+
 // campaign sends odd requests to one broker.
 type campaign struct {
 	t      *testing.T
@@ -81,7 +84,7 @@ type campaign struct {
 
 // attack is one client of the campaign.
 func (m *campaign) attack(rng *rand.Rand, end time.Time) {
-	a := &arbitrary{rng: rng, odd: 8, many: 3000, known: m.known()}
+	a := &arbitrary{rng: rng, odd: 8, many: longest, known: m.known()}
 	var apis []api
 	for _, v := range readAPIs(m.t) {
 		if slices.Contains(builtAPIs, v.name) {
