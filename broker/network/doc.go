@@ -36,6 +36,12 @@
 // requests in work exceed queued.max.request.bytes; with that limit it reads no further than the frame that is paid for,
 // but for the smallest buffer. Sections of files hold no memory.
 //
+// # What bounds descriptors
+//
+// Sockets are limited by Options.MaxConnections, beside the limits that may change: further connections wait to be accepted.
+// An accept that finds no descriptor nevertheless asks for one (Options.OnNoDescriptor), and otherwise tries again after a
+// pause. A section's file is open while a system call reads from it, not while the client is waited for.
+//
 // # Locks
 //
 // Server.mu, conn.mu; neither is held while handlers run or bytes move.

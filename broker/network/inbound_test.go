@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
 	"testing"
 
 	"github.com/gregor-mq/gregor/broker/request"
@@ -167,7 +166,7 @@ func (s *script) poll(in *inbound) (int, error) {
 }
 
 func (s *script) write(p []byte, _, _ bool) (int, error) { return s.replies.Write(p) }
-func (s *script) sendfile(*os.File, int64, int, bool) (int, error) {
+func (s *script) sendfile(request.Section, int64, int, bool) (int, error) {
 	return 0, errNoSendfile
 }
 func (s *script) interrupt() {}

@@ -202,6 +202,13 @@ func (a *admission) release(listener string, ip netip.Addr) {
 	a.announceLocked()
 }
 
+// total returns how many connections are open, and how many may be.
+func (a *admission) total() (n, limit int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mu.total, a.mu.limits.Connections
+}
+
 // excess returns how many connections are open beyond max.connections: it was lowered, or the
 // protected listener took more.
 func (a *admission) excess() int {

@@ -28,6 +28,7 @@ type listener struct {
 	log    *closeLog
 	done   chan struct{} // closed when it ends
 	closed bool          // done is; guarded by the server's mu
+	full   time.Time     // tellFull has said so; the acceptor's
 }
 
 // open binds l's port.
@@ -95,13 +96,21 @@ func (l *listener) accept() {
 			l.admit(tcp)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default:
-			l.srv.opts.Logger.WithField("listener", l.Name).WithField("error", err).Warn("Accepting a connection failed")
-			if !sleep(acceptRetry, l.done) {
-				return
-			}
+		case !l.recovers(err):
+			return
 		}
 	}
+}
+
+// recovers prepares for another try after an accept that failed: the connection waits in the queue meanwhile. It returns
+// false once l is closed.
+func (l *listener) recovers(err error) bool {
+	if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+		l.srv.opts.Logger.WithField("listener", l.Name).WithField("error", err).Warn("Accepting a connection failed")
+	} else if l.srv.opts.OnNoDescriptor(err) {
+		return true
+	}
+	return sleep(acceptRetry, l.done)
 }
 
 // awaitSlot waits until another connection may be accepted; it returns false once l is closed. While a limit holds
@@ -111,9 +120,27 @@ func (l *listener) awaitSlot() bool {
 	if l.srv.admission.hasSlot(l.Name) {
 		return true
 	}
+	l.tellFull()
 	l.setBacklog(l.srv.opts.Backlog) // it fails on a closed listener only, which done tells
 	defer func() { l.setBacklog(l.burst()) }()
 	return l.srv.admission.awaitSlot(l.Name, l.done)
+}
+
+// fullPeriod is the time between two lines that say that connections are held back.
+const fullPeriod = time.Minute
+
+// tellFull logs that the broker has as many connections as it may: clients time out, and nothing else tells why.
+func (l *listener) tellFull() {
+	n, limit := l.srv.admission.total()
+	if limit <= 0 || n < limit || time.Since(l.full) < fullPeriod {
+		return
+	}
+	l.full = time.Now()
+	why := "max.connections"
+	if limit == l.srv.opts.MaxConnections {
+		why = "ulimit -n (LimitNOFILE), which leaves the others to files,"
+	}
+	l.srv.opts.Logger.WithField("listener", l.Name).Warnf("Connections wait to be accepted: %d are open, and %s allows no more", n, why)
 }
 
 // admit serves an accepted connection or closes it.

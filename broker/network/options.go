@@ -19,6 +19,8 @@ type Options struct {
 	Observer  Observer           // none
 	Limits    Limits
 
+	// MaxConnections are open at most, whatever Limits say, which may change: no limit.
+	MaxConnections  int
 	MaxRequestBytes int           // socket.request.max.bytes: 100 MiB
 	QueuedBytes     int64         // queued.max.request.bytes: no limit
 	MaxBlocking     int           // queued.max.requests: 500 handlers that block at a time
@@ -26,8 +28,19 @@ type Options struct {
 	SendBuffer      int           // socket.send.buffer.bytes: 100 KiB; -1: as the system likes
 	ReceiveBuffer   int           // socket.receive.buffer.bytes: 100 KiB; -1: as the system likes
 	Backlog         int           // socket.listen.backlog.size: 50; at least burstBacklog while no limit holds connections back
+	// OnNoDescriptor is called when a connection cannot be accepted for want of a file descriptor (EMFILE, ENFILE), and says
+	// whether it has made room for one: nothing.
+	OnNoDescriptor func(error) (again bool)
 	// MaxUnanswered requests of one connection may be in work at a time: 100. Kafka's is 1.
 	MaxUnanswered int
+}
+
+// bounded returns limits with no more connections than there ever may be.
+func (o *Options) bounded(limits Limits) Limits {
+	if o.MaxConnections > 0 && (limits.Connections == 0 || limits.Connections > o.MaxConnections) {
+		limits.Connections = o.MaxConnections
+	}
+	return limits
 }
 
 // Listener is an address to listen on.
@@ -106,7 +119,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.ReceiveBuffer = cmp.Or(o.ReceiveBuffer, 100<<10)
 	o.Backlog = cmp.Or(o.Backlog, 50)
 	o.MaxUnanswered = cmp.Or(o.MaxUnanswered, 100)
-	if o.MaxRequestBytes < 0 || o.MaxBlocking < 0 || o.MaxUnanswered < 0 {
+	if o.OnNoDescriptor == nil {
+		o.OnNoDescriptor = func(error) bool { return false }
+	}
+	if o.MaxConnections < 0 || o.MaxRequestBytes < 0 || o.MaxBlocking < 0 || o.MaxUnanswered < 0 {
 		return o, errors.New("network: Options has a negative bound")
 	}
 	return o, nil

@@ -50,7 +50,7 @@ type outCut struct {
 	sec  request.Section
 	pos  int64 // bytes of the section written
 	size int64
-	copy bool // sendfile failed
+	copy bool // sendfile is not possible
 }
 
 var outbounds = sync.Pool{New: func() any { return new(outbound) }}
@@ -184,8 +184,8 @@ func (o *outbound) rewind() {
 
 func (o *outbound) writeSection(t transport, cut *outCut, wait bool) error {
 	for cut.pos < cut.size {
-		if f, at := cut.sec.OSFile(); f != nil && !cut.copy {
-			n, err := t.sendfile(f, at+cut.pos, int(cut.size-cut.pos), wait)
+		if !cut.copy {
+			n, err := t.sendfile(cut.sec, cut.pos, int(cut.size-cut.pos), wait)
 			cut.pos += int64(n)
 			if errors.Is(err, errNoSendfile) {
 				cut.copy = true

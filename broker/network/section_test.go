@@ -23,14 +23,22 @@ import (
 // section is a run of bytes of a file, or of memory if file is nil.
 type section struct {
 	io.ReaderAt
-	file     *os.File
-	pos, n   int64
-	released *atomic.Int64
+	file   *os.File
+	pos, n int64
+	of     *logFile
 }
 
-func (s *section) Size() int64               { return s.n }
-func (s *section) OSFile() (*os.File, int64) { return s.file, s.pos }
-func (s *section) Release()                  { s.released.Add(1) }
+func (s *section) Size() int64 { return s.n }
+func (s *section) Open() (*os.File, int64, error) {
+	if s.of.gone.Load() {
+		return nil, 0, errGone
+	}
+	s.of.opened.Add(1)
+	s.of.most.Store(max(s.of.most.Load(), s.of.open.Add(1)))
+	return s.file, s.pos, nil
+}
+func (s *section) Close()   { s.of.open.Add(-1) }
+func (s *section) Release() { s.of.released.Add(1) }
 func (s *section) ReadAt(p []byte, off int64) (int, error) {
 	return io.NewSectionReader(s.ReaderAt, s.pos, s.n).ReadAt(p, off)
 }
@@ -41,7 +49,13 @@ type logFile struct {
 	data     []byte
 	released atomic.Int64
 	made     atomic.Int64
+	open     atomic.Int64 // sections between Open and Close
+	most     atomic.Int64 // that were at the same time
+	opened   atomic.Int64 // in all
+	gone     atomic.Bool  // it cannot be opened any more
 }
+
+var errGone = errors.New("the file is gone")
 
 func newLogFile(t testing.TB, size int) *logFile {
 	t.Helper()
@@ -62,13 +76,13 @@ func newLogFile(t testing.TB, size int) *logFile {
 
 func (f *logFile) section(pos, n int64) *section {
 	f.made.Add(1)
-	return &section{f.File, f.File, pos, n, &f.released}
+	return &section{f.File, f.File, pos, n, f}
 }
 
 // inMemory is the same section without a file.
 func (f *logFile) inMemory(pos, n int64) *section {
 	f.made.Add(1)
-	return &section{bytes.NewReader(f.data), nil, pos, n, &f.released}
+	return &section{bytes.NewReader(f.data), nil, pos, n, f}
 }
 
 func (f *logFile) allReleased(t testing.TB) {
@@ -320,6 +334,63 @@ func TestSectionsAreReleasedIfTheClientGoes(t *testing.T) {
 	f.allReleased(t)
 }
 
+// However many files an answer comes from, and however slow its client is, none is held open that is not just being read.
+func TestFilesAreOpenOnlyWhileTheyAreSent(t *testing.T) {
+	const sections, clients, size = 50, 5, 200_000
+	f := newLogFile(t, 1<<20)
+	s := start(t, routes{}.handle(1, false, fetchRoute(4, func(int32) (all []request.Section) {
+		for i := range int64(sections) {
+			all = append(all, f.section(i, size))
+		}
+		return all
+	})), nil)
+	var waiting []*client
+	for range clients {
+		c := s.dial()
+		c.send(fetchFrame(4, 1))
+		waiting = append(waiting, c)
+	}
+	sockets := int64(-1)
+	eventually(t, "all sockets are full, and no file is open", func() bool {
+		before := sockets
+		sockets = f.opened.Load()
+		return before == sockets && sockets >= clients && f.open.Load() == 0
+	})
+	if f.released.Load() == f.made.Load() {
+		t.Fatal("everything is sent: no client was slow")
+	}
+	for _, c := range waiting {
+		_, body := c.receive()
+		for i, r := range records(t, 4, body) {
+			if !bytes.Equal(r, f.data[i:i+size]) {
+				t.Fatalf("section %d differs", i)
+			}
+		}
+	}
+	f.allReleased(t)
+	if most := f.most.Load(); most > clients {
+		t.Errorf("%d sections were open at a time", most)
+	}
+}
+
+// A file that was deleted since its section was promised ends the connection, as there is nothing else to be sent.
+func TestSectionOfAFileThatIsGoneEndsTheConnection(t *testing.T) {
+	for _, size := range []int64{inlineSection, inlineSection + 1} {
+		f := newLogFile(t, 1<<20)
+		s := start(t, routes{}.handle(1, false, fetchRoute(4, func(int32) []request.Section {
+			return []request.Section{f.section(0, size)}
+		})), nil)
+		f.gone.Store(true)
+		f.File.Close()
+		c := s.dial()
+		c.send(fetchFrame(4, 1))
+		if _, err := io.ReadAll(c.in); err != nil && isTimeout(err) {
+			t.Errorf("the connection did not end: %v", err)
+		}
+		f.allReleased(t)
+	}
+}
+
 // noSendfile is a transport whose sendfile is not possible.
 type noSendfile struct {
 	bytes.Buffer
@@ -330,7 +401,7 @@ func (t *noSendfile) read(*inbound) (int, error) { return 0, io.EOF }
 func (t *noSendfile) poll(*inbound) (int, error) { return 0, nil }
 func (t *noSendfile) interrupt()                 {}
 func (t *noSendfile) close()                     {}
-func (t *noSendfile) sendfile(*os.File, int64, int, bool) (int, error) {
+func (t *noSendfile) sendfile(request.Section, int64, int, bool) (int, error) {
 	return 0, errNoSendfile
 }
 func (t *noSendfile) write(p []byte, _, _ bool) (int, error) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gregor-mq/gregor/broker/request"
 )
 
 const (
@@ -33,23 +35,42 @@ func sendfileNow(pos int64, n, pageSize int) int {
 
 var pageSize = os.Getpagesize()
 
-func (p *plain) sendfile(f *os.File, pos int64, n int, wait bool) (int, error) {
+func (p *plain) sendfile(sec request.Section, pos int64, n int, wait bool) (int, error) {
 	w := &p.writing
-	w.src, w.pos, w.left, w.n, w.wait, w.err = int(f.Fd()), pos, n, 0, wait, nil
+	w.src, w.pos, w.left, w.n, w.wait, w.err = sec, pos, n, 0, wait, nil
 	err := p.raw.Write(w.send)
-	runtime.KeepAlive(f)
+	w.src = nil
 	if w.err != nil {
 		err = w.err
 	}
 	return w.n, err
 }
 
+// trySendfile writes until all is written or the socket is full.
 func (p *plain) trySendfile(fd uintptr) bool {
 	w := &p.writing
+	f, at, err := w.src.Open()
+	if err != nil {
+		w.err = err
+		return true
+	}
+	defer w.src.Close()
+	if f == nil {
+		w.err = errNoSendfile
+		return true
+	}
+	done := p.sendFrom(int(fd), int(f.Fd()), at)
+	runtime.KeepAlive(f)
+	return done
+}
+
+// sendFrom is trySendfile from a file in which the section begins at at.
+func (p *plain) sendFrom(fd, file int, at int64) bool {
+	w := &p.writing
 	for w.left > 0 {
-		pos := w.pos
+		pos := at + w.pos
 		p.last.Store(time.Now().UnixNano())
-		n, err := unix.Sendfile(int(fd), w.src, &pos, sendfileNow(pos, w.left, pageSize))
+		n, err := unix.Sendfile(fd, file, &pos, sendfileNow(pos, w.left, pageSize))
 		switch {
 		case n > 0:
 			w.n, w.pos, w.left = w.n+n, w.pos+int64(n), w.left-n
@@ -61,7 +82,7 @@ func (p *plain) trySendfile(fd uintptr) bool {
 			w.err = errNoSendfile
 			return true
 		}
-		if again, done := p.writeFailed(fd, "sendfile", err); !again {
+		if again, done := p.writeFailed(uintptr(fd), "sendfile", err); !again {
 			return done
 		}
 	}

@@ -39,7 +39,8 @@ type parked struct {
 	until time.Time
 }
 
-// parkedMax bounds the connections that wait to be closed; above it they are closed at once.
+// parkedMax bounds the connections that wait to be closed; above it, or an eighth of Options.MaxConnections if that is less,
+// they are closed at once.
 const parkedMax = 1000
 
 // New returns a server with opts. It does nothing yet.
@@ -50,7 +51,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:      opts,
-		admission: newAdmission(opts.Listeners, opts.Limits),
+		admission: newAdmission(opts.Listeners, opts.bounded(opts.Limits)),
 		queued:    budget{limit: opts.QueuedBytes},
 		blocking:  make(chan struct{}, opts.MaxBlocking),
 		stopping:  make(chan struct{}),
@@ -109,7 +110,7 @@ func (s *Server) Start() error {
 
 // SetLimits replaces the limits on connections. Those that are too many now are closed, the least
 // recently used first.
-func (s *Server) SetLimits(limits Limits) { s.admission.set(limits) }
+func (s *Server) SetLimits(limits Limits) { s.admission.set(s.opts.bounded(limits)) }
 
 // Connections returns the number of open connections of each listener.
 func (s *Server) Connections() map[string]int {
@@ -204,11 +205,18 @@ func (s *Server) forget(c *conn) {
 	c.lst.log.closed(c, reason)
 }
 
+func (s *Server) parkedMax() int {
+	if most := s.opts.MaxConnections; most > 0 {
+		return min(parkedMax, most/8)
+	}
+	return parkedMax
+}
+
 // park keeps tcp unread and closes it after delay.
 func (s *Server) park(tcp *net.TCPConn, delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.stopped || len(s.mu.parked) >= parkedMax {
+	if s.mu.stopped || len(s.mu.parked) >= s.parkedMax() {
 		tcp.Close()
 		return
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gregor-mq/gregor/broker/request"
 )
 
 // errWouldBlock reports that the socket is full and the caller did not want to wait.
@@ -29,8 +31,9 @@ type transport interface {
 	// write writes p and returns how much of it. more announces that other bytes follow at once. If
 	// the socket is full, it waits or returns errWouldBlock.
 	write(p []byte, more, wait bool) (int, error)
-	// sendfile writes n bytes of f from pos on, as write does. errNoSendfile: nothing was written.
-	sendfile(f *os.File, pos int64, n int, wait bool) (int, error)
+	// sendfile writes n bytes of sec from pos on, as write does, and has its file open only while it does not wait.
+	// errNoSendfile: nothing was written.
+	sendfile(sec request.Section, pos int64, n int, wait bool) (int, error)
 	interrupt()
 	close()
 }
@@ -55,8 +58,8 @@ type plain struct {
 	writing struct {
 		p     []byte
 		flags int
-		src   int // file to send from
-		pos   int64
+		src   request.Section // to send from
+		pos   int64           // in src
 		left  int
 		n     int
 		wait  bool

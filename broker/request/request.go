@@ -99,13 +99,17 @@ type Cut struct {
 	Section Section
 }
 
-// Section is a run of bytes of a log file.
+// Section is a run of bytes of a log file. It says where the bytes are, and holds no file open between calls: an answer
+// may have thousands of sections, and its client may be slow. So a section of a file that is deleted
+// (after file.delete.delay.ms, as ever) cannot be read any more, and the connection that has promised it ends, as in Kafka.
 type Section interface {
 	io.ReaderAt // offset 0 is the first byte of the section
 	Size() int64
-	// OSFile returns the file and the position of the section's first byte in it, for sendfile; nil
-	// if the bytes are not in a file of the operating system.
-	OSFile() (*os.File, int64)
+	// Open returns the file and the position of the section's first byte in it, for sendfile; nil
+	// if the bytes are not in a file of the operating system. If there is no error, Close follows, before anybody is waited for
+	// and before the next Open.
+	Open() (*os.File, int64, error)
+	Close()
 	// Release gives the section back. It is called exactly once.
 	Release()
 }

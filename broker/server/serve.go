@@ -26,10 +26,17 @@ func (s *Server) startNetwork(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	opts.OnNoDescriptor = s.noDescriptor
 	if s.network, err = network.New(opts); err != nil {
 		return err
 	}
 	return s.network.Bind()
+}
+
+// noDescriptor makes room for a connection that cannot be accepted.
+func (s *Server) noDescriptor(err error) (again bool) {
+	s.shortage.tell(err)
+	return s.storage.CloseIdleFiles() > 0
 }
 
 // register makes the broker known to the cluster.
@@ -75,6 +82,7 @@ func networkOptions(ctx context.Context, cfg *config.Config, table *routes, log 
 	opts := network.Options{
 		Router:          table,
 		Logger:          log,
+		MaxConnections:  ownDescriptors().connections(),
 		MaxRequestBytes: cfg.Int("socket.request.max.bytes"),
 		QueuedBytes:     max(0, cfg.Int64("queued.max.request.bytes")),
 		MaxBlocking:     cfg.Int("queued.max.requests"),

@@ -61,6 +61,7 @@ type Server struct {
 	verifier     *verifier.Verifier
 	changes      *zkutil.Changes
 	throttles    *throttles
+	shortage     *shortage
 
 	started bool // Start has returned without an error
 	stop    sync.Once
@@ -186,11 +187,13 @@ func (s *Server) startStorage(ctx context.Context) error {
 		c := cleanerConfig(s.cfg)
 		cleaner = &c
 	}
+	s.shortage = &shortage{log: s.log}
 	s.storage, err = storage.Open(storage.Options{
 		Cleaner:                         cleaner,
 		CleanerLogger:                   s.named("kafka.log.LogCleaner"),
 		Dirs:                            s.cfg.LogDirs(),
-		MaxOpenFiles:                    openFiles(),
+		MaxOpenFiles:                    ownDescriptors().files(),
+		OnNoDescriptor:                  s.shortage.tell,
 		Unusable:                        s.me.unusable,
 		Defaults:                        logConfig(defaults),
 		TopicConfig:                     func(topic string) storage.LogConfig { c, _ := configs(topic); return c },

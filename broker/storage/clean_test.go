@@ -79,6 +79,10 @@ func TestCleanedFiles(t *testing.T) {
 	if at, err := (*l.segments.Load())[0].LastModified(); err != nil || !at.Equal(modified) {
 		t.Errorf("cleaned segment is of %v, want that of its sources, %v (%v)", at, modified, err)
 	}
+	data := make([]byte, r.Section.Size())
+	if n, err := r.Section.ReadAt(data, 0); n != len(data) {
+		t.Errorf("a reader of an old segment got %d of %d bytes: %v", n, len(data), err)
+	}
 	m.env.sched.runDue(context.Background())
 	if pending := files(t, fsys, l.Path(), segment.DeletedSuffix); len(pending) > 0 {
 		t.Errorf("not removed: %v", pending)
@@ -92,10 +96,6 @@ func TestCleanedFiles(t *testing.T) {
 		if is, want := slices.Contains(snapshots, name), slices.Contains(l.Segments(), base); is != want {
 			t.Errorf("%s is there: %v, its segment: %v", name, is, want)
 		}
-	}
-	data := make([]byte, r.Section.Size())
-	if n, err := r.Section.ReadAt(data, 0); n != len(data) {
-		t.Errorf("a reader of an old segment got %d of %d bytes: %v", n, len(data), err)
 	}
 }
 

@@ -223,7 +223,7 @@ func TestGroupSegments(t *testing.T) {
 			if err := fsys.MkdirAll("log"); err != nil {
 				t.Fatal(err)
 			}
-			dir, cache := segment.NewDir(fsys, "log"), vfs.NewCache(10)
+			dir, cache := segment.NewDir(fsys, "log", nil), vfs.NewCache(10)
 			var segments []*segment.Segment
 			for _, base := range tt.bases {
 				s, err := segment.Create(segment.Options{Dir: dir, Files: cache, Base: base, MaxIndexBytes: 1 << 20})

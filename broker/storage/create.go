@@ -173,7 +173,7 @@ func (d *dir) createLog(p topic.Partition, c LogConfig) (*Log, error) {
 
 // newLog returns a log without segments, for the directory at path.
 func (d *dir) newLog(p topic.Partition, path string, c LogConfig) *Log {
-	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path), epochs: new(epoch.Cache)}
+	l := &Log{partition: p, env: d.env, dir: d, files: segment.NewDir(d.env.fs, path, &d.offline), epochs: new(epoch.Cache)}
 	l.SetConfig(c)
 	l.firstUnstable.Store(math.MaxInt64)
 	l.lastFlush.Store(d.env.nowMs())

@@ -7,7 +7,8 @@ import "errors"
 var (
 	// ErrOffsetOutOfRange: the offset lies below the log's start or above its end.
 	ErrOffsetOutOfRange = errors.New("storage: offset out of range")
-	// ErrStorage: the log's directory is offline, or has just failed (KAFKA_STORAGE_ERROR).
+	// ErrStorage: the log's directory is offline, or has just failed (KAFKA_STORAGE_ERROR); or the process is out of file
+	// descriptors, which clients are to try again as well.
 	ErrStorage = errors.New("storage: log directory is offline")
 	// ErrRecordListTooLarge: one append is larger than segment.bytes (RECORD_LIST_TOO_LARGE).
 	ErrRecordListTooLarge = errors.New("storage: records are larger than the segment size")

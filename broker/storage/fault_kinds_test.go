@@ -20,6 +20,8 @@ type faultKind struct {
 	// hidden says that single failures need not be noticed: that something is not there can be right. What the
 	// directory's checkpoints see must be.
 	hidden bool
+	// spares says that the directory outlives a read that fails: it is not the disk that fails.
+	spares bool
 }
 
 func ofKind(kinds ...vfs.OpKind) func(vfs.Op) bool {
@@ -70,7 +72,7 @@ var faultKinds = []faultKind{
 	{name: "failing rename or change of times", fails: ofKind(vfs.OpRename, vfs.OpTimes), err: answer(syscall.EIO)},
 	{name: "failing remove", fails: ofKind(vfs.OpRemove), err: answer(syscall.EIO)},
 	{name: "failing truncate", fails: ofKind(vfs.OpTruncate), err: answer(syscall.EIO)},
-	{name: "too many open files", fails: ofKind(vfs.OpOpen, vfs.OpCreate, vfs.OpReadDir, vfs.OpSyncDir, vfs.OpLock), err: answer(syscall.EMFILE)},
+	{name: "too many open files", fails: ofKind(vfs.OpOpen, vfs.OpCreate, vfs.OpReadDir, vfs.OpSyncDir, vfs.OpLock), err: answer(syscall.EMFILE), spares: true},
 	{name: "disk mounted read-only", fails: ofKind(changes...), err: answer(syscall.EROFS), stays: true},
 	{name: "failing disk", fails: func(vfs.Op) bool { return true }, err: answer(syscall.EIO), stays: true},
 	{name: "directory that vanishes", fails: func(op vfs.Op) bool { return !op.File }, err: answer(syscall.ENOENT), stays: true, hidden: true},
@@ -118,7 +120,7 @@ func (in *injector) hook(op vfs.Op) error {
 		in.first = op
 	}
 	in.fails++
-	in.missed = in.missed || !in.reading && op.Kind != vfs.OpUsage && !in.kind.hidden
+	in.missed = in.missed || !in.reading && op.Kind != vfs.OpUsage && !in.kind.hidden && !in.kind.spares
 	return in.kind.err(in.rng, op)
 }
 

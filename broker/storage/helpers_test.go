@@ -40,6 +40,7 @@ func testOptions(fsys vfs.FS, dirs ...string) Options {
 		Now:                             func() time.Time { return time.UnixMilli(testNow) },
 		HighWatermarkCheckpointInterval: time.Hour,
 		InitialTaskDelay:                time.Hour,
+		DescriptorPatience:              -1, // of what is injected nothing passes
 	}
 }
 

@@ -236,6 +236,15 @@ func (l *Log) failed(what string, err error) error {
 	return l.dir.fail(err)
 }
 
+// readFailed is failed for what only reads. For want of file descriptors it fails alone: there is nothing that was done
+// by half, and the disk is as good as it was.
+func (l *Log) readFailed(what string, err error) error {
+	if vfs.OutOfDescriptors(err) {
+		return fmt.Errorf("%s of log %s: %w: %w", what, l.partition, ErrStorage, err)
+	}
+	return l.failed(what, err)
+}
+
 // corrupt reports whether err is about what a file holds, not about getting at it.
 func corrupt(err error) bool {
 	return errors.Is(err, segment.ErrCorrupt) || errors.Is(err, record.ErrCorrupt) ||

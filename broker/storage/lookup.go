@@ -129,7 +129,7 @@ func (l *Log) reading(what string, f func([]*segment.Segment) error) error {
 			return nil
 		}
 		if !removed(err) || attempt == readAttempts {
-			return l.failed(what, err)
+			return l.readFailed(what, err)
 		}
 	}
 }

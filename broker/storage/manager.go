@@ -62,7 +62,9 @@ func open(opts Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{opts: opts, cancel: func() {}}
-	m.env = &env{fs: opts.FS, files: vfs.NewCache(opts.MaxOpenFiles), opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
+	files := vfs.NewCache(opts.MaxOpenFiles)
+	frugal := &vfs.Frugal{FS: opts.FS, Files: files, Patience: opts.DescriptorPatience, Short: opts.OnNoDescriptor}
+	m.env = &env{fs: frugal, files: files, opts: &m.opts, sched: newScheduler(), flush: newFlusher()}
 	m.env.unsaved = &unsavedLogs{sched: m.env.sched, flush: m.env.flush}
 	if opts.Cleaner != nil {
 		m.env.cleaner = newCleaner(m, *opts.Cleaner)
@@ -123,6 +125,10 @@ func (m *Manager) abandon() {
 	m.stopHooks()
 	m.closeFiles()
 }
+
+// CloseIdleFiles closes some files that are open and not in use, since somebody else wants a descriptor, and returns how
+// many.
+func (m *Manager) CloseIdleFiles() int { return m.env.files.Shed(vfs.ShedFiles) }
 
 // Log returns the log of p, nil if there is none. The log of a directory that is offline is there, and
 // answers ErrStorage.

@@ -26,7 +26,11 @@ type Options struct {
 	TopicConfig func(topic string) LogConfig
 
 	RecoveryThreads int // num.recovery.threads.per.data.dir, at start (see loadThreads) and stop: 1
-	MaxOpenFiles    int // most files kept open between uses, over all logs: 1024
+	MaxOpenFiles    int // most files kept open, over all logs, but for those in use if they are more: 1024
+	// DescriptorPatience is how long an operation waits that finds no file descriptor left: 10 s; negative: not at all.
+	// OnNoDescriptor is called for each such operation, possibly with locks held; nil: nobody is told.
+	DescriptorPatience time.Duration
+	OnNoDescriptor     func(error)
 
 	CheckpointInterval              time.Duration // log.flush.offset.checkpoint.interval.ms: 60 s
 	StartOffsetCheckpointInterval   time.Duration // log.flush.start.offset.checkpoint.interval.ms: 60 s
@@ -77,6 +81,7 @@ func (o *Options) setDefaults() error {
 	}
 	o.RecoveryThreads = max(1, o.RecoveryThreads)
 	o.MaxOpenFiles = cmp.Or(o.MaxOpenFiles, 1024)
+	o.DescriptorPatience = cmp.Or(o.DescriptorPatience, 10*time.Second)
 	o.CheckpointInterval = cmp.Or(o.CheckpointInterval, time.Minute)
 	o.StartOffsetCheckpointInterval = cmp.Or(o.StartOffsetCheckpointInterval, time.Minute)
 	o.HighWatermarkCheckpointInterval = cmp.Or(o.HighWatermarkCheckpointInterval, 5*time.Second)

@@ -38,7 +38,7 @@ func (l *Log) Read(offset int64, maxBytes int, upTo int64, minOne bool) (ReadRes
 			return r, nil
 		}
 		if !removed(err) || attempt == readAttempts {
-			return r, l.failed("read", err)
+			return r, l.readFailed("read", err)
 		}
 	}
 }

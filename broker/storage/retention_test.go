@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -136,6 +137,9 @@ func TestDeletedSegmentsStayForAWhile(t *testing.T) {
 	if got := files(t, fsys, "data/orders-0", segment.DeletedSuffix); len(got) != 9 {
 		t.Errorf("renamed files: %v", got)
 	}
+	if _, err := r.Section.ReadAt(make([]byte, 10), 0); err != nil {
+		t.Errorf("a section read before the deletion: %v", err)
+	}
 	m.env.sched.runDue(context.Background())
 	if got := files(t, fsys, "data/orders-0", segment.DeletedSuffix); len(got) != 0 {
 		t.Errorf("files after file.delete.delay.ms: %v", got)
@@ -143,8 +147,8 @@ func TestDeletedSegmentsStayForAWhile(t *testing.T) {
 	if got := files(t, fsys, "data/orders-0", segment.SnapshotExt); !slices.Equal(got, []string{"00000000000000000003.snapshot"}) {
 		t.Errorf("producer snapshots: %v", got)
 	}
-	if _, err := r.Section.ReadAt(make([]byte, 10), 0); err != nil {
-		t.Errorf("a section read before the deletion: %v", err)
+	if _, err := r.Section.ReadAt(make([]byte, 10), 0); !errors.Is(err, segment.ErrClosed) {
+		t.Errorf("a section read before the deletion, when the files are removed: %v", err)
 	}
 }
 

@@ -154,7 +154,7 @@ func splitFrom(fsys vfs.FS, dir string, names []fileName, from, to int64) (int64
 // endOf returns the offset after the last record of the log file at base that ends in suffix.
 func endOf(fsys vfs.FS, dir string, base int64, suffix string) (int64, error) {
 	s, err := segment.Open(segment.Options{
-		Dir: segment.NewDir(fsys, dir), Files: vfs.NewCache(1), Base: base, Suffix: suffix,
+		Dir: segment.NewDir(fsys, dir, nil), Files: vfs.NewCache(1), Base: base, Suffix: suffix,
 		MaxIndexBytes: math.MaxInt32,
 	})
 	if err != nil {

@@ -86,10 +86,11 @@ type text struct {
 	released int
 }
 
-func newText(s []byte) *text              { return &text{Reader: bytes.NewReader(s)} }
-func (s *text) OSFile() (*os.File, int64) { return nil, 0 }
-func (s *text) Release()                  { s.released++ }
-func (s *text) bytes() []byte             { b := make([]byte, s.Size()); s.ReadAt(b, 0); return b }
+func newText(s []byte) *text                   { return &text{Reader: bytes.NewReader(s)} }
+func (s *text) Open() (*os.File, int64, error) { return nil, 0, nil }
+func (s *text) Close()                         {}
+func (s *text) Release()                       { s.released++ }
+func (s *text) bytes() []byte                  { b := make([]byte, s.Size()); s.ReadAt(b, 0); return b }
 func randomBytes(rng *rand.Rand, n int) (b []byte) {
 	for range n {
 		b = append(b, byte(rng.Uint32()))

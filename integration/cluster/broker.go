@@ -51,6 +51,7 @@ type Broker struct {
 	host    string
 	port    int
 	shared  bool // both implementations are started with server.properties
+	files   int  // ulimit -n; 0: as it is
 	process process
 }
 
@@ -223,8 +224,14 @@ func (b *Broker) command() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.files > 0 {
+		return exec.Command("sh", "-c", `ulimit -n "$1" && exec "$2" "$3"`, "sh", strconv.Itoa(b.files), program, b.configFile()), nil
+	}
 	return exec.Command(program, b.configFile()), nil
 }
+
+// LimitFiles has the broker, from its next start on, open n files and sockets at most (ulimit -n).
+func (b *Broker) LimitFiles(n int) { b.files = n }
 
 // accepts reports whether the broker takes connections.
 func (b *Broker) accepts() bool {

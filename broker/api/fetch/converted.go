@@ -37,8 +37,11 @@ var _ request.Section = (*converted)(nil)
 // Size implements request.Section.
 func (c *converted) Size() int64 { return c.size }
 
-// OSFile implements request.Section: the bytes are in no file.
-func (c *converted) OSFile() (*os.File, int64) { return nil, 0 }
+// Open implements request.Section: the bytes are in no file.
+func (c *converted) Open() (*os.File, int64, error) { return nil, 0, nil }
+
+// Close implements request.Section.
+func (c *converted) Close() {}
 
 // Release implements request.Section.
 func (c *converted) Release() {

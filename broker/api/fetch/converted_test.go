@@ -21,8 +21,9 @@ type stored struct {
 	released *atomic.Int32
 }
 
-func (s stored) OSFile() (*os.File, int64) { return nil, 0 }
-func (s stored) Release()                  { s.released.Add(1) }
+func (s stored) Open() (*os.File, int64, error) { return nil, 0, nil }
+func (s stored) Close()                         {}
+func (s stored) Release()                       { s.released.Add(1) }
 
 func section(data []byte) (stored, *atomic.Int32) {
 	released := new(atomic.Int32)

@@ -26,7 +26,7 @@ func newEnv(t testing.TB, fsys vfs.FS, path string) *env {
 	if err := fsys.MkdirAll(path); err != nil {
 		t.Fatal(err)
 	}
-	return &env{t: t, fs: fsys, dir: NewDir(fsys, path), files: vfs.NewCache(3), interval: 200, maxIndex: 1 << 20}
+	return &env{t: t, fs: fsys, dir: NewDir(fsys, path, nil), files: vfs.NewCache(3), interval: 200, maxIndex: 1 << 20}
 }
 
 func (e *env) options(base int64) Options {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gregor-mq/gregor/broker/storage/vfs"
 )
@@ -58,14 +59,18 @@ func ParseFileName(name string) (base int64, ext, suffix string, ok bool) {
 // directory or of a segment's files apart from the opening of those files, which may happen at any
 // time because files are not kept open.
 type Dir struct {
-	fs vfs.FS
+	fs      vfs.FS
+	offline *atomic.Bool // nil: never
 
 	mu   sync.RWMutex
 	path string // under mu
 }
 
-// NewDir returns the Dir of an existing directory.
-func NewDir(fsys vfs.FS, path string) *Dir { return &Dir{fs: fsys, path: path} }
+// NewDir returns the Dir of an existing directory. Once offline is set, if there is one, no file is opened any more, for
+// those either that have found something to read before; they get ErrClosed.
+func NewDir(fsys vfs.FS, path string, offline *atomic.Bool) *Dir {
+	return &Dir{fs: fsys, path: path, offline: offline}
+}
 
 // Path returns where the directory is now.
 func (d *Dir) Path() string {

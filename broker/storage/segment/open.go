@@ -41,6 +41,9 @@ func newSegment(opts Options) *Segment {
 func (s *Segment) OpenSlot(kind uint8) (vfs.File, error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
+	if s.dir.offline != nil && s.dir.offline.Load() {
+		return nil, ErrClosed
+	}
 	return s.dir.fs.OpenFile(s.pathLocked(kind), vfs.ReadWrite)
 }
 

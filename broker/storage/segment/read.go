@@ -41,11 +41,10 @@ func (s *Segment) Read(offset, upTo int64, maxBytes int, minOne bool) (Result, e
 		if err != nil || res.size == 0 {
 			return res.Result, s.wrap("read", err)
 		}
-		h, err := s.log.Acquire()
-		if err != nil {
+		if err := s.log.Ready(); err != nil {
 			return Result{}, s.wrap("read", err)
 		}
-		res.Section = &section{file: h, at: res.Position, size: res.size}
+		res.Section = &section{file: &s.log, at: res.Position, size: res.size}
 		return res.Result, nil
 	}
 }
@@ -122,7 +121,8 @@ func (s *Segment) UpperBound(position, size int64) (int64, bool, error) {
 
 // section is a run of bytes of a log file.
 type section struct {
-	file     *vfs.Handle
+	file     *vfs.Slot
+	open     *vfs.Handle // between Open and Close
 	at, size int64
 }
 
@@ -136,13 +136,29 @@ func (x *section) ReadAt(p []byte, off int64) (int, error) {
 	if short {
 		p = p[:x.size-off]
 	}
-	n, err := x.file.ReadAt(p, x.at+off)
+	h, err := x.file.Acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer h.Release()
+	n, err := h.ReadAt(p, x.at+off)
 	if err == nil && short {
 		err = io.EOF
 	}
 	return n, err
 }
 
-func (x *section) Size() int64               { return x.size }
-func (x *section) OSFile() (*os.File, int64) { return x.file.OSFile(), x.at }
-func (x *section) Release()                  { x.file.Release() }
+func (x *section) Size() int64 { return x.size }
+func (x *section) Release()    {}
+
+func (x *section) Open() (f *os.File, at int64, err error) {
+	if x.open, err = x.file.Acquire(); err != nil {
+		return nil, 0, err
+	}
+	return x.open.OSFile(), x.at, nil
+}
+
+func (x *section) Close() {
+	x.open.Release()
+	x.open = nil
+}

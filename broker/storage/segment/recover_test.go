@@ -206,7 +206,7 @@ func TestCrashAnywhere(t *testing.T) {
 // to, the number of batches that Flush made durable, and whether the name was.
 func workload(t *testing.T, fsys vfs.FS) (all []byte, durable int, created, done bool) {
 	t.Helper()
-	e := &env{t: t, fs: fsys, dir: NewDir(fsys, "d"), files: vfs.NewCache(2), interval: 100, maxIndex: 1 << 20}
+	e := &env{t: t, fs: fsys, dir: NewDir(fsys, "d", nil), files: vfs.NewCache(2), interval: 100, maxIndex: 1 << 20}
 	s, err := Create(e.options(0))
 	if err != nil {
 		return nil, 0, false, false

@@ -238,13 +238,16 @@ func TestRenameAndDelete(t *testing.T) {
 			t.Errorf("%d files, want 4", len(entries))
 		}
 		check(t, s, m)
+		if got := content(t, r.Section); !bytes.Equal(got, m.bytes()) {
+			t.Errorf("a reader lost its bytes: %d of %d", len(got), len(m.bytes()))
+		}
 		must(t, s.Delete())
 		must(t, s.Delete())
 		if entries, _ := e.fs.ReadDir(to); len(entries) != 0 {
 			t.Errorf("left after Delete: %v", entries)
 		}
-		if got := content(t, r.Section); !bytes.Equal(got, m.bytes()) {
-			t.Errorf("a reader lost its bytes: %d of %d", len(got), len(m.bytes()))
+		if _, err := r.Section.ReadAt(make([]byte, 1), 0); !errors.Is(err, ErrClosed) {
+			t.Errorf("a section of a deleted segment: %v", err)
 		}
 		if _, err := s.Read(0, m.next(), 1<<20, true); !errors.Is(err, ErrClosed) {
 			t.Errorf("read of a deleted segment: %v", err)

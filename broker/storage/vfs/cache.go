@@ -19,17 +19,18 @@ type Opener interface {
 	OpenSlot(kind uint8) (File, error)
 }
 
-// Cache keeps at most Capacity files open beyond those in use at the moment.
+// Cache keeps at most its capacity of files open, those in use at the moment included unless they alone are more.
 //
 // Goal: taking an open file costs two atomic operations and no lock, since every append and every
 // fetched partition does it. So the order of eviction is second chance (a clock), which comes close
 // to least recently used but needs only a flag per use: the hand passes over the cached handles,
-// clears the flag of those used since its last round, and evicts the first one without.
+// clears the flag of those used since its last round, and evicts the first one without. It passes over those in use:
+// to evict them closes nothing.
 //
 // A Handle is counted: one reference belongs to the cache, one to every user. Eviction and
 // Slot.Close give up the cache's; the last Release closes the file. A user's handle is therefore
-// valid until released, whatever happens to the slot, and deleting a segment does not disturb a
-// sendfile of its bytes.
+// valid until released, whatever happens to the slot. Users hold one for as long as they read or write, and never while
+// they wait for anybody else: so few are in use at a time, whatever is asked for. See Frugal.
 type Cache struct {
 	capacity int
 
@@ -98,6 +99,19 @@ func (s *Slot) acquireSlow() (*Handle, error) {
 	return h, nil
 }
 
+// Ready makes sure that the file is open, or says why it cannot be, for those who are about to use it: it may be closed by
+// then, and Acquire opens it again. It costs less than an Acquire if the file is open.
+func (s *Slot) Ready() error {
+	if s.open.Load() != nil {
+		return nil
+	}
+	h, err := s.acquireSlow()
+	if err == nil {
+		h.Release()
+	}
+	return err
+}
+
 // Drop closes the file once nobody uses it; the next Acquire opens it again.
 func (s *Slot) Drop() {
 	s.mu.Lock()
@@ -159,19 +173,48 @@ func (h *Handle) acquire() bool {
 
 // add gives the cache its reference to h and evicts another handle if there are too many.
 func (c *Cache) add(h *Handle) {
+	var two [2]*Handle // one for h, and one for another that was in use when it was its turn
+	victims := two[:0]
 	c.mu.Lock()
-	var victim *Handle
-	if len(c.mu.clock) >= c.capacity {
-		victim = c.nextVictimLocked()
+	for len(c.mu.clock) >= c.capacity && len(victims) < len(two) {
+		victim := c.nextVictimLocked()
+		if victim == nil {
+			break
+		}
 		c.removeLocked(victim)
+		victims = append(victims, victim)
 	}
 	h.at = len(c.mu.clock)
 	c.mu.clock = append(c.mu.clock, h)
 	c.mu.Unlock()
-	if victim != nil {
-		victim.slot.open.CompareAndSwap(victim, nil)
-		victim.Release()
+	for _, victim := range victims {
+		victim.evicted()
 	}
+}
+
+// evicted gives up the reference of the cache to a handle that was taken out of the clock.
+func (h *Handle) evicted() {
+	h.slot.open.CompareAndSwap(h, nil)
+	h.Release()
+}
+
+// Shed closes up to n files that are not in use, and returns how many.
+func (c *Cache) Shed(n int) int {
+	var victims []*Handle
+	c.mu.Lock()
+	for range n {
+		victim := c.nextVictimLocked()
+		if victim == nil {
+			break
+		}
+		c.removeLocked(victim)
+		victims = append(victims, victim)
+	}
+	c.mu.Unlock()
+	for _, victim := range victims {
+		victim.evicted()
+	}
+	return len(victims)
 }
 
 // Evict closes the files whose opener which says yes to, each once nobody uses it. Their slots open them again when they
@@ -182,25 +225,23 @@ func (c *Cache) Evict(which func(Opener) bool) {
 	c.mu.Unlock()
 	for _, h := range handles {
 		if which(h.slot.opener) && c.remove(h) {
-			h.slot.open.CompareAndSwap(h, nil)
-			h.Release()
+			h.evicted()
 		}
 	}
 }
 
-// nextVictimLocked moves the hand to the first handle not used since its last round. It ends: each
-// handle it passes loses its flag, and goes as soon as the hand comes round again.
+// nextVictimLocked moves the hand to the first handle that is not in use and was not since its last round; nil: all are
+// in use. It ends: each handle it passes loses its flag, and goes as soon as the hand comes round again.
 func (c *Cache) nextVictimLocked() *Handle {
 	for range 2 * len(c.mu.clock) {
 		c.mu.hand %= len(c.mu.clock)
 		h := c.mu.clock[c.mu.hand]
-		if !h.used.Swap(false) {
+		if h.refs.Load() == 1 && !h.used.Swap(false) { // the reference of the cache
 			return h
 		}
 		c.mu.hand++
 	}
-	c.mu.hand %= len(c.mu.clock)
-	return c.mu.clock[c.mu.hand] // all are in constant use
+	return nil
 }
 
 // remove takes the cache's reference away from h; false if it was gone.

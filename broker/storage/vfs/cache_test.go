@@ -163,3 +163,36 @@ func BenchmarkAcquire(b *testing.B) {
 		}
 	})
 }
+
+// To evict a file that is in use closes nothing: those that are not go first, and as soon as one is given back the cache is
+// within its bound again.
+func TestCachePassesOverFilesInUse(t *testing.T) {
+	opener := &counted{fs: NewMem()}
+	cache := NewCache(4)
+	s := slots(cache, opener, 20)
+	var held []*Handle
+	for i := range 3 {
+		held = append(held, must(s[i].Acquire())(t))
+	}
+	for i := range s {
+		must(s[i].Acquire())(t).Release()
+		if open := opener.isOpen.Load(); open > 4 {
+			t.Fatalf("%d files are open, 3 in use", open)
+		}
+	}
+	for i := 3; i < 7; i++ {
+		held = append(held, must(s[i].Acquire())(t))
+	}
+	if open := opener.isOpen.Load(); open != 7 {
+		t.Errorf("%d files are open, 7 in use", open)
+	}
+	for _, h := range held {
+		h.Release()
+	}
+	for i := 10; i < 20; i++ {
+		must(s[i].Acquire())(t).Release()
+	}
+	if open := opener.isOpen.Load(); open != 4 {
+		t.Errorf("%d files are open, none in use", open)
+	}
+}
