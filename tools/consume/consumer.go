@@ -148,7 +148,9 @@ func fatal(topic string, partition int32, err error) error {
 	case code == kerr.OffsetOutOfRange.Code:
 		return throwable.Newf("org.apache.kafka.clients.consumer.OffsetOutOfRangeException",
 			"Fetch position is out of range for partition %s-%d", topic, partition)
-	case code == kerr.UnknownTopicOrPartition.Code, code == kerr.UnknownTopicID.Code, network, lost,
+	case code == kerr.UnknownTopicOrPartition.Code, code == kerr.UnknownTopicID.Code,
+		code == kerr.InvalidReplicationFactor.Code, // of a topic that would be created: no broker is known yet
+		network, lost,
 		kerr.IsRetriable(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF):
 		return nil
 	case code != 0:

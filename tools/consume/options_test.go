@@ -213,6 +213,7 @@ func TestFatal(t *testing.T) {
 		want string
 	}{
 		{"no such topic yet", code(3), ""},
+		{"no such topic, nor a broker for it yet", code(38), ""},
 		{"not the leader", code(6), ""},
 		{"connection refused", &net.OpError{Op: "dial", Err: errors.New("refused")}, ""},
 		{"connection lost", io.EOF, ""},
