@@ -9,10 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -80,7 +76,7 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer onSignal(cancel, oneSignal)()
+	defer tool.OnSignal(cancel, tool.OneSignal)()
 	err = c.runAndClose(ctx, cancel)
 	fmt.Fprintf(env.Stderr, "Processed a total of %d messages\n", c.count)
 	if r.systemTest {
@@ -119,36 +115,6 @@ func open(env *tool.Env, options *jopt.Set, r *request, config *clientconf.Confi
 		return nil, err
 	}
 	return c, nil
-}
-
-// oneSignal is how long further signals are taken as the one that ends the command: timeout(1) sends two, to the process and to
-// its group.
-const oneSignal = time.Second
-
-// onSignal ends the command when it is interrupted, with the exit status that a shell gives to such an end. A signal that comes
-// longer after that than one may take ends it at once.
-func onSignal(cancel context.CancelCauseFunc, one time.Duration) (stop func()) {
-	signals, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		select {
-		case s := <-signals:
-			cancel(tool.Exit(128 + int(s.(syscall.Signal))))
-			select {
-			case <-time.After(one):
-				signal.Stop(signals)
-			case <-done:
-			}
-		case <-done:
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(done)
-		<-finished
-	}
 }
 
 // clientOptions turns the configuration into franz-go's options.

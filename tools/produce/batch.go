@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math/bits"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -32,8 +33,9 @@ func (r *record) upperBound() int {
 type batch struct {
 	records         []byte
 	count           int
-	first, maxStamp int64 // timestamps
-	due             bool  // has lingered long enough
+	first, maxStamp int64     // timestamps
+	due             bool      // has lingered long enough
+	created         time.Time // when delivery.timeout.ms begins
 	delivered       chan error
 	reserved        int64 // bytes of the producer's memory
 }
@@ -153,7 +155,7 @@ func (b *batch) each(do func(index int, r record)) {
 
 // split returns the two halves of a batch of at least two records.
 func (b *batch) split() (first, second *batch) {
-	first, second = &batch{}, &batch{}
+	first, second = &batch{created: b.created}, &batch{created: b.created}
 	b.each(func(i int, r record) {
 		if i < b.count/2 {
 			first.append(&r)

@@ -89,8 +89,25 @@ func run(ctx context.Context, env *tool.Env, options *jopt.Set) error {
 		return err
 	}
 	p := newProducer(env, cl, reader.format.topic, settings)
-	defer p.close() // before the client: what was read is sent, whatever happened
-	return loop(ctx, p, reader, options.Has("sync"))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer p.refreshing.Wait()
+	defer cancel(nil)
+	defer tool.OnSignal(cancel, tool.OneSignal)()
+	return drive(ctx, p, reader, options.Has("sync"))
+}
+
+// drive sends every line, until ctx ends. What was read by then is sent, whatever happened; a second signal does not wait for
+// that.
+func drive(ctx context.Context, p *producer, reader *lineReader, sync bool) error {
+	defer p.close()
+	ended := make(chan error, 1)
+	go func() { ended <- loop(ctx, p, reader, sync) }() // while it waits for a line it ends with the process only
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func acksOption(acks int16) kgo.Acks {
@@ -127,9 +144,8 @@ func loop(ctx context.Context, p *producer, reader *lineReader, sync bool) error
 		case err != nil:
 			p.onFailure(r, err)
 		case sync:
-			p.flush()
-			if err := <-b.delivered; err != nil {
-				return throwable.InFuture(err)
+			if err := p.await(ctx, b); err != nil {
+				return err
 			}
 		}
 	}

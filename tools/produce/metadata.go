@@ -36,13 +36,12 @@ func (m topicMetadata) led() []int32 {
 }
 
 // ensureMetadata returns what is known of the topic, and asks for it first if nothing is known, for at most
-// max.block.ms, or if it is older than metadata.max.age.ms.
+// max.block.ms. What is older than metadata.max.age.ms is read anew meanwhile.
 func (p *producer) ensureMetadata(ctx context.Context) (topicMetadata, error) {
 	known := p.known()
 	if known.count > 0 {
 		if time.Since(known.read) > p.settings.metadata {
-			p.refresh(ctx)
-			known = p.known()
+			p.refreshSoon(ctx)
 		}
 		return known, nil
 	}
@@ -50,6 +49,7 @@ func (p *producer) ensureMetadata(ctx context.Context) (topicMetadata, error) {
 	if p.settings.maxBlock == 0 {
 		return known, absent
 	}
+	interrupted := ctx
 	ctx, cancel := context.WithTimeout(ctx, p.settings.maxBlock)
 	defer cancel()
 	for wait := p.settings.backoff; ; wait = min(2*wait, time.Second) {
@@ -66,6 +66,9 @@ func (p *producer) ensureMetadata(ctx context.Context) (topicMetadata, error) {
 				"Not authorized to access topics: ["+p.topic+"]")
 		}
 		if ctx.Err() != nil || !pause(ctx, wait) {
+			if interrupted.Err() != nil {
+				return known, uncaught{context.Cause(interrupted)}
+			}
 			return known, absent
 		}
 	}
@@ -84,11 +87,41 @@ func (p *producer) leader(index int32) (leader int32, id topic.ID, ok bool) {
 	return leader, known.id, ok
 }
 
-// refresh reads the metadata anew. If that fails, the old holds.
+// refresh reads the metadata anew, or waits for somebody who is about it: when a broker is gone, thousands of senders ask.
+// If that fails, the old holds.
 func (p *producer) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, p.settings.request)
-	defer cancel()
-	_ = p.read(ctx) // whoever needs what is new will find it missing, and ask again
+	p.mu.Lock()
+	reading := p.mu.reading
+	if reading == nil {
+		p.mu.reading = make(chan struct{})
+	}
+	p.mu.Unlock()
+	if reading != nil {
+		select {
+		case <-reading:
+		case <-ctx.Done():
+		}
+		return
+	}
+	if p.nodes.mayTry(anyNode) {
+		ctx, cancel := context.WithTimeout(ctx, p.settings.request)
+		defer cancel()
+		err := p.read(ctx) // whoever needs what is new will find it missing, and ask again
+		p.nodes.tried(anyNode, err == nil || throwable.Code(err) != 0)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.mu.reading)
+	p.mu.reading = nil
+}
+
+// refreshSoon is refresh without the wait, until ctx ends.
+func (p *producer) refreshSoon(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.reading == nil {
+		p.refreshing.Go(func() { p.refresh(ctx) })
+	}
 }
 
 // read asks for the topic, which creates it where topics are created by use, and keeps the answer.

@@ -31,16 +31,17 @@ func newPartition(p *producer, index int32) *partition {
 
 // add appends r to the open batch, after closing one that it does not fit into. It returns the batch.
 func (t *partition) add(ctx context.Context, r *record) (*batch, error) {
-	limit := t.producer.settings.batchSize
 	need := r.upperBound()
+	limit := max(t.producer.settings.batchSize, need)
 	if b := t.tryAdd(r, need, limit); b != nil {
 		return b, nil
 	}
-	reserved, err := t.producer.reserve(ctx, int64(max(limit, need)))
+	first := min(limit, max(firstSize, need))
+	reserved, err := t.producer.reserve(ctx, int64(first))
 	if err != nil {
 		return nil, err
 	}
-	b := &batch{records: t.producer.buffer(max(limit, need)), reserved: reserved, delivered: make(chan error, 1)}
+	b := &batch{records: t.producer.buffer(first), created: time.Now(), reserved: reserved, delivered: make(chan error, 1)}
 	b.append(r)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,7 +63,7 @@ func (t *partition) tryAdd(r *record, need, limit int) *batch {
 	if b == nil {
 		return nil
 	}
-	if len(b.records)+need <= limit { // need has room for the header of the batch
+	if n := len(b.records) + need; n <= limit && (n <= cap(b.records) || t.producer.grow(b, limit)) { // need has room for the header of the batch
 		b.append(r)
 		return b
 	}
@@ -117,7 +118,9 @@ func (t *partition) run(ctx context.Context) {
 			return
 		}
 		err := t.sender.deliver(ctx, b)
-		t.producer.buffers.Put(&b.records)
+		if cap(b.records) > firstSize {
+			t.producer.buffers.Put(&b.records)
+		}
 		t.producer.memory.Release(b.reserved)
 		b.delivered <- err
 	}

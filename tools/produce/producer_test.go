@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
@@ -225,10 +226,49 @@ func TestLinger(t *testing.T) {
 	})
 }
 
+// TestBatchesGrow: a batch takes the memory that its records need, and is sent as it is when there is no more.
+func TestBatchesGrow(t *testing.T) {
+	const limit = 64 << 10
+	p, _ := testProducer(settings{batchSize: limit, linger: time.Hour, maxBlock: time.Second})
+	first, second := newPartition(p, 0), newPartition(p, 1)
+	add := func(to *partition) *batch {
+		t.Helper()
+		b, err := to.add(t.Context(), &record{value: make([]byte, 1000)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	p.memory = semaphore.NewWeighted(limit + firstSize)
+	grown, small := add(first), add(second)
+	if grown.reserved != firstSize || small.reserved != firstSize {
+		t.Errorf("reserved %d and %d bytes for a record each", grown.reserved, small.reserved)
+	}
+	for range 50 {
+		if add(first) != grown {
+			t.Fatal("another batch was begun before the first was full")
+		}
+	}
+	if grown.reserved != limit || grown.count != 51 {
+		t.Errorf("reserved %d bytes for %d records", grown.reserved, grown.count)
+	}
+	for range 2 {
+		add(second)
+	}
+	if p.memory.TryAcquire(1) {
+		t.Error("memory is left")
+	}
+	p.memory.Release(firstSize) // for one more
+	if next := add(second); next == small || len(second.mu.full) != 1 {
+		t.Error("a batch that cannot grow was not handed over")
+	}
+}
+
 // TestMemory checks that a full memory flushes what is open and that waiting for it ends.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _ := testProducer(settings{batchSize: 1 << 20, linger: time.Hour, maxBlock: time.Second})
+		p, _ := testProducer(settings{batchSize: 1 << 20, nominalBatch: 16384, linger: time.Hour, maxBlock: time.Second})
+		p.memory = semaphore.NewWeighted(firstSize)
 		first := newPartition(p, 0)
 		p.partitions[0] = first
 		b, err := first.add(t.Context(), &record{value: []byte("x")})
@@ -236,7 +276,7 @@ func TestMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = newPartition(p, 1).add(t.Context(), &record{value: []byte("x")})
-		if err == nil || err.Error() != "Failed to allocate 1048576 bytes within the configured max blocking time 1000 ms." {
+		if err == nil || err.Error() != "Failed to allocate 16384 bytes within the configured max blocking time 1000 ms." {
 			t.Errorf("got %v", err)
 		}
 		if first.next() != b {
@@ -307,7 +347,9 @@ func TestJudge(t *testing.T) {
 }
 
 // TestFailureOfRecords checks what is said of each record of a batch in which one is invalid (KIP-467).
-func TestFailureOfRecords(t *testing.T) {
+func TestFailureOfRecords(t *testing.T) { synctest.Test(t, testFailureOfRecords) }
+
+func testFailureOfRecords(t *testing.T) {
 	p, log := testProducer(settings{delivery: 2 * time.Minute})
 	s := sender{producer: p, index: 1}
 	response := kmsg.NewProduceResponseTopicPartition()
@@ -328,7 +370,9 @@ func TestFailureOfRecords(t *testing.T) {
 
 	log.Reset()
 	s.identity = identity{1, 2, 3}
-	err := s.fail(newTestBatch([]record{{value: []byte("x")}}), answer{err: errors.New("EOF")}, false)
+	lost := newTestBatch([]record{{value: []byte("x")}})
+	lost.created = time.Now().Add(-2 * time.Minute)
+	err := s.fail(lost, answer{err: errors.New("EOF")}, false)
 	if err == nil || err.Error() != "Expiring 1 record(s) for t-1:120000 ms has passed since batch creation" || s.identity != nobody {
 		t.Errorf("a batch without an answer fails with %v, then the identity is %v", err, s.identity)
 	}

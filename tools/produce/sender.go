@@ -33,10 +33,12 @@ type sender struct {
 	scratch bytes.Buffer
 }
 
-// deliver sends b until the broker has it, refuses it for good, or time is up, and reports its records
-// unless it succeeded.
+// deliver sends b until the broker has it, refuses it for good, or delivery.timeout.ms is over, which begins when the batch
+// is made: those that have waited for others as long are not sent any more. It reports the records unless it succeeded.
 func (s *sender) deliver(ctx context.Context, b *batch) error {
-	deadline := time.Now().Add(s.producer.settings.delivery)
+	deadline := b.created.Add(s.producer.settings.delivery)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	doubtful := false
 	for retries := s.producer.settings.retries; ; {
 		answer := s.attempt(ctx, b)
@@ -76,12 +78,35 @@ type answer struct {
 	records map[int32]string // messages about single records, by index (KIP-467)
 }
 
-// attempt sends b once to the leader.
+// attempt sends b once to the leader. A producer with a transactional id that has begun no transaction may not send.
 func (s *sender) attempt(ctx context.Context, b *batch) answer {
+	if s.producer.settings.transactional {
+		<-ctx.Done()
+	}
+	if err := ctx.Err(); err != nil {
+		return answer{err: err}
+	}
 	leader, id, ok := s.producer.leader(s.index)
 	if !ok {
 		return answer{err: throwable.FromCode(kerr.LeaderNotAvailable.Code, nil)}
 	}
+	if err := s.producer.inFlight.Acquire(ctx, 1); err != nil {
+		return answer{err: err}
+	}
+	defer s.producer.inFlight.Release(1)
+	if !s.producer.nodes.mayTry(leader) {
+		return answer{err: errAway}
+	}
+	a := s.request(ctx, b, leader, id)
+	s.producer.nodes.tried(leader, a.err == nil || throwable.Code(a.err) != 0)
+	return a
+}
+
+// errAway says that there is no connection to the leader, and another sender is to try.
+var errAway = errors.New("the leader is not reached")
+
+// request sends b to leader.
+func (s *sender) request(ctx context.Context, b *batch, leader int32, id topic.ID) answer {
 	if s.producer.settings.idempotent && s.identity == nobody {
 		if err := s.identify(ctx); err != nil {
 			return answer{err: err}
@@ -145,7 +170,7 @@ func (s *sender) judge(b *batch, a answer, retries int, deadline time.Time) verd
 		return delivered
 	case code == kerr.MessageTooLarge.Code && b.count > 1:
 		return splitUp
-	case errors.Is(a.err, context.Canceled) || time.Now().After(deadline):
+	case errors.Is(a.err, context.Canceled) || !time.Now().Before(deadline):
 		return failed
 	case isDial(a.err) || code == kerr.LeaderNotAvailable.Code:
 		return unreached
@@ -157,10 +182,10 @@ func (s *sender) judge(b *batch, a answer, retries int, deadline time.Time) verd
 	return failed
 }
 
-// isDial reports whether err means that no connection could be made.
+// isDial reports whether err means that there is no connection, so that nothing was sent.
 func isDial(err error) bool {
 	dial, ok := errors.AsType[*net.OpError](err)
-	return ok && dial.Op == "dial"
+	return ok && dial.Op == "dial" || errors.Is(err, errAway)
 }
 
 // fail reports the records of b. Whether the broker has them is unknown if it has not answered, if the error may pass, as
@@ -174,7 +199,7 @@ func (s *sender) fail(b *batch, a answer, doubtful bool) error {
 	if throwable.Code(err) == 0 {
 		s.identity, s.encoded = nobody, nil
 		err = throwable.Newf(throwable.Timeout, "Expiring %d record(s) for %s:%d ms has passed since batch creation",
-			b.count, s.name(), s.producer.settings.delivery.Milliseconds())
+			b.count, s.name(), time.Since(b.created).Milliseconds())
 	}
 	var last error
 	s.producer.fail(b, func(i int) error {

@@ -28,6 +28,7 @@ type settings struct {
 	linger, maxBlock            time.Duration
 	delivery, request, metadata time.Duration
 	backoff                     time.Duration
+	reconnect, reconnectMax     time.Duration
 	retries                     int
 	acks                        int16
 	idempotent, transactional   bool
@@ -50,6 +51,8 @@ func newSettings(env *tool.Env, config *clientconf.Config) (settings, error) {
 		request:        config.Millis("request.timeout.ms"),
 		metadata:       config.Millis("metadata.max.age.ms"),
 		backoff:        max(config.Millis("retry.backoff.ms"), time.Millisecond),
+		reconnect:      max(config.Millis("reconnect.backoff.ms"), time.Millisecond),
+		reconnectMax:   config.Millis("reconnect.backoff.max.ms"),
 		retries:        config.Int("retries"),
 		acks:           map[string]int16{"all": -1, "-1": -1, "0": 0, "1": 1}[config.String("acks")],
 		transactional:  config.Given("transactional.id"),

@@ -1,4 +1,4 @@
-package consume
+package tool
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
 
 // TestRepeatedSignal: the signal that timeout(1) sends a second time does not keep the command from leaving its group. It
@@ -17,7 +15,7 @@ func TestRepeatedSignal(t *testing.T) {
 	runtime.LockOSThread() // which signals itself, so that the signal has come when Tgkill returns
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := onSignal(cancel, time.Hour) // however slow the test is
+	stop := OnSignal(cancel, time.Hour) // however slow the test is
 	defer stop()
 	for range 2 {
 		if err := syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), syscall.SIGTERM); err != nil {
@@ -25,7 +23,7 @@ func TestRepeatedSignal(t *testing.T) {
 		}
 		<-ctx.Done()
 	}
-	if exit, ok := errors.AsType[tool.Exit](context.Cause(ctx)); !ok || exit != 143 {
+	if exit, ok := errors.AsType[Exit](context.Cause(ctx)); !ok || exit != 143 {
 		t.Errorf("ended with %v", context.Cause(ctx))
 	}
 }
