@@ -24,6 +24,7 @@ import (
 	"github.com/gregor-mq/gregor/tools/dumplog"
 	"github.com/gregor-mq/gregor/tools/elect"
 	"github.com/gregor-mq/gregor/tools/groups"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 	"github.com/gregor-mq/gregor/tools/logdirs"
 	"github.com/gregor-mq/gregor/tools/offsets"
@@ -53,6 +54,10 @@ func main() {
 
 // run runs the command line args, of which the first is the program's name, and returns the exit status.
 func run(ctx context.Context, env *tool.Env, args []string) int {
+	stdout, stderr := javastring.NewWriter(env.Stdout), javastring.NewWriter(env.Stderr)
+	defer stdout.Flush()
+	defer stderr.Flush()
+	env.Stdout, env.Stderr = stdout, stderr
 	name := strings.TrimSuffix(filepath.Base(args[0]), ".sh")
 	if command := byScript(name); command != nil {
 		return runScript(ctx, env, command, args[1:])

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -203,13 +204,22 @@ func (c *consumer) write() error {
 	if len(c.output) == 0 {
 		return nil
 	}
-	_, err := c.env.Stdout.Write(c.output)
+	_, err := c.stdout().Write(c.output)
 	c.output = c.output[:0]
 	if err != nil {
 		fmt.Fprintln(c.env.Stderr, "Unable to write to standard out, closing consumer.")
 		return tool.Exit(0)
 	}
 	return nil
+}
+
+// stdout returns where records go: the bytes of keys and values, as they are, and what is text by its nature as text.
+func (c *consumer) stdout() io.Writer {
+	text, ok := c.env.Stdout.(*javastring.Writer)
+	if _, plain := c.request.formatter.(*plain); ok && plain {
+		return text.Raw()
+	}
+	return c.env.Stdout
 }
 
 // close commits what was printed and leaves the group.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
 )
@@ -19,7 +20,7 @@ const serialization = "org.apache.kafka.common.serialization."
 
 // deserializers are Kafka's, by class. Byte arrays, of which Java prints an address, are printed as they are.
 var deserializers = map[string]deserializer{
-	serialization + "StringDeserializer":     appendRaw,
+	serialization + "StringDeserializer":     appendText,
 	serialization + "ByteArrayDeserializer":  appendRaw,
 	serialization + "ByteBufferDeserializer": appendRaw,
 	serialization + "BytesDeserializer":      appendBytes,
@@ -57,6 +58,8 @@ func newDeserializer(env *tool.Env, properties clientconf.Properties, name strin
 func serializationError(format string, args ...any) error {
 	return throwable.Newf("org.apache.kafka.common.errors.SerializationException", format, args...)
 }
+
+func appendText(dst, field []byte) ([]byte, error) { return javastring.AppendUTF8(dst, field), nil }
 
 func appendRaw(dst, field []byte) ([]byte, error) { return append(dst, field...), nil }
 

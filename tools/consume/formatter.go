@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gregor-mq/gregor/tools/internal/clientconf"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/jopt"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 	"github.com/gregor-mq/gregor/tools/internal/tool"
@@ -193,7 +194,7 @@ func (p *plain) appendHeaders(dst []byte, r *kgo.Record) ([]byte, error) {
 		if i > 0 {
 			dst = append(dst, p.headersSeparator...)
 		}
-		dst = append(append(dst, h.Key...), ':')
+		dst = append(javastring.AppendUTF8(dst, []byte(h.Key)), ':')
 		if dst, err = p.appendField(dst, h.Value, p.headersDeserializer); err != nil {
 			return dst, err
 		}

@@ -45,6 +45,9 @@ func TestDefaultFormatter(t *testing.T) {
 			"Offset:42 => h1:a;h2:NULL => k => v|"},
 		{"deserializers", append(all[3:], "key.deserializer="+serialization+"BytesDeserializer", "value.deserializer="+serialization+"StringDeserializer"),
 			testRecord(), "h1:a,h2:null\tk\tv\n"},
+		{"no text", append(all[3:], "key.deserializer="+serialization+"StringDeserializer"),
+			&kgo.Record{Key: []byte("k\xff"), Value: []byte("v\xff"), Headers: []kgo.RecordHeader{{Key: "h\xff", Value: []byte("\xff")}}},
+			"h\ufffd:\xff\tk\ufffd\tv\xff\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -23,7 +23,7 @@ type decoder func(dst, field []byte) ([]byte, error)
 
 // standard are Kafka's decoders.
 var standard = map[string]decoder{
-	"StringDecoder": func(dst, field []byte) ([]byte, error) { return appendUTF8(dst, field), nil },
+	"StringDecoder": func(dst, field []byte) ([]byte, error) { return javastring.AppendUTF8(dst, field), nil },
 	"LongDecoder": number(8, func(dst, b []byte) []byte {
 		return strconv.AppendInt(dst, int64(binary.BigEndian.Uint64(b)), 10)
 	}),
@@ -89,48 +89,4 @@ func (d decoders) parse(r *record.Record) (p printed, err error) {
 		p.payload, err = d.value([]byte{}, r.Value)
 	}
 	return p, err
-}
-
-// appendUTF8 appends a text as Java reads it: what is no UTF-8 becomes U+FFFD, one for each sequence that might have
-// become a character.
-func appendUTF8(dst, text []byte) []byte {
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		if r == utf8.RuneError && n == 1 {
-			n = malformed(text)
-			dst = utf8.AppendRune(dst, utf8.RuneError)
-		} else {
-			dst = append(dst, text[:n]...)
-		}
-		text = text[n:]
-	}
-	return dst
-}
-
-// malformed returns how many bytes of text, which begins with no character, are the beginning of one. Half of a surrogate pair
-// counts as one, as in Java.
-func malformed(text []byte) int {
-	if len(text) > 1 && text[0] == 0xed && 0xa0 <= text[1] && text[1] <= 0xbf {
-		if len(text) > 2 && text[2]&0xc0 == 0x80 {
-			return 3
-		}
-		return 2
-	}
-	for n := min(3, len(text)); n > 1; n-- {
-		if beginsRune(text[:n]) {
-			return n
-		}
-	}
-	return 1
-}
-
-// beginsRune reports whether b, of two or three bytes, may be continued to a character.
-func beginsRune(b []byte) bool {
-	for _, next := range [...]byte{0x80, 0xbf} {
-		longer := append(append(make([]byte, 0, utf8.UTFMax), b...), next)
-		if utf8.Valid(longer) || len(longer) < utf8.UTFMax && utf8.Valid(append(longer, 0x80)) {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,8 @@ package dumplog
 import (
 	"strings"
 	"testing"
+
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 )
 
 // TestTextIsReadAsJavaReadsIt: what is no UTF-8 becomes as many U+FFFD, written ? here, as Java 17 made of it.
@@ -24,7 +26,7 @@ func TestTextIsReadAsJavaReadsIt(t *testing.T) {
 		{"\xed", "?"},
 		{"\xed\xa0\xed\xa0", "??"},
 	} {
-		if got := strings.ReplaceAll(string(appendUTF8(nil, []byte(c.text))), "\ufffd", "?"); got != c.want {
+		if got := strings.ReplaceAll(string(javastring.AppendUTF8(nil, []byte(c.text))), "\ufffd", "?"); got != c.want {
 			t.Errorf("%q is read as %q, want %q", c.text, got, c.want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gregor-mq/gregor/broker/record"
+	"github.com/gregor-mq/gregor/tools/internal/javastring"
 	"github.com/gregor-mq/gregor/tools/internal/throwable"
 )
 
@@ -91,7 +92,7 @@ func appendMetadata(dst []byte, b *batch, r *recordOf) ([]byte, error) {
 			if !first {
 				dst = append(dst, ',')
 			}
-			dst, first = appendUTF8(dst, key), false
+			dst, first = javastring.AppendUTF8(dst, key), false
 		}
 		dst = append(dst, ']')
 	}
