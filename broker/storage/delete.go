@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/gregor-mq/gregor/broker/storage/segment"
 	"github.com/gregor-mq/gregor/broker/topic"
 )
 
@@ -34,13 +35,22 @@ func (m *Manager) Delete(p topic.Partition) error {
 			return err
 		}
 	}
-	m.removeLater(l.dir, path, l.config.Load().FileDeleteDelayMs)
+	m.removeRetired(l, path)
 	return nil
 }
 
-// removeLater removes a directory of d whose deletion is pending.
-func (m *Manager) removeLater(d *dir, path string, delayMs int64) {
+// removeRetired removes a log that was retired to path after file.delete.delay.ms. Until then, who has found something to
+// read in it can read it.
+func (m *Manager) removeRetired(l *Log, path string) {
+	m.removeLater(l.dir, path, l.config.Load().FileDeleteDelayMs, *l.segments.Load()...)
+}
+
+// removeLater removes a directory of d whose deletion is pending, and closes the segments in it that are known.
+func (m *Manager) removeLater(d *dir, path string, delayMs int64, segments ...*segment.Segment) {
 	m.env.sched.after(milliseconds(delayMs), func() {
+		for _, s := range segments {
+			s.Abandon()
+		}
 		if d.offline.Load() {
 			return
 		}
@@ -53,7 +63,7 @@ func (m *Manager) removeLater(d *dir, path string, delayMs int64) {
 }
 
 // retire closes the log for good and gives its directory the name of one to be removed, which it
-// returns; "" if the log was closed already.
+// returns; "" if the log was closed already. Its segments stay readable, see removeRetired.
 func (l *Log) retire() (string, error) {
 	l.filesMu.Lock()
 	defer l.filesMu.Unlock()
@@ -68,9 +78,6 @@ func (l *Log) retire() (string, error) {
 	}
 	l.dir.retire(l.partition)
 	l.closed.Store(true)
-	for _, s := range *l.segments.Load() {
-		s.Abandon()
-	}
 	l.logger().WithField("path", path).Info("Log is scheduled for deletion")
 	return path, nil
 }

@@ -120,6 +120,6 @@ func (m *Manager) DeleteFuture(p topic.Partition) error {
 	if err != nil || path == "" {
 		return err
 	}
-	m.removeLater(l.dir, path, l.config.Load().FileDeleteDelayMs)
+	m.removeRetired(l, path)
 	return nil
 }

@@ -166,7 +166,7 @@ func (m *Manager) replaced(old, by *Log) {
 		_ = old.failed("rename for deletion", err) // logged there
 		return
 	}
-	m.removeLater(old.dir, path, old.config.Load().FileDeleteDelayMs)
+	m.removeRetired(old, path)
 	if m.anyOffline() {
 		return
 	}
