@@ -46,6 +46,17 @@ func TestRepeatedEntries(t *testing.T) {
 		resp := askRepeated(t, s, withVersion(req, 8)).(*kmsg.OffsetFetchResponse)
 		requireSomeRefused(t, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) (int16, bool) { return g.ErrorCode, len(g.Topics) > 0 })
 	})
+	t.Run("OffsetFetch of one partition", func(t *testing.T) { // with short answers in between
+		req := kmsg.NewPtrOffsetFetchRequest()
+		for _, partition := range []int32{0, 7} {
+			g := kmsg.NewOffsetFetchRequestGroup()
+			g.Group, g.Topics = "simple", []kmsg.OffsetFetchRequestGroupTopic{{Topic: theTopic, Partitions: []int32{partition}}}
+			req.Groups = append(req.Groups, g)
+		}
+		req.Groups = slices.Repeat(req.Groups, repeated/len(req.Groups))
+		resp := askRepeated(t, s, withVersion(req, 8)).(*kmsg.OffsetFetchResponse)
+		requireSomeRefused(t, resp.Groups, func(g *kmsg.OffsetFetchResponseGroup) (int16, bool) { return g.ErrorCode, len(g.Topics) > 0 })
+	})
 	s.serves()
 }
 

@@ -178,14 +178,14 @@ func (h *Handlers) fetchGroups(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFe
 	var guard repeat.Guard[string]
 	for i := range req.Groups {
 		asked := &req.Groups[i]
-		if asked.Topics == nil && guard.Refuse(asked.Group) { // all its offsets
+		if guard.Refuse(asked.Group) { // whatever topics: those of each entry may have long metadata
 			refused := kmsg.NewOffsetFetchResponseGroup()
 			refused.Group, refused.ErrorCode = asked.Group, kerr.InvalidRequest.Code
 			resp.Groups = append(resp.Groups, refused)
 			continue
 		}
 		g := h.fetchGroup(asked, req.RequireStable)
-		if asked.Topics == nil && len(req.Groups) > 1 {
+		if len(req.Groups) > 1 {
 			guard.Answered(asked.Group, offsetsSize(g.Topics))
 		}
 		resp.Groups = append(resp.Groups, g)

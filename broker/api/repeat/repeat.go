@@ -11,7 +11,7 @@ const MaxBytes = 16 << 20
 
 // Guard follows the entries of one request. Its zero value is ready; it is for one goroutine.
 type Guard[K comparable] struct {
-	sizes map[K]int // what each entry has taken in the response
+	sizes map[K]int // what each entry has taken in the response, at most
 	spent int       // by repeats
 }
 
@@ -31,7 +31,7 @@ func (g *Guard[K]) Answered(key K, size int) {
 	if g.sizes == nil {
 		g.sizes = map[K]int{}
 	}
-	g.sizes[key] = size
+	g.sizes[key] = max(size, g.sizes[key])
 }
 
 // Text is what a refused entry is told, where there is a place for it.

@@ -25,6 +25,10 @@ func TestGuard(t *testing.T) {
 			t.Errorf("repeat %d of a quarter: refused %v, want %v", i+3, got, want)
 		}
 	}
+	g.Answered("a", 1) // it has named less of the same
+	if !g.Refuse("a") {
+		t.Error("a short answer in between makes a repeat pass for a short one")
+	}
 	if g.Refuse("new") {
 		t.Error("who comes first is refused because others are repeated")
 	}
