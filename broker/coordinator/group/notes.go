@@ -2,7 +2,8 @@ package group
 
 import (
 	"fmt"
-	"unicode/utf8"
+
+	"github.com/gregor-mq/gregor/broker/excerpt"
 )
 
 // note leaves a line for the log. Lines begin as GroupCoordinator's do where operators look for those: rebalances, members
@@ -27,12 +28,5 @@ func because(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	if len(reason) > longestReason {
-		end := longestReason
-		for end > 0 && !utf8.RuneStart(reason[end]) {
-			end--
-		}
-		reason = reason[:end] + "..."
-	}
-	return "; client reason: " + reason
+	return "; client reason: " + excerpt.Of(reason, longestReason)
 }

@@ -12,7 +12,7 @@ func TestReasonIsShort(t *testing.T) {
 		"":                     "",
 		"rebalance":            "; client reason: rebalance",
 		long[:longestReason-1]: "; client reason: " + long[:longestReason-1],
-		long:                   "; client reason: " + long[:longestReason-1] + "...",
+		long:                   "; client reason: " + long[:longestReason-1] + "... (256 more bytes)",
 	} {
 		if got := because(reason); got != want {
 			t.Errorf("because(%q) = %q, want %q", reason, got, want)
