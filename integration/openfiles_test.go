@@ -77,7 +77,7 @@ func TestFetchOfMorePartitionsThanFilesMayBeOpen(t *testing.T) {
 	if err := producer.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	if log := b.Log(); strings.Contains(log, "Log directory failed") {
+	if strings.Contains(b.LogSince(0), "Log directory failed") {
 		t.Error("a log directory went offline")
 	}
 }
@@ -126,7 +126,7 @@ func TestMoreConnectionsThanFilesMayBeOpen(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	const line = "Connections wait to be accepted"
-	c.Await("the broker to say that it has too many connections", func() bool { return strings.Contains(b.Log(), line) })
+	c.Await("the broker to say that it has too many connections", func() bool { return strings.Contains(b.LogSince(0), line) })
 	if err := produce(); err != nil {
 		t.Errorf("a client that was connected before: %v", err)
 	}
@@ -143,7 +143,7 @@ func TestMoreConnectionsThanFilesMayBeOpen(t *testing.T) {
 	if err := c.Client().Ping(t.Context()); err != nil {
 		t.Errorf("a new client, when the others are gone: %v", err)
 	}
-	if n := strings.Count(b.Log(), line); n != 1 {
+	if n := strings.Count(b.LogSince(0), line); n != 1 {
 		t.Errorf("%d lines say %q, want 1", n, line)
 	}
 }
