@@ -9,6 +9,9 @@ import (
 // AppendUTF8 appends a text as Java reads it: what is no UTF-8 becomes U+FFFD, one for each sequence that might have
 // become a character.
 func AppendUTF8(dst, text []byte) []byte {
+	if utf8.Valid(text) {
+		return append(dst, text...)
+	}
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		if r == utf8.RuneError && n == 1 {
