@@ -30,7 +30,8 @@ const maxInFlight = 32
 // Records are encoded straight into the batch of their partition. A full batch, or one that has lingered,
 // is taken by the partition's sender, a goroutine that has one request in flight at a time. So batches
 // stay in order whatever is sent again, and while a request is on its way the next batch fills. Only the
-// caller of send adds records; memory bounds what waits. Whoever interrupts it calls stop, from another goroutine.
+// caller of send adds records; memory bounds what waits. Whoever interrupts it ends the context of
+// send and calls close, from another goroutine.
 //
 // Lock order: producer.sending, partition.mu, producer.mu.
 type producer struct {
