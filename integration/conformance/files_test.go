@@ -114,7 +114,7 @@ func TestKafkaTakesOver(t *testing.T) {
 	if err := kafka.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(kafka.Log(), " ERROR ") {
+	if strings.Contains(kafka.LogSince(0), " ERROR ") {
 		t.Errorf("Kafka was not content:\n%s", kafka.Log())
 	}
 	s.c.Restart(1)
