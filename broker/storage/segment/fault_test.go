@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -44,5 +45,28 @@ func TestReadErrorsAreNotPassedOver(t *testing.T) {
 				done = !failed
 			}
 		}
+	}
+}
+
+// A file that is opened while its directory fails does not stay open: those that were open have been closed by then.
+func TestNoFileStaysOpenThatIsOpenedWhileTheDirectoryFails(t *testing.T) {
+	var offline, failing atomic.Bool
+	fsys := vfs.NewFaulty(vfs.NewMem(), func(op vfs.Op) error {
+		if failing.Load() && op.Kind == vfs.OpOpen {
+			offline.Store(true)
+		}
+		return nil
+	}).AskReads()
+	e := newEnv(t, fsys, "d")
+	e.dir = NewDir(fsys, "d", &offline)
+	s := e.create(0)
+	must(t, s.Append(batch(t, 0, 1, 1)))
+	e.files.Evict(func(vfs.Opener) bool { return true })
+	failing.Store(true)
+	if _, err := s.Read(0, 1, 1000, true); !errors.Is(err, ErrClosed) {
+		t.Errorf("read: %v", err)
+	}
+	if n := fsys.Open(); n != 0 {
+		t.Errorf("%d files are open", n)
 	}
 }

@@ -72,6 +72,8 @@ func NewDir(fsys vfs.FS, path string, offline *atomic.Bool) *Dir {
 	return &Dir{fs: fsys, path: path, offline: offline}
 }
 
+func (d *Dir) isOffline() bool { return d.offline != nil && d.offline.Load() }
+
 // Path returns where the directory is now.
 func (d *Dir) Path() string {
 	d.mu.RLock()

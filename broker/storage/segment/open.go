@@ -41,10 +41,15 @@ func newSegment(opts Options) *Segment {
 func (s *Segment) OpenSlot(kind uint8) (vfs.File, error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
-	if s.dir.offline != nil && s.dir.offline.Load() {
+	if s.dir.isOffline() {
 		return nil, ErrClosed
 	}
-	return s.dir.fs.OpenFile(s.pathLocked(kind), vfs.ReadWrite)
+	f, err := s.dir.fs.OpenFile(s.pathLocked(kind), vfs.ReadWrite)
+	if err == nil && s.dir.isOffline() { // a disk that fails takes its time; by now its files may have been closed
+		_ = f.Close() // it has just been opened
+		return nil, ErrClosed
+	}
+	return f, err
 }
 
 // pathLocked requires dir.mu.
