@@ -97,7 +97,7 @@ func (x *cleaning) index() error {
 	dirty := between(segments, x.firstDirty, x.end)
 	aborted, err := abortedBetween(segments, x.firstDirty, x.end)
 	if err != nil {
-		return x.log.failed("read the transaction index", err)
+		return x.log.readFailed("read the transaction index", err)
 	}
 	x.keys = compact.NewOffsetMap(x.keyMemory(), x.memory.LoadFactor)
 	pass := compact.NewIndex(x.keys, x.firstDirty, aborted, &x.stats)
@@ -138,12 +138,13 @@ func (x *cleaning) keyMemory() int64 {
 }
 
 // failed tells an abortion from a failure, and takes the directory offline after one of the disk. Batches that a new
-// segment cannot take, as segments of other brokers may have them, are none.
+// segment cannot take, as segments of other brokers may have them, are none. Nor is a want of file descriptors: nothing is
+// swapped yet, and what was made is removed.
 func (x *cleaning) failed(what string, err error) error {
 	if errors.Is(err, errAborted) || errors.Is(err, segment.ErrFull) || errors.Is(err, record.ErrOffsetsOutOfOrder) {
 		return err
 	}
-	return x.log.failed(what, err)
+	return x.log.readFailed(what, err)
 }
 
 // proceed is called for each n bytes read or written. It waits as long as the throttle says, and returns an error if

@@ -45,7 +45,7 @@ func (c *cleaner) better(g *grabbed, log *Log, abort <-chan struct{}, now int64)
 	}
 	next, err := log.candidate(now)
 	if err != nil {
-		if err = log.failed("look what is dirty", err); !errors.Is(err, ErrStorage) {
+		if err = log.readFailed("look what is dirty", err); !errors.Is(err, ErrStorage) {
 			c.markUncleanable(log, err)
 		}
 		return false

@@ -80,7 +80,7 @@ func (l *Log) deleteOldLocked(now int64) (int, error) {
 	for _, pass := range passes {
 		n, err := pass.count(c, now)
 		if err != nil {
-			return total, l.failed("check the retention", err)
+			return total, l.readFailed("check the retention", err)
 		}
 		if n == 0 {
 			continue
