@@ -142,9 +142,6 @@ type Handle struct {
 	at   int          // index in the clock, under Cache.mu; -1: evicted
 }
 
-// Retain adds a user to a handle that the caller holds; each user releases it once.
-func (h *Handle) Retain() { h.refs.Add(1) }
-
 // Release gives the handle back. The handle must not be used afterwards.
 func (h *Handle) Release() {
 	if h.refs.Add(-1) == 0 {
