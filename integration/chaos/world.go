@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/gregor-mq/gregor/integration/cluster"
 	"github.com/gregor-mq/gregor/integration/cluster/netns"
@@ -146,7 +149,7 @@ func (w *world) addrs() []string {
 // createTopics creates all topics and waits until their replicas are in sync.
 func (w *world) createTopics(ctx context.Context) error {
 	for topic, partitions := range topics {
-		if _, err := w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, topicConfigs(topic, w.patience.recovery), topic); err != nil {
+		if err := w.createTopic(ctx, topic, partitions); err != nil {
 			return fmt.Errorf("create topic %s: %w", topic, err)
 		}
 	}
@@ -160,6 +163,18 @@ func (w *world) createTopics(ctx context.Context) error {
 		return err
 	}
 	return w.await(ctx, "in-sync replicas", w.outOfSync)
+}
+
+// createTopic waits until the controller has noticed enough brokers for the replicas of a topic.
+func (w *world) createTopic(ctx context.Context, topic string, partitions int32) (err error) {
+	awaited := w.await(ctx, "enough brokers", func() string {
+		_, err = w.operator.admin.CreateTopic(ctx, partitions, replicationFactor, topicConfigs(topic, w.patience.recovery), topic)
+		if errors.Is(err, kerr.InvalidReplicationFactor) {
+			return err.Error()
+		}
+		return ""
+	})
+	return cmp.Or(err, awaited)
 }
 
 // outOfSync says which partitions lack replicas or a leader, or are being reassigned; nothing is all right.
