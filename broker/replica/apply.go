@@ -71,14 +71,17 @@ func (m *Manager) admit(c Command) error {
 // and returns an error per partition, in states' order. Logs that do not exist are created, several
 // at a time. The error of the whole is Obey's.
 func (m *Manager) Apply(c Command, states []PartitionState) (errs []error, err error) {
-	err = m.Obey(c, func() { errs = m.applyAll(c, states) })
+	var done []transition
+	err = m.Obey(c, func() { errs, done = m.applyAll(c, states) })
+	m.logTransitions(states, done)
 	return errs, err
 }
 
-func (m *Manager) applyAll(c Command, states []PartitionState) []error {
+// applyAll returns the errors and the transitions in the order of states.
+func (m *Manager) applyAll(c Command, states []PartitionState) ([]error, []transition) {
 	configs := newConfigCache(m.opts.TopicConfig)
-	errs, was := make([]error, len(states)), make([]previous, len(states))
-	inParallel(len(states), func(i int) { was[i], errs[i] = m.applyOne(configs, &states[i]) })
+	errs, done := make([]error, len(states)), make([]transition, len(states))
+	inParallel(len(states), func(i int) { done[i], errs[i] = m.applyOne(configs, &states[i]) })
 	leading, following := m.redirect(states, errs)
 	m.resumeMoves(states)
 	for i := range states {
@@ -91,8 +94,7 @@ func (m *Manager) applyAll(c Command, states []PartitionState) []error {
 		refused.add(states[i].Partition, err)
 	}
 	refused.log(log, "LeaderAndIsr")
-	m.logTransitions(states, was)
-	return errs
+	return errs, done
 }
 
 // redirect has the partitions that were changed copied from their leaders, or not any more. It returns how
@@ -126,48 +128,48 @@ func (m *Manager) redirect(states []PartitionState, errs []error) (leading, foll
 	return leading, following
 }
 
-// applyOne makes one replica what s says, and returns what it was. That a replica is offline counts before its epochs: this is
+// applyOne makes one replica what s says, and returns what has changed. That a replica is offline counts before its epochs: this is
 // how the controller, which repeats what it has said, finds out. It counts for a replica that is said to be new, too: what
 // may lie on the offline directory would be there twice.
-func (m *Manager) applyOne(configs *configCache, s *PartitionState) (previous, error) {
+func (m *Manager) applyOne(configs *configCache, s *PartitionState) (transition, error) {
 	p, absent := m.find(s.Partition)
 	if absent != nil {
-		return previous{}, absent
+		return transition{}, absent
 	}
 	if p == nil {
 		if !slices.Contains(s.Replicas, m.opts.BrokerID) {
-			return previous{}, ErrUnknownPartition
+			return transition{}, ErrUnknownPartition
 		}
 		var err error
 		if p, err = m.newPartition(configs, s); err != nil {
-			return previous{}, err
+			return transition{}, err
 		}
 	}
 	if err := p.logErr(); err != nil {
-		return previous{}, err
+		return transition{}, err
 	}
 	had := p.Log().TopicID()
 	if !had.IsZero() && !s.TopicID.IsZero() && had != s.TopicID {
-		return previous{}, fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
+		return transition{}, fmt.Errorf("%w: it has %s, and the controller means %s", ErrInconsistentTopicID, had, s.TopicID)
 	}
 	leader, epoch := p.LeaderAndEpoch()
 	same := s.LeaderEpoch == epoch
 	upgrade := same && had.IsZero() && !s.TopicID.IsZero() // only brings the topic's id
 	switch {
 	case same && !had.IsZero() && s.TopicID.IsZero() && s.Leader != m.opts.BrokerID:
-		return previous{}, nil // of a controller that knows no ids (any more): Kafka's fetchers go on without it, ours as they are
+		return transition{}, nil // of a controller that knows no ids (any more): Kafka's fetchers go on without it, ours as they are
 	case s.LeaderEpoch <= epoch && !upgrade:
-		return previous{}, ErrStaleControllerEpoch
+		return transition{}, ErrStaleControllerEpoch
 	case !slices.Contains(s.Replicas, m.opts.BrokerID):
-		return previous{}, ErrUnknownPartition
+		return transition{}, ErrUnknownPartition
 	}
 	if err := p.Log().SetTopicID(s.TopicID); err != nil || upgrade {
-		return previous{}, err
+		return transition{}, err
 	}
 	if err := p.apply(s); err != nil {
-		return previous{}, err
+		return transition{}, err
 	}
-	return previous{changed: true, leader: leader, leaderEpoch: epoch}, nil
+	return transition{changed: true, leader: leader, leaderEpoch: epoch, end: p.Log().EndOffset(), highWatermark: p.Log().HighWatermark()}, nil
 }
 
 // longestFileName is what file systems allow, in bytes.

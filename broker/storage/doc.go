@@ -27,7 +27,7 @@
 // Options.OnDirFailure is called once for the directory, and Options.OnAllDirsFailed once no
 // directory is left. An offline directory stays so until the broker restarts: nothing touches it any more, and its files
 // are closed. TestFaults has operations fail at random. A want of file descriptors (ulimit -n) is no such error while anything can
-// be done about it, and never one for a read: see package vfs.
+// be done about it, and never one of what only reads: see package vfs.
 //
 // A file that holds what it cannot hold fails its directory only where nothing else knows better: partition.metadata,
 // and batches that a start has to read. Indexes and producer snapshots are made again, checkpoints
